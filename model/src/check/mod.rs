@@ -1,0 +1,231 @@
+//! The checkers: one file a guarantee, each reads only the history and answers held, violated or unknown.
+//!
+//! They are online: the world feeds them each entry as it is written, so that a sweep need not keep histories.
+
+use crate::history::Entry;
+use crate::record::{GroupId, NodeId, RecordId, TopicId, TopicPartition};
+use crate::units::{Span, Time};
+use serde::{Deserialize, Serialize};
+
+/// What the simulator judges.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumIter,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Guarantee {
+    /// Every acknowledged record is processed by every group of its topic; no refused record appears.
+    AtLeastOnce,
+    /// First deliveries in an ordered group respect the source order.
+    Order,
+    /// Redelivery goes on without a hole, and duplicates stay within the declared bound.
+    BoundedReplay,
+    /// No two instances of an ordered group process one source partition at the same time.
+    Exclusive,
+    /// Producers are acknowledged and records processed within the objectives.
+    ZeroDowntime,
+    /// After the faults the plan completes and every lag drains.
+    Progress,
+}
+
+/// What a checker, a run or a sweep concludes. The order is that of badness: the worst wins.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Verdict {
+    /// Exercised, and nothing found.
+    Held,
+    /// Not exercised, or the run did not come to its end.
+    Unknown,
+    /// Found.
+    Violated,
+}
+
+/// On what ground a finding stands.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Ground {
+    /// Acknowledged, and never processed by a group.
+    Lost,
+    /// Definitely refused, and delivered all the same.
+    Phantom,
+    /// Delivered behind a later record of the same producer.
+    Session,
+    /// Delivered behind a record that was sent after its acknowledgement.
+    RealTime,
+    /// A replay or a hand-over left a hole.
+    Skipped,
+    /// More duplicates than the plan declares.
+    OverReplayed,
+    /// Processed by two instances at the same time.
+    Overlapped,
+    /// Producers tried longer than the objective and got no acknowledgement.
+    WriteUnavailable,
+    /// A record waited longer than the objective for its processing.
+    ReadUnavailable,
+    /// The plan's own share of the downtime is over the objective.
+    PlanAdded,
+    /// The plan or a lag did not come to its end.
+    Stuck,
+}
+
+/// An anomaly.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Which guarantee it breaks.
+    pub guarantee: Guarantee,
+    /// On what ground.
+    pub ground: Ground,
+    /// The phase of the plan in which it happened: its place, from 1; 0 before the plan.
+    pub phase: u32,
+    /// When.
+    pub at: Time,
+    /// The group that is wronged, if one is.
+    pub group: Option<GroupId>,
+    /// The source partition.
+    pub partition: Option<TopicPartition>,
+    /// The records concerned, the wronged one first; at most 20 of them.
+    pub records: Vec<RecordId>,
+    /// How bad it is, to find the worst of a kind: records, or milliseconds.
+    pub weight: u64,
+    /// One sentence: who, what, when.
+    pub summary: String,
+}
+
+/// A measured figure of a guarantee: "longest write gap, 4200 ms".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Figure {
+    /// What was measured, unit last: `longest_write_gap_ms`.
+    pub name: String,
+    /// The figure.
+    pub value: u64,
+    /// Where and when it was measured, readable.
+    pub place: String,
+}
+
+/// A *sometimes* condition: something a sweep should have reached at least once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Condition {
+    /// What it is: `instance-took-over-during-cut-read`.
+    pub name: String,
+    /// Whether this run reached it.
+    pub reached: bool,
+}
+
+/// What a checker concludes of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// Of which guarantee.
+    pub guarantee: Guarantee,
+    /// What.
+    pub verdict: Verdict,
+    /// Whether the run exercised it.
+    pub exercised: bool,
+    /// What was measured.
+    pub figures: Vec<Figure>,
+    /// What it wants a sweep to reach.
+    pub conditions: Vec<Condition>,
+    /// The anomalies, the worst first; at most 50, and how many there were is in `findings_total`.
+    pub findings: Vec<Finding>,
+    /// How many anomalies there were in all.
+    pub findings_total: u64,
+}
+
+/// A checker of one guarantee.
+pub trait Checker {
+    /// Take the next entry of the history.
+    fn observe(&mut self, entry: &Entry);
+
+    /// Conclude. The last entry that was observed is [`crate::history::Event::Ended`].
+    fn judge(&self) -> Judgement;
+}
+
+/// What a checker may know beside the history: the case's names and its promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Subject {
+    /// The topics, by id.
+    pub topics: Vec<SubjectTopic>,
+    /// The groups, by id.
+    pub groups: Vec<SubjectGroup>,
+    /// The nodes' names, by id.
+    pub nodes: Vec<String>,
+    /// The producers' nodes, by the producer's number.
+    pub producers: Vec<NodeId>,
+    /// The plan's phases' names; phase 1 is the first.
+    pub phases: Vec<String>,
+    /// What the case promises.
+    pub objectives: Objectives,
+}
+
+/// A topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SubjectTopic {
+    /// Its name.
+    pub name: String,
+    /// Its source partitions.
+    pub partitions: u16,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SubjectGroup {
+    /// Its name.
+    pub name: String,
+    /// Whether it needs order.
+    pub ordered: bool,
+    /// Its topics.
+    pub topics: Vec<TopicId>,
+}
+
+/// What a case promises beside the guarantees that need no figure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Objectives {
+    /// On which grounds order is promised: `session`, `real-time`, or both.
+    pub order: Vec<Ground>,
+    /// The longest stretch in which producers of a source partition try and get no acknowledgement.
+    pub write_gap: Span,
+    /// The greatest age of an acknowledged record that a group has not processed, the planned pause apart.
+    pub record_age: Span,
+    /// How long the plan may pause an ordered group on purpose; that much is taken off the record's age.
+    pub planned_pause: Span,
+    /// How much longer the write gap may be than without the migration.
+    pub plan_added_write_gap: Span,
+    /// How much greater the record age may be than without the migration, the planned pause apart.
+    pub plan_added_record_age: Span,
+    /// How many redeliveries and copies a group may see in all.
+    pub duplicates_per_group: u64,
+    /// In what time after the end of the faults and of the workload everything is done.
+    pub drain: Span,
+}
+
+impl Default for Objectives {
+    fn default() -> Objectives {
+        Objectives {
+            order: vec![Ground::Session, Ground::RealTime],
+            write_gap: Span::secs(120),
+            record_age: Span::secs(180),
+            planned_pause: Span::secs(120),
+            plan_added_write_gap: Span::secs(60),
+            plan_added_record_age: Span::secs(120),
+            duplicates_per_group: 2_000,
+            drain: Span::secs(300),
+        }
+    }
+}

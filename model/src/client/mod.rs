@@ -1,0 +1,123 @@
+//! The client libraries: Corgi's and Kafka's consumers and producers as embeddable machines. An application, a
+//! mirror worker or the NewClient owns them, hands them its inputs, and takes what they hand out.
+//!
+//! A library never calls back: what it has to say is queued in it as plain data and taken by its owner after each
+//! call. It sends and sets timers through the owner's effects. Its timers' names begin with the library's name.
+
+pub mod corgi_consumer_settings;
+pub mod corgi_producer_settings;
+pub mod kafka_consumer_settings;
+pub mod kafka_producer_settings;
+
+use crate::machine::{Effects, Input, Now};
+use crate::record::{Offset, Record, TopicPartition};
+use serde::Serialize;
+
+/// A record on its way to the application.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Received {
+    /// The partition that it was read from, in the queue of that library.
+    pub partition: TopicPartition,
+    /// Its offset there.
+    pub offset: Offset,
+    /// The record.
+    pub record: Record,
+}
+
+/// What a consumer library tells its owner, besides records.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Assigned {
+    /// These partitions are the owner's from now on, to be read from there.
+    Granted(Vec<(TopicPartition, Offset)>),
+    /// These are taken away in good order: what was processed of them may still be committed by the call in which
+    /// this is taken; afterwards they belong to somebody else. Buffered records of theirs are dropped by the library.
+    Revoked(Vec<TopicPartition>),
+    /// These were lost: somebody else may have them already, and nothing can be committed for them any more.
+    Lost(Vec<TopicPartition>),
+}
+
+/// A consumer library, Corgi's or Kafka's.
+///
+/// The owner calls `step` with each input that is not its own (messages of the library's protocol, timers that
+/// begin with the library's name, broken connections), then takes `assigned` until there is none, then `received`.
+pub trait Consumer {
+    /// Start, in that life of the process; the consumer joins its group.
+    fn start(&mut self, now: Now, incarnation: u32, effects: &mut Effects);
+
+    /// Take an input. Returns whether it was this library's.
+    fn step(&mut self, now: Now, input: &Input, effects: &mut Effects) -> bool;
+
+    /// The oldest assignment change that the owner has not taken. In good order a rebalance waits until the owner
+    /// has taken a `Revoked` and has called [`Consumer::release`] for it.
+    fn assigned(&mut self) -> Option<Assigned>;
+
+    /// The owner has finished with (processed or dropped, and committed) revoked partitions: the library goes on with
+    /// the rebalance.
+    fn release(&mut self, now: Now, effects: &mut Effects);
+
+    /// The next record of a partition that is assigned and not paused, if one is buffered; the library fetches ahead
+    /// of it. Records of one partition come in the order of their offsets.
+    fn receive(&mut self, now: Now, effects: &mut Effects) -> Option<Received>;
+
+    /// Like [`Consumer::receive`], from that partition alone.
+    fn receive_from(
+        &mut self,
+        now: Now,
+        partition: TopicPartition,
+        effects: &mut Effects,
+    ) -> Option<Received>;
+
+    /// Commit: the next offset to read of each partition. Asynchronous; the last one issued wins.
+    fn commit(&mut self, now: Now, offsets: &[(TopicPartition, Offset)], effects: &mut Effects);
+
+    /// Whether commits are still unanswered.
+    fn committing(&self) -> bool;
+
+    /// The partitions that are assigned now.
+    fn assignment(&self) -> Vec<TopicPartition>;
+
+    /// Hand out no more records of any partition, also of those that come later, until resumed.
+    fn pause(&mut self, now: Now, effects: &mut Effects);
+
+    /// Hand out records again.
+    fn resume(&mut self, now: Now, effects: &mut Effects);
+
+    /// Leave the group in good order: after this the library is silent. The owner has committed before.
+    fn close(&mut self, now: Now, effects: &mut Effects);
+}
+
+/// How a send ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum SendOutcome {
+    /// Acknowledged at that place.
+    Acknowledged(TopicPartition, Offset),
+    /// Definitely refused: the record is in no log.
+    Refused,
+    /// Given up: the record may be in the log, or appear there later.
+    Indeterminate,
+}
+
+/// A producer library, Corgi's or Kafka's. It batches, retries and gives up as its settings say.
+pub trait Producer {
+    /// Start, in that life of the process.
+    fn start(&mut self, now: Now, incarnation: u32, effects: &mut Effects);
+
+    /// Take an input. Returns whether it was this library's.
+    fn step(&mut self, now: Now, input: &Input, effects: &mut Effects) -> bool;
+
+    /// Send a record to that partition. The owner's `token` comes back with the outcome.
+    fn send(
+        &mut self,
+        now: Now,
+        token: u64,
+        partition: TopicPartition,
+        record: Record,
+        effects: &mut Effects,
+    );
+
+    /// The oldest outcome that the owner has not taken.
+    fn outcome(&mut self) -> Option<(u64, SendOutcome)>;
+
+    /// Sends whose outcome is not known yet.
+    fn in_flight(&self) -> usize;
+}

@@ -1,0 +1,274 @@
+//! The history of a run: what was invoked, acknowledged, delivered, processed and committed, by whom and when; and
+//! around it what was done to the systems. It is all that a checker reads.
+
+use crate::plan::Act;
+use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicPartition};
+use crate::units::{Span, Time};
+use serde::Serialize;
+
+/// One line of the history.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Entry {
+    /// When, in simulated time (the world's, not a node's clock).
+    pub at: Time,
+    /// Where: the node whose step wrote it (for faults: the node that it strikes first).
+    pub node: NodeId,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case", rename_all_fields = "snake_case")]
+pub enum Event {
+    /// The application called send for the first time for this record. A record that is held back by a produce hold
+    /// was invoked all the same.
+    Invoked {
+        /// The record; its source partition is `record.topic`/`record.source`.
+        record: Record,
+    },
+    /// The application was told that a queue has the record.
+    Acknowledged {
+        /// Which record.
+        record: RecordId,
+        /// The queue.
+        queue: Queue,
+        /// Where it is said to be; a partition of that queue.
+        partition: TopicPartition,
+        /// At which offset.
+        offset: Offset,
+    },
+    /// The application was told that a record was definitely refused, and does not try again.
+    Refused {
+        /// Which record.
+        record: RecordId,
+    },
+    /// The application gave a record up without knowing whether it is in a log.
+    Indeterminate {
+        /// Which record.
+        record: RecordId,
+    },
+    /// A consumer handed a record to its application, which begins to process it.
+    Delivered {
+        /// The group.
+        group: GroupId,
+        /// Which record.
+        record: RecordId,
+        /// The record's source partition.
+        source: TopicPartition,
+        /// The queue that it was read from.
+        queue: Queue,
+        /// The partition of that queue.
+        partition: TopicPartition,
+        /// Its offset there.
+        offset: Offset,
+        /// The Corgi offset that it was copied from; -1 if it was not copied.
+        copied_from: Offset,
+    },
+    /// The application has processed a record: its effect is there.
+    Processed {
+        /// The group.
+        group: GroupId,
+        /// Which record.
+        record: RecordId,
+        /// The record's source partition.
+        source: TopicPartition,
+    },
+    /// A group's offset was committed, as the consumer was told.
+    Committed {
+        /// The group.
+        group: GroupId,
+        /// The queue.
+        queue: Queue,
+        /// The partition of that queue.
+        partition: TopicPartition,
+        /// The next offset to read.
+        offset: Offset,
+    },
+    /// A consumer was assigned partitions of a queue.
+    Granted {
+        /// The group.
+        group: GroupId,
+        /// The queue.
+        queue: Queue,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
+    /// A consumer lost partitions of a queue, in good order or not.
+    Revoked {
+        /// The group.
+        group: GroupId,
+        /// The queue.
+        queue: Queue,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+        /// Whether in good order.
+        orderly: bool,
+    },
+    /// A consumer paused, or went on.
+    Paused {
+        /// The group.
+        group: GroupId,
+        /// Paused, or resumed.
+        paused: bool,
+    },
+    /// A mirror worker was told by the target that it has a copy of a record.
+    Copied {
+        /// Which record.
+        record: RecordId,
+        /// The source partition that it was read from.
+        source: TopicPartition,
+        /// At which offset.
+        source_offset: Offset,
+        /// The target partition.
+        target: TopicPartition,
+        /// The copy's offset there.
+        target_offset: Offset,
+    },
+    /// A mirror worker gave a record up and goes on without it.
+    Skipped {
+        /// Which record.
+        record: RecordId,
+        /// The source partition.
+        source: TopicPartition,
+        /// At which offset.
+        source_offset: Offset,
+    },
+    /// A mirror worker committed its source offset.
+    MirrorCommitted {
+        /// The source partition.
+        source: TopicPartition,
+        /// The next offset to copy.
+        offset: Offset,
+    },
+    /// A producer obeys another setting of the switches.
+    Writing {
+        /// Where it writes.
+        to: crate::switch::WriteTo,
+        /// What it holds back.
+        hold: crate::switch::Hold,
+    },
+    /// A system's leadership moved: a Kafka partition has another leader, a Corgi broker set another master.
+    LeaderChanged {
+        /// The queue.
+        queue: Queue,
+        /// A partition that it concerns (all of a broker set's: the first).
+        partition: TopicPartition,
+        /// The new leader, if there is one.
+        leader: Option<NodeId>,
+        /// The new epoch.
+        epoch: i64,
+    },
+    /// A log lost its tail: a replica was truncated, or a slave promoted that did not have it.
+    Truncated {
+        /// The queue.
+        queue: Queue,
+        /// The partition.
+        partition: TopicPartition,
+        /// The log's end before.
+        from: Offset,
+        /// And after.
+        to: Offset,
+    },
+    /// A Kafka group got a generation.
+    Rebalanced {
+        /// The group.
+        group: GroupId,
+        /// The generation.
+        generation: i32,
+        /// Its members.
+        members: u32,
+    },
+    /// The operator began a phase of the plan.
+    PhaseBegun {
+        /// Its place in the plan, from 1; 0 is the time before the plan.
+        phase: u32,
+        /// Its name.
+        name: String,
+    },
+    /// The operator did a step.
+    StepDone {
+        /// The phase's place, from 1.
+        phase: u32,
+        /// The line of the phase, from 1.
+        step: u32,
+        /// What he did.
+        act: Act,
+    },
+    /// The operator found a gate open.
+    GateOpened {
+        /// The phase's place, from 1.
+        phase: u32,
+        /// The line of the phase, from 1.
+        step: u32,
+        /// How long he waited.
+        waited: Span,
+    },
+    /// The operator gave up waiting at a gate.
+    GateTimedOut {
+        /// The phase's place, from 1.
+        phase: u32,
+        /// The line of the phase, from 1.
+        step: u32,
+    },
+    /// The operator waits at a gate (said again every minute of waiting).
+    GateWaiting {
+        /// The phase's place, from 1.
+        phase: u32,
+        /// The line of the phase, from 1.
+        step: u32,
+        /// What the gate waits for.
+        gate: String,
+        /// Why it is not open, from the reports.
+        because: String,
+    },
+    /// The plan is complete.
+    PlanCompleted,
+    /// A process started.
+    Started {
+        /// Counts the starts of this node.
+        incarnation: u32,
+    },
+    /// A process ended: crashed, killed, or stopped in good order.
+    Stopped {
+        /// Whether in good order.
+        orderly: bool,
+    },
+    /// A fault began.
+    FaultBegun {
+        /// Its place among the run's faults, from 0.
+        fault: u32,
+        /// Its kind: the word of the case file.
+        kind: String,
+        /// What it strikes, readable.
+        target: String,
+    },
+    /// A fault ended.
+    FaultEnded {
+        /// Its place among the run's faults, from 0.
+        fault: u32,
+    },
+    /// The faults are over and everything is started and connected again.
+    Healed,
+    /// The producers have sent everything.
+    WorkloadEnded,
+    /// The run ended.
+    Ended {
+        /// Why: drained, time-budget, step-budget.
+        because: EndReason,
+    },
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum EndReason {
+    /// The plan is complete and nothing is left to do.
+    Drained,
+    /// The time to drain ran out.
+    TimeBudget,
+    /// The steps ran out.
+    StepBudget,
+}

@@ -1,0 +1,7 @@
+//! Kafka: brokers, the controller, replication, groups; see `protocol` for what clients may ask.
+
+pub mod settings;
+pub use settings::Settings;
+
+pub mod internal;
+pub mod protocol;

@@ -1,0 +1,190 @@
+//! The machine contract: one input in, plain effects out.
+//!
+//! A machine knows the time it is told, its own settings and its own state, and nothing else. It has no random
+//! numbers: where a real system jitters, it asks for a timer *between* two spans and the world draws.
+
+use crate::history::Event;
+use crate::message::Message;
+use crate::record::NodeId;
+use crate::units::{Span, Time};
+use serde::Serialize;
+
+/// What a machine is told of the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Now {
+    /// Monotonic: for time-outs and leases. Counts simulated time, also while the process is paused.
+    pub elapsed: Time,
+    /// The node's wall clock, which may be skewed against the other nodes': for timestamps.
+    pub wall: Time,
+}
+
+impl Now {
+    /// The same moment on a node whose clock is right.
+    pub fn exact(elapsed: Time) -> Now {
+        Now { elapsed, wall: elapsed }
+    }
+}
+
+/// One thing that happens to a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Input {
+    /// The process starts, for the first time or after a crash or a stop; only durable state is there.
+    Start {
+        /// Counts the starts of this node, from 1: its process id. Request ids carry it, so that an answer to an
+        /// earlier life is not taken for one's own.
+        incarnation: u32,
+    },
+    /// A message arrived.
+    Message {
+        /// Who sent it.
+        from: NodeId,
+        /// What it says.
+        message: Message,
+    },
+    /// A timer that was set ran out.
+    Timer(Timer),
+    /// A connection to that node broke, or could not be made: its process is gone (a silent node gives no such
+    /// sign). What was in flight to it is indeterminate.
+    Disconnected(NodeId),
+    /// The process is asked to stop (SIGTERM); it exits by [`Process::Exit`] when it has finished.
+    Terminate,
+}
+
+/// A timer of one machine. Setting a timer with the same name and index replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Timer {
+    /// What it is for, prefixed by its owner: `kafka-consumer/heartbeat`.
+    pub name: &'static str,
+    /// Which of them, where a machine has several of a name.
+    pub index: u64,
+}
+
+impl Timer {
+    /// The timer of that name with that index.
+    pub const fn new(name: &'static str, index: u64) -> Timer {
+        Timer { name, index }
+    }
+}
+
+/// When a timer runs out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum After {
+    /// After just this span.
+    Exactly(Span),
+    /// After a span that the world draws between the two, from the node's own stream.
+    Between(Span, Span),
+}
+
+/// An effect on timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum TimerEffect {
+    /// Set it, or set it anew.
+    Set(Timer, After),
+    /// Cancel it; nothing happens where it is not set.
+    Cancel(Timer),
+}
+
+/// An effect on processes: what an operating system or a deployment does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Process {
+    /// Start that node's process if it is not running.
+    Start(NodeId),
+    /// Ask that node's process to stop.
+    Terminate(NodeId),
+    /// Kill that node's process.
+    Kill(NodeId),
+    /// This process ends of itself.
+    Exit,
+}
+
+/// What a step asks of the world, in order of kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Effects {
+    /// Messages to send.
+    pub sends: Vec<(NodeId, Message)>,
+    /// Timers to set and to cancel.
+    pub timers: Vec<TimerEffect>,
+    /// What happened that a reader of the history should know.
+    pub events: Vec<Event>,
+    /// Processes to start and to stop.
+    pub processes: Vec<Process>,
+}
+
+impl Effects {
+    /// Send a message.
+    pub fn send(&mut self, to: NodeId, message: impl Into<Message>) {
+        self.sends.push((to, message.into()));
+    }
+
+    /// Set a timer to run out after just this span.
+    pub fn set_timer(&mut self, timer: Timer, after: Span) {
+        self.timers.push(TimerEffect::Set(timer, After::Exactly(after)));
+    }
+
+    /// Set a timer to run out after a span that the world draws between the two.
+    pub fn set_timer_between(&mut self, timer: Timer, least: Span, most: Span) {
+        self.timers.push(TimerEffect::Set(timer, After::Between(least, most)));
+    }
+
+    /// Cancel a timer.
+    pub fn cancel_timer(&mut self, timer: Timer) {
+        self.timers.push(TimerEffect::Cancel(timer));
+    }
+
+    /// Write an event into the history.
+    pub fn record(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Forget everything, and keep the memory.
+    pub fn clear(&mut self) {
+        self.sends.clear();
+        self.timers.clear();
+        self.events.clear();
+        self.processes.clear();
+    }
+}
+
+/// A steppable model of one process.
+pub trait Machine: Clone + std::fmt::Debug + Eq + Serialize {
+    /// Take one input and say what is to be done.
+    fn step(&mut self, now: Now, input: Input, effects: &mut Effects);
+
+    /// The process is gone: drop everything that does not survive it. The next input is [`Input::Start`].
+    fn crash(&mut self);
+}
+
+/// Identifies a request among all those of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct RequestId {
+    /// The asking process's incarnation.
+    pub incarnation: u32,
+    /// Which client library of the process asks, where it has several.
+    pub lane: u16,
+    /// The count of that library's requests.
+    pub number: u32,
+}
+
+/// Hands out request ids to one client library.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RequestIds {
+    last: RequestId,
+}
+
+impl RequestIds {
+    /// The source of ids for that library in that life of the process.
+    pub fn new(incarnation: u32, lane: u16) -> RequestIds {
+        RequestIds { last: RequestId { incarnation, lane, number: 0 } }
+    }
+
+    /// An id that was not handed out before.
+    pub fn next_id(&mut self) -> RequestId {
+        self.last.number += 1;
+        self.last
+    }
+
+    /// Whether an id came from here.
+    pub fn issued(&self, id: RequestId) -> bool {
+        id.incarnation == self.last.incarnation && id.lane == self.last.lane && id.number <= self.last.number
+    }
+}

@@ -1,0 +1,212 @@
+//! A migration plan: phases of steps and gates. Plain data; `operator` executes it.
+
+use crate::deployment::RollOrder;
+use crate::record::Queue;
+use crate::switch::WriteTo;
+use crate::units::Span;
+use serde::{Deserialize, Serialize};
+
+/// A whole plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Plan {
+    /// The phases, in order.
+    #[serde(default)]
+    pub phases: Vec<Phase>,
+}
+
+/// One phase of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Phase {
+    /// Its name: dual-write, cut-read, cut-write, retire, or another.
+    pub name: String,
+    /// Not begun before this much of the run has passed.
+    #[serde(default)]
+    pub not_before: Span,
+    /// What the operator does, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One line of a phase: an act, or a condition to wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Step {
+    /// Something the operator does.
+    Act(Act),
+    /// Something the operator waits for.
+    Wait(Wait),
+}
+
+/// Something the operator does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
+#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Act {
+    /// Start the mirror's workers.
+    StartMirror,
+    /// Stop the mirror's workers.
+    StopMirror,
+    /// Roll a group's instances to the NewClient.
+    RollOut {
+        /// The group's name.
+        group: String,
+        /// Start first, or stop first.
+        #[serde(default)]
+        order: RollOrder,
+    },
+    /// Roll a group's instances back to the OldClient.
+    RollBack {
+        /// The group's name.
+        group: String,
+        /// Start first, or stop first.
+        #[serde(default)]
+        order: RollOrder,
+    },
+    /// Commit offsets in Kafka for a group that has no members there yet.
+    PrepareOffsets {
+        /// The group's name.
+        group: String,
+        /// Where they point.
+        from: PreparedFrom,
+    },
+    /// Switch where a group reads.
+    SwitchRead {
+        /// The group's name.
+        group: String,
+        /// From now on from there.
+        to: Queue,
+    },
+    /// Pause a group's NewClients.
+    Pause {
+        /// The group's name.
+        group: String,
+    },
+    /// Let a paused group go on.
+    Resume {
+        /// The group's name.
+        group: String,
+    },
+    /// Switch where producers write.
+    SwitchWrite {
+        /// From now on there.
+        to: WriteTo,
+    },
+    /// Have producers hold their sends back.
+    Hold {
+        /// The topics' names; every topic where none is named.
+        #[serde(default)]
+        topics: Vec<String>,
+        /// The source partitions' numbers within those topics; every partition where none is named.
+        #[serde(default)]
+        partitions: Vec<u16>,
+    },
+    /// Let producers send what they held back, and go on.
+    Release,
+    /// Stop Corgi for good.
+    StopCorgi,
+}
+
+/// Where prepared offsets point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PreparedFrom {
+    /// The start of Kafka's log.
+    Earliest,
+    /// Its end: for groups that may miss what is behind.
+    Latest,
+    /// The first record created at or after this long ago, by the operator's clock (`{ ago = "60s" }`).
+    Ago(Span),
+}
+
+/// A gate: something the operator waits for, judged on what he is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Wait {
+    /// What he waits for.
+    pub wait: Gate,
+    /// A report older than this counts as none.
+    #[serde(default = "default_max_age")]
+    pub max_age: Span,
+    /// Whether only reports count that were asked for after the gate was reached. Without it a report from before the
+    /// last step may open the gate.
+    #[serde(default)]
+    pub fresh: bool,
+    /// After so long he gives up waiting; without it he waits for ever.
+    #[serde(default)]
+    pub timeout: Option<Span>,
+    /// What he does when he gives up, before he begins again.
+    #[serde(default)]
+    pub otherwise: Vec<Act>,
+    /// How long he rests before he begins again.
+    #[serde(default)]
+    pub retry_after: Span,
+    /// How many lines of the phase he goes back to begin again, this gate not counted; 0 waits at this gate again.
+    #[serde(default)]
+    pub back: usize,
+}
+
+fn default_max_age() -> Span {
+    Span::secs(30)
+}
+
+/// What a gate waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
+#[serde(tag = "for", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Gate {
+    /// So much time has passed since the gate was reached.
+    Elapsed {
+        /// How long.
+        span: Span,
+    },
+    /// The mirror's workers are ready.
+    MirrorReady,
+    /// The mirror is at most so many records behind, over all source partitions.
+    MirrorLag {
+        /// Records.
+        at_most: u64,
+    },
+    /// The mirror has copied, and had acknowledged, everything up to the source's end, in every source partition.
+    MirrorDrained,
+    /// A group is at most so many records behind, in the queue that it reads from.
+    GroupLag {
+        /// The group's name.
+        group: String,
+        /// Records.
+        at_most: u64,
+    },
+    /// All NewClient instances of a group said they are ready.
+    Upgraded {
+        /// The group's name.
+        group: String,
+    },
+    /// All OldClient instances of a group have exited.
+    OldStopped {
+        /// The group's name.
+        group: String,
+    },
+    /// Every NewClient instance of a group reports itself paused.
+    Paused {
+        /// The group's name.
+        group: String,
+    },
+    /// Every NewClient instance of a group reports that it reads from that queue.
+    Reading {
+        /// The group's name.
+        group: String,
+        /// The queue.
+        from: Queue,
+    },
+    /// Every producer reports its sends held and none in flight.
+    Held,
+    /// Every producer reports that it writes there.
+    Writing {
+        /// Where.
+        to: WriteTo,
+    },
+    /// Corgi's only readers are the mirror's workers.
+    OnlyMirrorReads,
+    /// Nobody reads from Corgi, the mirror included.
+    NobodyReads,
+}

@@ -1,0 +1,80 @@
+//! What a run and a sweep conclude: plain data, the same for people and for machines.
+
+use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
+use cutover_model::history::Entry;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What one run concluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunResult {
+    /// The case's name.
+    pub case: String,
+    /// The seed.
+    pub seed: u64,
+    /// The worst of the judgements; *unknown* where the run did not come to its end.
+    pub verdict: Verdict,
+    /// The digest of everything that happened, as 16 hexadecimal digits; empty where the run broke off.
+    pub digest: String,
+    /// How much time was simulated.
+    pub simulated_ms: u64,
+    /// How many records were sent.
+    pub records: u64,
+    /// How many events the world dispatched.
+    pub events: u64,
+    /// How many faults struck.
+    pub faults: u64,
+    /// A judgement a guarantee, in the guarantees' order.
+    pub judgements: Vec<Judgement>,
+    /// How often each fault kind began in each phase: (phase, kind) -> times.
+    pub coverage: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Why the run did not come to its end: a panic's message, or a budget.
+    pub failure: Option<String>,
+    /// The history, where it was asked for.
+    #[serde(skip)]
+    pub history: Vec<Entry>,
+}
+
+/// What many runs of one case concluded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SweepResult {
+    /// The case's name.
+    pub case: String,
+    /// The worst verdict.
+    pub verdict: Verdict,
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// The first seed.
+    pub first: u64,
+    /// A line a guarantee.
+    pub guarantees: Vec<GuaranteeResult>,
+    /// How often each fault kind began in each phase, over all seeds.
+    pub coverage: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How many seeds reached each condition.
+    pub conditions: BTreeMap<String, u64>,
+    /// Runs that did not come to their end: the seed, and why; the first ten.
+    pub failures: Vec<(u64, String)>,
+}
+
+/// What many runs concluded of one guarantee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GuaranteeResult {
+    /// Which.
+    pub name: Guarantee,
+    /// What.
+    pub verdict: Verdict,
+    /// How many seeds exercised it.
+    pub exercised: u64,
+    /// How many seeds violated it.
+    pub violated: u64,
+    /// How many findings there were over all seeds.
+    pub findings: u64,
+    /// The lowest seed that violated it.
+    pub first_seed: Option<u64>,
+    /// The greatest of each figure, and its seed.
+    pub worst: Vec<(Figure, u64)>,
+    /// The worst finding and its seed.
+    pub worst_finding: Option<(Finding, u64)>,
+    /// How many seeds reached each of its conditions.
+    pub conditions: Vec<(Condition, u64)>,
+}

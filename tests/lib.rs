@@ -1,0 +1,1 @@
+//! Property, scenario, determinism and command-line tests live in `tests/`.
