@@ -7,4 +7,6 @@ compile_error!(
      environment, which overrides that file: unset RUSTFLAGS, or add `--cfg madsim` to it."
 );
 
+pub mod random;
 pub mod results;
+pub mod world;
