@@ -9,4 +9,5 @@ compile_error!(
 
 pub mod random;
 pub mod results;
+pub mod run;
 pub mod world;
