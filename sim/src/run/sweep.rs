@@ -68,7 +68,8 @@ struct Line {
     violated: u64,
     findings: u64,
     first_seed: Option<u64>,
-    worst: BTreeMap<String, (Figure, u64)>,
+    /// In the checker's order, the most telling first.
+    worst: Vec<(Figure, u64)>,
     worst_finding: Option<(Finding, u64)>,
     conditions: BTreeMap<String, u64>,
 }
@@ -145,9 +146,10 @@ impl Line {
             self.first_seed.get_or_insert(seed);
         }
         for figure in &judgement.figures {
-            let worst = self.worst.entry(figure.name.clone()).or_insert_with(|| (figure.clone(), seed));
-            if figure.value > worst.0.value {
-                *worst = (figure.clone(), seed);
+            match self.worst.iter_mut().find(|(worst, _)| worst.name == figure.name) {
+                None => self.worst.push((figure.clone(), seed)),
+                Some(worst) if figure.value > worst.0.value => *worst = (figure.clone(), seed),
+                Some(_) => {}
             }
         }
         for finding in &judgement.findings {
@@ -175,7 +177,7 @@ impl Line {
             violated: self.violated,
             findings: self.findings,
             first_seed: self.first_seed,
-            worst: self.worst.into_values().collect(),
+            worst: self.worst,
             worst_finding: self.worst_finding,
             conditions: conditions
                 .map(|(name, seeds)| (Condition { name, reached: seeds > 0 }, seeds))
@@ -195,7 +197,7 @@ mod tests {
             verdict: if violated { Verdict::Violated } else { Verdict::Held },
             exercised: true,
             figures: vec![Figure { name: "reordered_records".into(), value: seed % 7, place: String::new() }],
-            conditions: vec![Condition { name: "reached-on-even".into(), reached: seed % 2 == 0 }],
+            conditions: vec![Condition { name: "reached-on-even".into(), reached: seed.is_multiple_of(2) }],
             findings: Vec::new(),
             findings_total: u64::from(violated),
         };
