@@ -7,8 +7,13 @@ use std::str::FromStr;
 
 /// Is this plan for moving a live service between message queues safe?
 #[derive(Debug, Parser)]
-#[command(name = "cutover", version, about, after_help = "Exit status: 0 held, or the violation that the case expects \
-    was found; 1 violated; 2 unknown; 64 bad usage or bad input.")]
+#[command(
+    name = "cutover",
+    version,
+    about,
+    after_help = "Exit status: 0 held, or the violation that the case expects \
+    was found; 1 violated; 2 unknown; 64 bad usage or bad input."
+)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]

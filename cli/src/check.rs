@@ -20,8 +20,12 @@ const STORY_LINES: usize = 24;
 /// Check each case; the exit status is the worst.
 pub fn run(arguments: &Check) -> miette::Result<u8> {
     // Every file is read before the first run: a typo in the last one should not cost the sweep of the first.
-    let cases: Vec<Case> =
-        arguments.cases.iter().map(|path| Case::load(path)).collect::<Result<_, _>>().map_err(miette::Report::new)?;
+    let cases: Vec<Case> = arguments
+        .cases
+        .iter()
+        .map(|path| Case::load(path))
+        .collect::<Result<_, _>>()
+        .map_err(miette::Report::new)?;
     let mut out = arguments.out.as_deref().map(create).transpose()?;
     let mut status = EXIT_HELD;
     for (case, path) in cases.iter().zip(&arguments.cases) {
@@ -42,9 +46,9 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
 }
 
 fn create(path: &Path) -> miette::Result<File> {
-    File::create(path).into_diagnostic().wrap_err_with(|| {
-        format!("could not create {}: name a file in a folder that exists", path.display())
-    })
+    File::create(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("could not create {}: name a file in a folder that exists", path.display()))
 }
 
 fn sweep(case: &Case, arguments: &Check) -> SweepResult {
@@ -68,7 +72,8 @@ fn status_of(verdict: Verdict, expected: bool) -> u8 {
 
 /// The worse of two statuses: violated, then unknown, then held.
 fn worse(one: u8, other: u8) -> u8 {
-    let badness = |status| [EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED].iter().position(|listed| *listed == status);
+    let badness =
+        |status| [EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED].iter().position(|listed| *listed == status);
     if badness(one) >= badness(other) { one } else { other }
 }
 
@@ -76,7 +81,14 @@ fn worse(one: u8, other: u8) -> u8 {
 fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> String {
     let mut text = String::new();
     let plural = if result.seeds == 1 { "seed" } else { "seeds" };
-    let _ = writeln!(text, "{}: {}\n{} {plural} from {}", case.name.bold(), case.about, result.seeds, result.first);
+    let _ = writeln!(
+        text,
+        "{}: {}\n{} {plural} from {}",
+        case.name.bold(),
+        case.about,
+        result.seeds,
+        result.first
+    );
     let _ = writeln!(text, "{}", table::of_sweep(result));
     for line in &result.guarantees {
         if let Some((finding, seed)) = &line.worst_finding {

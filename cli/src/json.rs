@@ -161,7 +161,11 @@ pub fn replayed<'a>(result: &'a RunResult, subject: &Subject) -> Replayed<'a> {
                 verdict: judgement.verdict,
                 exercised: judgement.exercised,
                 findings: judgement.findings_total,
-                figures: judgement.figures.iter().map(|figure| (figure.name.as_str(), figure.value)).collect(),
+                figures: judgement
+                    .figures
+                    .iter()
+                    .map(|figure| (figure.name.as_str(), figure.value))
+                    .collect(),
             })
             .collect(),
         findings: result

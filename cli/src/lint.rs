@@ -15,8 +15,11 @@ pub fn run(arguments: &Lint) -> miette::Result<u8> {
                 status = EXIT_BAD_INPUT;
             }
             Ok(case) => {
-                let warnings: Vec<_> =
-                    case.plan_problems().into_iter().filter(|found| found.severity == Severity::Warning).collect();
+                let warnings: Vec<_> = case
+                    .plan_problems()
+                    .into_iter()
+                    .filter(|found| found.severity == Severity::Warning)
+                    .collect();
                 for warning in &warnings {
                     anstream::println!("{}: warning: {warning}\n  help: {}", path.display(), warning.help);
                 }

@@ -8,7 +8,8 @@ pub fn bar(seeds: u64, case: &str, shown: bool) -> ProgressBar {
     if !shown {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} seeds  {per_sec:>10}  {msg}  {eta}");
+    let style =
+        ProgressStyle::with_template("{prefix} {bar:30} {pos}/{len} seeds  {per_sec:>10}  {msg}  {eta}");
     ProgressBar::new(seeds)
         .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         .with_prefix(case.to_owned())

@@ -54,8 +54,7 @@ fn worst_figure(line: &GuaranteeResult) -> String {
 pub fn of_run(result: &RunResult) -> String {
     let mut table = table(&["guarantee", "verdict", "exercised", "findings", "figures"]);
     for judgement in &result.judgements {
-        let figures: Vec<String> =
-            judgement.figures.iter().take(3).map(figure).collect();
+        let figures: Vec<String> = judgement.figures.iter().take(3).map(figure).collect();
         table.add_row([
             judgement.guarantee.to_string(),
             judgement.verdict.to_string(),

@@ -214,6 +214,7 @@ mod tests {
             coverage: BTreeMap::new(),
             failure: None,
             history: Vec::new(),
+            messages: Vec::new(),
         }
     }
 

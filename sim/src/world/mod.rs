@@ -10,7 +10,7 @@ mod node;
 mod queue;
 
 pub use digest::Digest;
-pub use faults::{ReadyFault, Strike};
+pub use faults::{Circle, ReadyFault, Side, Strike, Struck};
 pub use network::{Impairment, Latency, Network, NodeSet, Rule};
 pub use node::Node;
 pub use queue::Queue;
@@ -134,6 +134,15 @@ impl<M: Machine> World<M> {
         self.queue.next_at()
     }
 
+    /// Let time pass up to a moment before which nothing is due.
+    ///
+    /// # Panics
+    /// If something is due earlier: time does not go back.
+    pub fn pass_to(&mut self, at: Time) {
+        assert!(self.queue.next_at().is_none_or(|next| next >= at), "an event is due earlier");
+        self.now = self.now.max(at);
+    }
+
     /// Take the next event and carry it out. Returns whether there was one.
     pub fn step(&mut self) -> bool {
         let Some((at, pending)) = self.queue.pop() else { return false };
@@ -148,11 +157,7 @@ impl<M: Machine> World<M> {
                 }
             }
             Pending::Timer { node, number } => self.run_out(node, number),
-            Pending::Restart { node } => {
-                if self.nodes[node.0 as usize].wanted {
-                    self.start(node);
-                }
-            }
+            Pending::Restart { node } => self.start_if_wanted(node),
             Pending::FaultBegins(fault) => self.begin_fault(fault),
             Pending::FaultEnds(fault) => self.end_fault(fault),
         }

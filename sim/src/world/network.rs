@@ -54,8 +54,10 @@ pub enum Impairment {
         /// How much later at most.
         within: Span,
     },
-    /// Messages overtake each other by up to `within`.
+    /// So many of a million messages come up to `within` later, and what is sent after them may overtake them.
     Reorder {
+        /// Of a million.
+        per_million: u32,
         /// By how much at most.
         within: Span,
     },
@@ -140,7 +142,7 @@ impl Network {
         if self.rules.is_empty() {
             return Arrivals { first: Some(self.in_order(from, to, at)), second: None };
         }
-        let (mut overtakes, mut second) = (false, None);
+        let (mut is_late, mut second) = (false, None);
         for rule in &self.rules {
             if !rule.from.contains(from) || !rule.to.contains(to) {
                 continue;
@@ -157,13 +159,15 @@ impl Network {
                         second = Some(self.stream.between(Span::ZERO, within));
                     }
                 }
-                Impairment::Reorder { within } => {
-                    overtakes = true;
-                    at += self.stream.between(Span::ZERO, within);
+                Impairment::Reorder { per_million, within } => {
+                    if self.stream.chance(per_million) {
+                        is_late = true;
+                        at += self.stream.between(Span::ZERO, within);
+                    }
                 }
             }
         }
-        let first = if overtakes { at } else { self.in_order(from, to, at) };
+        let first = if is_late { at } else { self.in_order(from, to, at) };
         Arrivals { first: Some(first), second: second.map(|later| first + later) }
     }
 
@@ -220,7 +224,7 @@ mod tests {
     #[test]
     fn reordering_and_duplication_happen() {
         let mut network = network();
-        network.lay(rule(Impairment::Reorder { within: Span::secs(1) }));
+        network.lay(rule(Impairment::Reorder { per_million: 500_000, within: Span::secs(1) }));
         network.lay(rule(Impairment::Duplicate { per_million: 500_000, within: Span::secs(1) }));
         let arrivals: Vec<_> = (0..100).map(|sent| network.carry(Time(sent), NodeId(0), NodeId(1))).collect();
         assert!(!arrivals.iter().map(|arrival| arrival.first).is_sorted());

@@ -100,7 +100,7 @@ fn equal_worlds_step_to_equal_worlds() {
 #[test]
 fn a_crash_loses_the_volatile_state_and_is_heard_at_once() {
     let mut world = world();
-    world.add_fault(at(3) + Span::millis(500), fault(Strike::Crash(NodeId(1)), 4));
+    world.add_fault(at(3) + Span::millis(500), fault(Strike::Crash(Struck::Node(NodeId(1))), 4));
     run_until(&mut world, at(4));
     assert_eq!(world.nodes()[0].machine.lost, 1, "the connection broke");
     run_until(&mut world, at(7));
@@ -113,7 +113,7 @@ fn a_crash_loses_the_volatile_state_and_is_heard_at_once() {
 #[test]
 fn a_paused_process_hears_everything_late_and_nobody_is_told() {
     let mut world = world();
-    world.add_fault(at(2) + Span::millis(500), fault(Strike::Pause(NodeId(1)), 4));
+    world.add_fault(at(2) + Span::millis(500), fault(Strike::Pause(Struck::Node(NodeId(1))), 4));
     run_until(&mut world, at(6));
     assert_eq!(world.nodes()[1].machine.heard, 2);
     assert_eq!(world.nodes()[0].machine.lost, 0);
@@ -124,9 +124,9 @@ fn a_paused_process_hears_everything_late_and_nobody_is_told() {
 #[test]
 fn a_one_way_cut_lets_the_other_way_pass() {
     let mut world = world();
-    let (from, to) = (NodeSet::one(NodeId(0)), NodeSet::one(NodeId(1)));
-    let rule = Rule { fault: 0, from, to, impairment: Impairment::Cut };
-    world.add_fault(Time(0), fault(Strike::Network(rule), 3));
+    let side = |node| Side::One(Struck::Node(NodeId(node)));
+    let cut = Strike::Network { from: side(0), to: side(1), impairment: Impairment::Cut };
+    world.add_fault(Time(0), fault(cut, 3));
     run_until(&mut world, Time(2_500_000));
     assert_eq!((world.nodes()[0].machine.heard, world.nodes()[1].machine.heard), (2, 0));
     run_until(&mut world, Time(3_500_000));
@@ -136,7 +136,7 @@ fn a_one_way_cut_lets_the_other_way_pass() {
 #[test]
 fn a_skewed_clock_is_wrong_for_the_faults_duration_only() {
     let mut world = world();
-    world.add_fault(at(1), fault(Strike::Skew(NodeId(0), -250), 2));
+    world.add_fault(at(1), fault(Strike::Skew(Struck::Node(NodeId(0)), -250), 2));
     run_until(&mut world, at(2));
     assert_eq!(world.nodes()[0].now(at(2)).wall, Time(1_999_750));
     assert_eq!(world.nodes()[0].now(at(2)).elapsed, at(2));
@@ -159,8 +159,8 @@ fn a_process_that_ends_of_itself_is_started_by_its_supervisor_only_if_it_is_mean
 #[test]
 fn healing_ends_every_fault() {
     let mut world = world();
-    world.add_fault(at(1), fault(Strike::Crash(NodeId(0)), 100));
-    world.add_fault(at(1), fault(Strike::Pause(NodeId(1)), 100));
+    world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(0))), 100));
+    world.add_fault(at(1), fault(Strike::Pause(Struck::Node(NodeId(1))), 100));
     run_until(&mut world, at(2));
     world.heal();
     assert!(world.nodes().iter().all(|node| node.running && node.pauses == 0));
@@ -179,4 +179,29 @@ fn a_thousand_nodes_run_like_two() {
     (0..1000).for_each(|node| world.start(NodeId(node)));
     run_until(&mut world, at(3));
     assert!(world.nodes().iter().all(|node| node.machine.heard >= 2));
+}
+
+#[test]
+fn a_role_is_resolved_when_the_fault_strikes() {
+    let mut world = world();
+    let members = vec![NodeId(0), NodeId(1)];
+    world.set_circles(vec![Circle { members, leader: NodeId(0) }]);
+    world.add_fault(at(2), fault(Strike::Pause(Struck::Leader(0)), 1));
+    world.add_fault(at(4), fault(Strike::Restart(Struck::Follower(0)), 1));
+    run_until(&mut world, at(1));
+    let (queue, partition) = (Default::default(), Default::default());
+    world.write(NodeId(1), Event::LeaderChanged { queue, partition, leader: Some(NodeId(1)), epoch: 2 });
+    run_until(&mut world, at(2));
+    assert_eq!((world.nodes()[0].pauses, world.nodes()[1].pauses), (0, 1));
+    run_until(&mut world, at(6));
+    assert_eq!((world.nodes()[0].incarnation, world.nodes()[1].incarnation), (2, 1));
+}
+
+#[test]
+fn a_fault_that_finds_nothing_to_strike_is_missed() {
+    let mut world = world();
+    world.end(NodeId(1), false);
+    world.add_fault(at(2), fault(Strike::Pause(Struck::Node(NodeId(1))), 1));
+    run_until(&mut world, at(5));
+    assert_eq!((world.faults_begun(), world.faults_missed()), (0, 1));
 }
