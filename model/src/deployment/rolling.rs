@@ -83,9 +83,8 @@ impl Rolling {
     /// Whether that process is to run: whether the host starts it again after a crash. A process that is none of the
     /// deployment's is not its business, and runs.
     pub fn should_run(&self, node: NodeId) -> bool {
-        let stopped = |condition: &Condition| {
-            matches!(condition, Condition::Stopped | Condition::Stopping { .. })
-        };
+        let stopped =
+            |condition: &Condition| matches!(condition, Condition::Stopped | Condition::Stopping { .. });
         !self.durable.processes.get(&node).is_some_and(stopped)
     }
 

@@ -70,7 +70,8 @@ impl Rolling {
     fn is_replaced(&self, job: &Job) -> bool {
         let incoming = self.condition(job.incoming.get(job.place).copied());
         let outgoing = self.condition(job.outgoing.get(job.place).copied());
-        matches!(incoming, None | Some(Condition::Ready)) && matches!(outgoing, None | Some(Condition::Stopped))
+        matches!(incoming, None | Some(Condition::Ready))
+            && matches!(outgoing, None | Some(Condition::Stopped))
     }
 
     /// Replace the job's pair as far as it can be done now. Returns whether the next pair may come.
@@ -104,7 +105,9 @@ impl Rolling {
                 false
             }
             // One that is still stopping has to be gone before it can be started again.
-            (Some(_), Some(Condition::Starting { .. } | Condition::Stopping { .. } | Condition::Broken)) => false,
+            (Some(_), Some(Condition::Starting { .. } | Condition::Stopping { .. } | Condition::Broken)) => {
+                false
+            }
             (Some(_), Some(Condition::Ready)) | (None, _) | (_, None) => true,
         }
     }
