@@ -7,4 +7,8 @@ compile_error!(
      environment, which overrides that file: unset RUSTFLAGS, or add `--cfg madsim` to it."
 );
 
+pub mod case;
+pub mod faults;
+pub mod random;
 pub mod results;
+pub mod workload;
