@@ -14,12 +14,13 @@ mod outbox;
 mod tests;
 
 use super::producer_settings::{Selector, Settings};
-use super::selector::{PartitionMap, TopicShape};
 use super::subscription::{SUBSCRIBE, Subscription};
+use super::topic_shape::TopicShape;
 use super::{ProducerLibrary, timer_index};
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
+use crate::mirror::PartitionMap;
 use crate::record::{NodeId, Partitioner, Queue, Record, TopicPartition};
 use crate::report::Report;
 use crate::switch::{Hold, WriteTo};
@@ -223,7 +224,9 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
         let partition = match (queue, self.settings.selector) {
             (Queue::Corgi, _) => corgi,
             (Queue::Kafka, Selector::Mirror) => {
-                self.setup.mirror_map.target(record, corgi, shape.kafka_partitions)
+                let source = TopicPartition { topic: record.topic, partition: corgi };
+                let counter = u64::from(record.id.sequence);
+                self.setup.mirror_map.target(record, source, shape.kafka_partitions, counter)
             }
             (Queue::Kafka, Selector::Default) => {
                 Partitioner::Murmur2.partition(&record.key, shape.kafka_partitions)
