@@ -9,7 +9,7 @@ mod conversation;
 mod writer;
 
 use super::ledger::Transfer;
-use super::settings::{OnFailure, Settings, Takeover, TransactionalIdScheme};
+use super::settings::{Settings, Takeover, TransactionalIdScheme};
 use super::worker::Wiring;
 use crate::kafka::protocol::{ErrorCode, Request, Response, TransactionalId};
 use crate::machine::{Effects, Input, RequestId, RequestIds, Timer};
@@ -264,19 +264,18 @@ impl Transactions {
     fn run_adoptions(&mut self, now: Time, effects: &mut Effects) {
         let partitions: Vec<TopicPartition> = self.adoptions.keys().copied().collect();
         for partition in partitions {
-            let is_fenced =
-                self.writers.get(&self.id(partition)).is_some_and(|writer| writer.state != State::Starting);
+            let in_charge = self.writers.get(&self.id(partition)).is_some_and(Writer::is_in_charge);
             let read_first = self.board.settings.takeover == Takeover::ReadFirst;
             let Some(adoption) = self.adoptions.get_mut(&partition) else {
                 continue;
             };
             match adoption.position {
-                Some(position) if is_fenced => {
+                Some(position) if in_charge => {
                     self.adoptions.remove(&partition);
                     self.notices.push_back(Notice::Adopted(partition, position));
                     continue;
                 }
-                None if is_fenced || read_first => adoption.conversation.wish(now),
+                None if in_charge || read_first => adoption.conversation.wish(now),
                 _ => {}
             }
             if let Some(node) = adoption.conversation.overdue(now) {

@@ -7,6 +7,7 @@ use crate::kafka::protocol::{
 use crate::machine::{Machine, Now, Process};
 use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
 use crate::mirror::settings::Commit;
+use crate::mirror::settings::OnFailure;
 use crate::mirror::worker::{MirroredTopic, Worker};
 use crate::record::{GroupId, Record, TopicId};
 use crate::units::Span;
