@@ -95,6 +95,13 @@ impl Ledger {
         }
     }
 
+    /// Everything below that offset is known to be copied already.
+    pub(super) fn advance(&mut self, partition: TopicPartition, offset: Offset) {
+        if let Some(held) = self.held.get_mut(&partition) {
+            held.received = held.received.max(offset);
+        }
+    }
+
     /// The producer gets a copy; the token under which its outcome comes.
     pub(super) fn sent(&mut self, copy: Transfer) -> u64 {
         self.tokens += 1;

@@ -8,7 +8,7 @@ mod fakes;
 mod ledger;
 pub mod partition_map;
 pub mod settings;
-
+mod transaction;
 pub mod worker;
 
 pub use partition_map::PartitionMap;

@@ -4,15 +4,19 @@
 //! committed comes again (mirror 2a, 10a). It fences nobody by itself: after a pause it writes on what it has until the
 //! lease library tells it that its partitions are lost (mirror 6b, 6c, 10d).
 
+mod holding;
+
 use super::ledger::{Ledger, Transfer};
 use super::settings::{Commit, OnFailure, Settings};
-use crate::client::{Assigned, Consumer, Producer, Received, SendOutcome};
+use super::transaction::{Notice, Transactions};
+use crate::client::{Consumer, Producer, Received, SendOutcome};
 use crate::deployment;
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
-use crate::record::{GroupId, NodeId, Offset, Queue, TopicId, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::report::Report;
+use holding::Leaving;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -71,16 +75,18 @@ struct Volatile<C, P> {
     commit_timer_set: bool,
     retry_timer_set: bool,
     /// Partitions that are to be given back in good order.
-    revocation: Option<Giving>,
-    /// The process was asked to stop.
-    stopping: Option<Giving>,
-}
-
-/// Partitions on their way back: first the flush, then the commit, then they are released.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Giving {
-    partitions: BTreeSet<TopicPartition>,
-    committed: bool,
+    revocation: Option<holding::Giving>,
+    /// The worker is to leave the group, to exit or to join anew.
+    leaving: Option<Leaving>,
+    /// The atomic mode's, instead of the Kafka producer.
+    transactions: Option<Transactions>,
+    /// In the atomic mode: partitions that are not taken over yet, from which nothing is received.
+    adopting: BTreeSet<TopicPartition>,
+    /// In the atomic mode: below that, everything is in the target.
+    copied_below: BTreeMap<TopicPartition, Offset>,
+    /// The process's life, and how often it has joined the group anew in it.
+    incarnation: u32,
+    rejoins: u32,
 }
 
 impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
@@ -91,6 +97,8 @@ impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
     }
 
     fn start(&mut self, now: Now, incarnation: u32, effects: &mut Effects) {
+        let atomic = self.settings.commit == Commit::Atomic;
+        let transactions = || Transactions::new(&self.settings, &self.wiring, incarnation);
         let mut volatile = Volatile {
             corgi: self.corgi.clone(),
             kafka: self.kafka.clone(),
@@ -101,9 +109,17 @@ impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
             commit_timer_set: false,
             retry_timer_set: false,
             revocation: None,
-            stopping: None,
+            leaving: None,
+            transactions: atomic.then(transactions),
+            adopting: BTreeSet::new(),
+            copied_below: BTreeMap::new(),
+            incarnation,
+            rejoins: 0,
         };
-        volatile.kafka.start(now, incarnation, effects);
+        // The atomic mode has transactional producers of its own.
+        if !atomic {
+            volatile.kafka.start(now, incarnation, effects);
+        }
         volatile.corgi.start(now, incarnation, effects);
         self.volatile = Some(volatile);
         effects.send(self.wiring.deployment, Message::Deployment(Box::new(deployment::Message::Ready)));
@@ -122,10 +138,13 @@ where
         let Some(volatile) = &mut self.volatile else {
             return;
         };
-        let (settings, wiring) = (&self.settings, &self.wiring);
-        let mut turn = Turn { settings, wiring, now, effects, exits: false, worker: volatile };
+        let (settings, wiring, template) = (&self.settings, &self.wiring, &self.corgi);
+        let mut turn = Turn { settings, wiring, template, now, effects, exits: false, worker: volatile };
         turn.take(input);
         turn.go_on();
+        while !turn.exits && turn.run_transactions() {
+            turn.go_on();
+        }
         if turn.exits {
             effects.processes.push(Process::Exit);
             self.volatile = None;
@@ -141,6 +160,8 @@ where
 struct Turn<'a, C, P> {
     settings: &'a Settings,
     wiring: &'a Wiring,
+    /// The Corgi consumer as it is before it starts.
+    template: &'a C,
     now: Now,
     effects: &'a mut Effects,
     /// The process ends with this step.
@@ -148,16 +169,14 @@ struct Turn<'a, C, P> {
     worker: &'a mut Volatile<C, P>,
 }
 
-impl<C: Consumer, P: Producer> Turn<'_, C, P> {
+impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     fn take(&mut self, input: Input) {
         match input {
             Input::Message { from, message: Message::ReportRequest(id) } => {
                 let report = Box::new(self.report());
                 self.effects.send(from, Message::Report(id, report));
             }
-            Input::Terminate => {
-                self.worker.stopping.get_or_insert_default();
-            }
+            Input::Terminate => self.leave_for_good(),
             Input::Timer(COMMIT) => {
                 self.worker.commit_timer_set = false;
                 self.commit();
@@ -165,20 +184,27 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
             Input::Timer(RETRY) => self.send_again(),
             Input::Disconnected(_) => {
                 self.worker.corgi.step(self.now, &input, self.effects);
-                self.worker.kafka.step(self.now, &input, self.effects);
+                self.step_kafka(&input);
             }
             other => {
-                let taken = self.worker.corgi.step(self.now, &other, self.effects);
-                if !taken {
-                    self.worker.kafka.step(self.now, &other, self.effects);
+                if !self.worker.corgi.step(self.now, &other, self.effects) {
+                    self.step_kafka(&other);
                 }
             }
         }
     }
 
+    fn step_kafka(&mut self, input: &Input) {
+        match &mut self.worker.transactions {
+            Some(transactions) => transactions.take(self.now.elapsed, input),
+            None => self.worker.kafka.step(self.now, input, self.effects),
+        };
+    }
+
     /// Everything that the input may have made possible.
     fn go_on(&mut self) {
         self.take_assigned();
+        self.take_notices();
         self.take_outcomes();
         while self.may_receive()
             && let Some(received) = self.receive()
@@ -190,48 +216,51 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
         self.note_commits();
         if !self.exits {
             self.settle_revocation();
-            self.settle_stop();
+            self.settle_leaving();
         }
     }
 
-    fn take_assigned(&mut self) {
-        while let Some(assigned) = self.worker.corgi.assigned() {
-            match assigned {
-                Assigned::Granted(granted) => self.granted(&granted),
-                Assigned::Revoked(partitions) => {
-                    self.worker.revocation.get_or_insert_default().partitions.extend(partitions);
+    /// Returns whether the transactions have something to say.
+    fn run_transactions(&mut self) -> bool {
+        let Some(transactions) = &mut self.worker.transactions else {
+            return false;
+        };
+        transactions.run(self.now.elapsed, self.effects);
+        transactions.has_notice()
+    }
+
+    fn take_notices(&mut self) {
+        while !self.exits
+            && let Some(notice) = self.worker.transactions.as_mut().and_then(Transactions::notice)
+        {
+            match notice {
+                Notice::Adopted(partition, position) => {
+                    self.worker.adopting.remove(&partition);
+                    self.worker.copied_below.insert(partition, position);
+                    self.worker.ledger.advance(partition, position);
                 }
-                Assigned::Lost(partitions) => self.lost(partitions),
+                Notice::Copied(token, offset) => {
+                    if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
+                        self.acknowledged(&transfer, counts, transfer.target, offset);
+                    }
+                }
+                Notice::Committed(positions) => {
+                    for (source, offset) in positions {
+                        self.effects.record(Event::MirrorCommitted { source, offset });
+                    }
+                }
+                Notice::GivenUp(token) => {
+                    if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
+                        self.given_up(transfer, counts);
+                    }
+                }
+                Notice::Dropped(token) => {
+                    self.worker.ledger.settled(token);
+                }
+                Notice::Fenced(partitions) => self.fenced(partitions),
+                Notice::Broken => self.exits = true,
             }
         }
-    }
-
-    fn granted(&mut self, granted: &[(TopicPartition, Offset)]) {
-        for (partition, start) in granted {
-            self.worker.ledger.grant(*partition, *start);
-        }
-        let partitions = granted.iter().map(|(partition, _)| *partition).collect();
-        self.effects.record(Event::Granted { group: self.wiring.group, queue: Queue::Corgi, partitions });
-    }
-
-    /// Somebody else may copy these already: nothing of them is committed or sent again. What the producer has been
-    /// given lands (mirror 6b, 6c).
-    fn lost(&mut self, partitions: Vec<TopicPartition>) {
-        for partition in &partitions {
-            self.worker.committing.remove(partition);
-            if let Some(revocation) = &mut self.worker.revocation {
-                revocation.partitions.remove(partition);
-            }
-        }
-        self.leave(partitions, false);
-    }
-
-    fn leave(&mut self, partitions: Vec<TopicPartition>, orderly: bool) {
-        for partition in &partitions {
-            self.worker.ledger.leave(*partition);
-        }
-        let (group, queue) = (self.wiring.group, Queue::Corgi);
-        self.effects.record(Event::Revoked { group, queue, partitions, orderly });
     }
 
     /// A rebalance, or an exit, in good order lets nothing new in while it waits for what is in flight.
@@ -239,17 +268,19 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
         let worker = &self.worker;
         !self.exits
             && worker.revocation.is_none()
-            && worker.stopping.is_none()
+            && worker.leaving.is_none()
             && worker.ledger.unacknowledged() < self.settings.in_flight as usize
     }
 
     fn receive(&mut self) -> Option<Received> {
         let worker = &mut *self.worker;
-        if !worker.ledger.any_blocked() {
+        if !worker.ledger.any_blocked() && worker.adopting.is_empty() {
             return worker.corgi.receive(self.now, self.effects);
         }
-        let free: Vec<TopicPartition> =
-            worker.ledger.held().filter(|partition| !worker.ledger.is_blocked(*partition)).collect();
+        let is_free = |partition: &TopicPartition| {
+            !worker.ledger.is_blocked(*partition) && !worker.adopting.contains(partition)
+        };
+        let free: Vec<TopicPartition> = worker.ledger.held().filter(is_free).collect();
         let after = free.partition_point(|partition| *partition <= worker.received_from);
         let order = free[after..].iter().chain(&free[..after]);
         for partition in order {
@@ -264,7 +295,8 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
 
     fn pass_on(&mut self, received: Received) {
         let Received { partition: source, offset, .. } = received;
-        if !self.worker.ledger.holds(source) {
+        let copied_below = self.worker.copied_below.get(&source).copied().unwrap_or(-1);
+        if !self.worker.ledger.holds(source) || offset < copied_below {
             return;
         }
         let transfer = self.route(&received);
@@ -295,7 +327,10 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
 
     fn send(&mut self, transfer: Transfer) {
         let token = self.worker.ledger.sent(transfer);
-        self.worker.kafka.send(self.now, token, transfer.target, transfer.record, self.effects);
+        match &mut self.worker.transactions {
+            Some(transactions) => transactions.send(token, transfer),
+            None => self.worker.kafka.send(self.now, token, transfer.target, transfer.record, self.effects),
+        }
     }
 
     fn take_outcomes(&mut self) {
@@ -374,86 +409,6 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
         }
     }
 
-    /// The interval runs from the first position that is not committed; a worker with nothing to commit sleeps.
-    fn set_commit_timer(&mut self) {
-        if !self.worker.commit_timer_set {
-            self.worker.commit_timer_set = true;
-            self.effects.set_timer(COMMIT, self.settings.commit_interval);
-        }
-    }
-
-    fn commit(&mut self) {
-        let acknowledged_alone = self.settings.commit != Commit::BeforeAcknowledgement;
-        let positions = self.worker.ledger.take_positions(acknowledged_alone);
-        if positions.is_empty() {
-            return;
-        }
-        self.worker.committing.extend(positions.iter().copied());
-        self.worker.corgi.commit(self.now, &positions, self.effects);
-    }
-
-    /// Commits that are through go into the history.
-    fn note_commits(&mut self) {
-        if self.worker.committing.is_empty() || self.worker.corgi.committing() {
-            return;
-        }
-        for (source, offset) in std::mem::take(&mut self.worker.committing) {
-            self.effects.record(Event::MirrorCommitted { source, offset });
-        }
-    }
-
-    /// Gives partitions back in good order: flush, commit, release (mirror 6a).
-    fn settle_revocation(&mut self) {
-        let Some(mut revocation) = self.worker.revocation.take() else {
-            return;
-        };
-        let flushed = !self.settings.flush_on_revoke || self.worker.ledger.unacknowledged() == 0;
-        // Partitions that were lost while they waited are nobody's to flush for.
-        if !(revocation.partitions.is_empty() || self.settled(&mut revocation, flushed)) {
-            self.worker.revocation = Some(revocation);
-            return;
-        }
-        if !revocation.partitions.is_empty() {
-            self.leave(revocation.partitions.into_iter().collect(), true);
-        }
-        self.worker.corgi.release(self.now, self.effects);
-        // What the release set free, and what waited behind the rebalance.
-        self.go_on();
-    }
-
-    /// Stops in good order: flush, commit, leave the group (mirror 7, 10b).
-    fn settle_stop(&mut self) {
-        if self.exits || self.worker.revocation.is_some() {
-            return;
-        }
-        let Some(mut stopping) = self.worker.stopping.take() else {
-            return;
-        };
-        let flushed = self.worker.ledger.unacknowledged() == 0;
-        if !self.settled(&mut stopping, flushed) {
-            self.worker.stopping = Some(stopping);
-            return;
-        }
-        let held: Vec<TopicPartition> = self.worker.ledger.held().collect();
-        if !held.is_empty() {
-            self.leave(held, true);
-        }
-        self.worker.corgi.close(self.now, self.effects);
-        let exiting = Message::Deployment(Box::new(deployment::Message::Exiting));
-        self.effects.send(self.wiring.deployment, exiting);
-        self.exits = true;
-    }
-
-    /// Whether everything is flushed and committed; commits when the flush is through.
-    fn settled(&mut self, giving: &mut Giving, flushed: bool) -> bool {
-        if flushed && !giving.committed {
-            giving.committed = true;
-            self.commit();
-        }
-        self.note_commits();
-        giving.committed && !self.worker.corgi.committing()
-    }
-
     fn report(&self) -> Report {
         let progress = self.worker.ledger.progress();
         Report::Mirror {
@@ -467,3 +422,17 @@ impl<C: Consumer, P: Producer> Turn<'_, C, P> {
 #[cfg(test)]
 #[path = "worker_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+impl<C, P> Worker<C, P> {
+    /// The running Corgi consumer.
+    pub(super) fn corgi_in_test(&mut self) -> &mut C {
+        &mut self.volatile.as_mut().expect("a test looks at a worker that runs").corgi
+    }
+
+    /// The running transactions.
+    pub(super) fn transactions_in_test(&self) -> &Transactions {
+        let volatile = self.volatile.as_ref().expect("a test looks at a worker that runs");
+        volatile.transactions.as_ref().expect("a test looks at the atomic mode")
+    }
+}

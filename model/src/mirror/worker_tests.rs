@@ -1,7 +1,9 @@
 use super::*;
+use crate::client::Assigned;
 use crate::machine::{RequestId, TimerEffect};
 use crate::mirror::PartitionMap;
 use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
+use crate::record::Queue;
 use crate::record::Record;
 use crate::units::{Span, Time};
 

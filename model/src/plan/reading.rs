@@ -284,3 +284,6 @@ fn unknown(kind: &str, word: &str, known: &[&str]) -> String {
     };
     format!("there is no {kind} `{word}`: {hint}The {kind}s are {}", known.join(", "))
 }
+
+#[cfg(test)]
+mod tests;
