@@ -4,8 +4,11 @@
 //! A library never calls back: what it has to say is queued in it as plain data and taken by its owner after each
 //! call. It sends and sets timers through the owner's effects. Its timers' names begin with the library's name.
 
+pub mod corgi_consumer;
 pub mod corgi_consumer_settings;
+pub mod corgi_producer;
 pub mod corgi_producer_settings;
+mod corgi_route;
 pub mod kafka_consumer_settings;
 pub mod kafka_producer_settings;
 

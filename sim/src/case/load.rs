@@ -2,12 +2,11 @@
 
 use super::deserialize::read;
 use super::error::Problem;
-use super::tree::{Files, Node, Value, Way};
+use super::tree::{Files, Node, Way};
 use super::{Case, CaseError, merge, validate};
 use crate::random::Streams;
 use crate::workload;
-use cutover_model::plan::{Act, Step, Wait};
-use serde::Serialize;
+use cutover_model::plan::Step;
 use std::path::Path;
 
 impl Case {
@@ -60,64 +59,11 @@ impl Case {
     }
 }
 
-/// Read the plan's steps one by one first: within the plan they are "an act or a gate", and a reader who made a mistake
-/// in an act should be told of the act.
+/// Read the plan's steps one by one first, so that a mistake in one is told with that step's place.
 fn check_steps(tree: &Node) -> Result<(), Problem> {
     let phases = tree.get("plan").and_then(|plan| plan.get("phases")).map_or(&[][..], Node::items);
     for step in phases.iter().filter_map(|phase| phase.get("steps")).flat_map(Node::items) {
-        if !matches!(step.value, Value::Table(_)) {
-            return Err(Problem::new(
-                step.place,
-                format!("{} stands where a step is needed", step.kind()),
-                "write a table: { do = \"start-mirror\" } or { wait = { for = \"mirror-ready\" } }",
-            ));
-        }
-        match (step.get("do"), step.get("wait")) {
-            (Some(_), None) => check_ignored(step, &Step::Act(read::<Act>(step)?))?,
-            (None, Some(_)) => {
-                let wait = read::<Wait>(step)?;
-                check_ignored(step, &Step::Wait(wait))?;
-            }
-            (Some(_), Some(gate)) => {
-                return Err(Problem::new(gate.place, "a step either does or waits", "make two steps of it"));
-            }
-            (None, None) => {
-                return Err(Problem::new(
-                    step.place,
-                    "a step has neither `do` nor `wait`",
-                    "write { do = \"...\" } or { wait = { for = \"...\" } }",
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether a step has keys that were not read: words without fields ignore what stands beside them.
-fn check_ignored(node: &Node, read: &impl Serialize) -> Result<(), Problem> {
-    let Ok(kept) = serde_json::to_value(read) else { return Ok(()) };
-    compare(node, &kept)
-}
-
-fn compare(node: &Node, kept: &serde_json::Value) -> Result<(), Problem> {
-    if let (Value::Table(table), Some(kept)) = (&node.value, kept.as_object()) {
-        for entry in &table.entries {
-            match kept.get(&entry.key) {
-                Some(kept) => compare(&entry.node, kept)?,
-                None => {
-                    return Err(Problem::new(
-                        entry.place,
-                        format!("unknown key `{}`", entry.key),
-                        "remove it: this step or gate does not take it",
-                    ));
-                }
-            }
-        }
-    }
-    if let (Value::Array(items), Some(kept)) = (&node.value, kept.as_array()) {
-        for (item, kept) in items.iter().zip(kept) {
-            compare(item, kept)?;
-        }
+        read::<Step>(step)?;
     }
     Ok(())
 }

@@ -1,9 +1,7 @@
 //! The Kafka tool: preparing offsets, and a group's lag in Kafka.
 
 use super::*;
-use crate::kafka::protocol::{
-    BrokerId, CommitPartition, ErrorCode, MemberId, OffsetAt, PartitionMetadata,
-};
+use crate::kafka::protocol::{BrokerId, CommitPartition, ErrorCode, MemberId, OffsetAt, PartitionMetadata};
 use crate::record::{Offset, TopicPartition};
 
 const ZERO: TopicPartition = TopicPartition::new(0, 0);
@@ -135,14 +133,14 @@ fn offsets_are_looked_up_by_time_committed_without_a_member_and_read_back() {
     kafka.serve(&mut dialogue);
     assert!(done(&dialogue));
     assert_eq!(kafka.asked_at, [OffsetAt::Time(Time::ZERO + Span::secs(41)); 2]);
-    let entry = |partition, offset| CommitPartition { partition, offset, leader_epoch: -1, metadata_bytes: 0 };
+    let entry =
+        |partition, offset| CommitPartition { partition, offset, leader_epoch: -1, metadata_bytes: 0 };
     assert_eq!(kafka.commits, [vec![entry(ZERO, 30), entry(ONE, 40)]]);
 }
 
 #[test]
 fn the_start_and_the_end_of_the_log_are_looked_up_as_such() {
-    for (from, at, offset) in
-        [("\"earliest\"", OffsetAt::Earliest, 5), ("\"latest\"", OffsetAt::Latest, 100)]
+    for (from, at, offset) in [("\"earliest\"", OffsetAt::Earliest, 5), ("\"latest\"", OffsetAt::Latest, 100)]
     {
         let mut dialogue = preparing(from);
         let mut kafka = Kafka::new();
@@ -169,9 +167,7 @@ fn while_the_group_lives_the_offsets_are_refused_and_tried_again() {
     kafka.serve(&mut dialogue);
     assert!(!done(&dialogue));
     let told = |dialogue: &Dialogue| {
-        let refused = |event: &&Event| {
-            matches!(event, Event::GateWaiting { because, .. } if because.contains("UNKNOWN_MEMBER_ID"))
-        };
+        let refused = |event: &&Event| matches!(event, Event::GateWaiting { because, .. } if because.contains("UNKNOWN_MEMBER_ID"));
         dialogue.events.iter().filter(refused).count()
     };
     assert_eq!(told(&dialogue), 1, "the refusal is told at once");
@@ -283,7 +279,11 @@ fn a_group_that_reads_from_kafka_is_judged_by_kafkas_figures() {
     kafka.committed = [95, 95];
     dialogue.pass(Span::secs(5));
     let names: Vec<&str> = dialogue.sent.iter().map(|(_, message)| message.name()).collect();
-    assert_eq!(names, ["kafka-list-offsets", "kafka-list-offsets", "kafka-offset-fetch"], "he knows whom to ask");
+    assert_eq!(
+        names,
+        ["kafka-list-offsets", "kafka-list-offsets", "kafka-offset-fetch"],
+        "he knows whom to ask"
+    );
     kafka.serve(&mut dialogue);
     assert!(dialogue.opened());
 }

@@ -39,9 +39,8 @@ fn at_gate(lines: &str) -> Dialogue {
 
 #[test]
 fn reports_are_asked_for_only_at_a_gate_and_only_of_those_whom_it_concerns() {
-    let mut dialogue = Dialogue::of(plan(
-        "{ do = \"hold\" }, { wait = { for = \"held\" } }, { do = \"release\" }",
-    ));
+    let mut dialogue =
+        Dialogue::of(plan("{ do = \"hold\" }, { wait = { for = \"held\" } }, { do = \"release\" }"));
     dialogue.pass(Span::secs(30));
     assert!(dialogue.asked().is_empty(), "the hold is not confirmed yet");
     dialogue.changed(1);
@@ -175,7 +174,8 @@ fn the_mirror_is_drained_when_the_furthest_worker_has_copied_to_the_masters_end(
 
 #[test]
 fn a_partition_that_no_worker_or_no_master_reports_keeps_the_mirrors_gate_shut() {
-    let mut dialogue = at_gate("{ do = \"start-mirror\" }, { wait = { for = \"mirror-lag\", at-most = 100 } }");
+    let mut dialogue =
+        at_gate("{ do = \"start-mirror\" }, { wait = { for = \"mirror-lag\", at-most = 100 } }");
     dialogue.report(|node| (node == CORGI[0]).then(|| corgi(true, (0, 5))));
     assert_eq!(dialogue.why(), "no mirror worker reports on payments/1", "payments/0 is empty");
     dialogue.pass(Span::secs(40));
@@ -253,7 +253,8 @@ fn a_deployment_that_forgot_whom_to_expect_opens_no_gate() {
     let mut dialogue = at_gate(
         "{ do = \"roll-out\", group = \"billing\" }, { wait = { for = \"upgraded\", group = \"billing\" } }",
     );
-    let forgetful = DeployedTarget { target: Target::Group(BILLING), old_running: 0, new_ready: 0, new_expected: 0 };
+    let forgetful =
+        DeployedTarget { target: Target::Group(BILLING), old_running: 0, new_ready: 0, new_expected: 0 };
     dialogue.report(|_| Some(Report::Deployment { targets: vec![forgetful] }));
     assert_eq!(dialogue.why(), "0 of 2 new processes of billing are ready (report 0 s old)");
 }

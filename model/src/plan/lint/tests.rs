@@ -113,7 +113,8 @@ fn an_unknown_topic_or_partition_is_an_error() {
     let release = "{ do = \"release\" }";
     let found = only(&format!("{{ do = \"hold\", topics = [\"payment\"] }}, {release}"));
     assert_eq!(found, error(1, "there is no topic `payment`"));
-    let found = only(&format!("{{ do = \"hold\", topics = [\"payments\"], partitions = [3, 4] }}, {release}"));
+    let found =
+        only(&format!("{{ do = \"hold\", topics = [\"payments\"], partitions = [3, 4] }}, {release}"));
     assert_eq!(found, error(1, "there is no source partition 4 in the topics that are held"));
     clean(&format!("{{ do = \"hold\", topics = [\"orders\"], partitions = [3, 4] }}, {release}"));
     clean(&format!("{{ do = \"hold\", partitions = [7] }}, {release}"));
@@ -124,16 +125,24 @@ fn a_wait_for_a_roll_out_that_does_not_come_before_is_an_error() {
     for gate in ["upgraded", "old-stopped"] {
         let wait = format!("{{ wait = {{ for = \"{gate}\", group = \"billing\" }} }}");
         let roll = "{ do = \"roll-out\", group = \"billing\" }";
-        assert_eq!(only(&format!("{wait}, {roll}")), error(1, "`billing` is not rolled out before this wait"));
+        assert_eq!(
+            only(&format!("{wait}, {roll}")),
+            error(1, "`billing` is not rolled out before this wait")
+        );
         clean(&format!("{roll}, {wait}"));
     }
-    let other = "{ do = \"roll-out\", group = \"audit\" }, { wait = { for = \"upgraded\", group = \"billing\" } }";
+    let other =
+        "{ do = \"roll-out\", group = \"audit\" }, { wait = { for = \"upgraded\", group = \"billing\" } }";
     assert_eq!(only(other).0, Severity::Error);
 }
 
 #[test]
 fn a_wait_for_the_mirror_needs_a_mirror_that_runs() {
-    for gate in ["{ for = \"mirror-ready\" }", "{ for = \"mirror-drained\" }", "{ for = \"mirror-lag\", at-most = 1 }"] {
+    for gate in [
+        "{ for = \"mirror-ready\" }",
+        "{ for = \"mirror-drained\" }",
+        "{ for = \"mirror-lag\", at-most = 1 }",
+    ] {
         let wait = format!("{{ wait = {gate} }}");
         assert_eq!(only(&wait), error(1, "the mirror is not started before this wait"));
         assert_eq!(
@@ -208,7 +217,9 @@ fn an_act_that_undoes_nothing_is_a_warning() {
         warning(2, "the mirror runs already")
     );
     clean(&format!("{{ do = \"pause\", group = \"billing\" }}, {resume}, {{ do = \"hold\" }}, {release}"));
-    clean(&format!("{{ do = \"start-mirror\" }}, {stop}, {{ do = \"roll-out\", group = \"billing\" }}, {back}"));
+    clean(&format!(
+        "{{ do = \"start-mirror\" }}, {stop}, {{ do = \"roll-out\", group = \"billing\" }}, {back}"
+    ));
 }
 
 #[test]
@@ -235,8 +246,7 @@ fn to_stop_corgi_while_it_is_used_is_a_warning() {
         )
     };
     let found = only("{ do = \"start-mirror\" }, { do = \"stop-corgi\" }");
-    let message =
-        "Corgi is stopped for good while producers write to it and billing, audit read from it and the mirror runs";
+    let message = "Corgi is stopped for good while producers write to it and billing, audit read from it and the mirror runs";
     assert_eq!(found, warning(2, message));
     let moved = format!(
         "{}, {}, {{ do = \"switch-write\", to = \"kafka\" }}, {{ do = \"stop-corgi\" }}",
@@ -256,7 +266,10 @@ fn what_is_left_paused_or_held_is_a_warning_where_it_began() {
         only("{ do = \"hold\" }, { wait = { for = \"held\" } }"),
         warning(1, "the hold is never released: producers wait for ever")
     );
-    assert_eq!(only("{ do = \"pause\", group = \"audit\" }"), warning(1, "`audit` is paused and never resumed"));
+    assert_eq!(
+        only("{ do = \"pause\", group = \"audit\" }"),
+        warning(1, "`audit` is paused and never resumed")
+    );
 }
 
 #[test]
@@ -295,10 +308,15 @@ fn figures_that_mean_nothing_are_told() {
     let useless = "`retry-after` has no effect: a wait without a timeout is never given up";
     assert_eq!(wait("retry-after = \"1m\""), warning(2, useless));
     assert_eq!(wait("back = 1").0, Severity::Warning);
-    assert_eq!(only("{ wait = { for = \"elapsed\", span = \"0s\" } }"), warning(1, "the wait is over at once"));
+    assert_eq!(
+        only("{ wait = { for = \"elapsed\", span = \"0s\" } }"),
+        warning(1, "the wait is over at once")
+    );
     let ago = "{ do = \"prepare-offsets\", group = \"billing\", from = { ago = \"0s\" } }";
     assert_eq!(only(ago).0, Severity::Warning);
-    clean(&format!("{start}, {{ wait = {{ for = \"mirror-ready\" }}, timeout = \"1m\", retry-after = \"1m\" }}"));
+    clean(&format!(
+        "{start}, {{ wait = {{ for = \"mirror-ready\" }}, timeout = \"1m\", retry-after = \"1m\" }}"
+    ));
 }
 
 #[test]
@@ -310,7 +328,10 @@ fn phases_have_names_of_their_own_steps_and_an_order() {
     let stop = "{ do = \"stop-mirror\" }";
     let of = |second: String| {
         let problems = lint_phases(&(phase("one", "5m", start) + &second));
-        problems.into_iter().map(|problem| (problem.severity, problem.phase, problem.step)).collect::<Vec<_>>()
+        problems
+            .into_iter()
+            .map(|problem| (problem.severity, problem.phase, problem.step))
+            .collect::<Vec<_>>()
     };
     assert_eq!(of(phase("one", "6m", stop)), [(Severity::Error, 2, None)]);
     assert_eq!(of(phase("two", "1m", stop)), [(Severity::Warning, 2, None)]);

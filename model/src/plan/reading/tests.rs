@@ -16,7 +16,9 @@ fn refusal(step: &str) -> String {
 #[test]
 fn an_unknown_word_is_told_the_nearest_and_all() {
     let told = refusal("{ do = \"rol-out\", group = \"billing\" }");
-    assert!(told.starts_with("there is no act `rol-out`: did you mean `roll-out`? The acts are start-mirror, "));
+    assert!(
+        told.starts_with("there is no act `rol-out`: did you mean `roll-out`? The acts are start-mirror, ")
+    );
     let told = refusal("{ wait = { for = \"drained\" } }");
     assert!(told.starts_with("there is no gate `drained`: The gates are elapsed, mirror-ready, "), "{told}");
 }
@@ -48,7 +50,10 @@ fn a_key_too_many_is_told() {
         "a wait takes no `group` of its own: write it within the gate, such as `wait = { for = \"held\", group = .. }`"
     );
     assert!(refusal("{ do = \"release\", wait = { for = \"held\" } }").contains("not both"));
-    assert!(refusal("{ do = \"pause\", gruop = \"billing\" }").starts_with("unknown field `gruop`, expected one of"));
+    assert!(
+        refusal("{ do = \"pause\", gruop = \"billing\" }")
+            .starts_with("unknown field `gruop`, expected one of")
+    );
 }
 
 #[test]
@@ -64,7 +69,8 @@ fn a_wrong_value_is_told() {
 
 #[test]
 fn a_refusal_names_the_place_in_the_file() {
-    let text = "[[phases]]\nname = \"only\"\nsteps = [\n  { do = \"start-mirror\" },\n  { do = \"paus\" },\n]";
+    let text =
+        "[[phases]]\nname = \"only\"\nsteps = [\n  { do = \"start-mirror\" },\n  { do = \"paus\" },\n]";
     let error = toml::from_str::<Plan>(text).unwrap_err();
     let place = error.span().unwrap();
     assert_eq!(text.get(place), Some("{ do = \"paus\" }"));
