@@ -3,8 +3,10 @@
 use crate::deployment::{Order, RollOrder, Target};
 use crate::operator::wiring::Wiring;
 use crate::plan::{Act, PreparedFrom};
-use crate::record::{GroupId, TopicPartition};
+use crate::record::{GroupId, Queue, TopicPartition};
 use crate::switch::{Change, Hold};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An act, addressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,4 +51,36 @@ fn hold(topics: &[String], partitions: &[u16], wiring: &Wiring) -> Hold {
     let named =
         |source: &TopicPartition| topics.contains(&source.topic) && partitions.contains(&source.partition);
     Hold::Partitions(wiring.sources().filter(named).collect())
+}
+
+/// Where groups read, by what the operator ordered and switched and had confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Readers {
+    switched: BTreeMap<GroupId, Queue>,
+    /// The groups that run the NewClient: the OldClient knows no switch and reads from Corgi.
+    rolled_out: BTreeSet<GroupId>,
+}
+
+impl Readers {
+    /// From which queue a group reads.
+    pub(super) fn queue_of(&self, group: GroupId) -> Queue {
+        let switched = self.switched.get(&group).copied().unwrap_or_default();
+        if self.rolled_out.contains(&group) { switched } else { Queue::Corgi }
+    }
+
+    /// That errand has been confirmed.
+    pub(super) fn note(&mut self, errand: &Errand) {
+        match errand {
+            Errand::Change(Change::Read(group, queue)) => {
+                self.switched.insert(*group, *queue);
+            }
+            Errand::Order(Target::Group(group), Order::Roll(_)) => {
+                self.rolled_out.insert(*group);
+            }
+            Errand::Order(Target::Group(group), Order::RollBack(_)) => {
+                self.rolled_out.remove(group);
+            }
+            Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) => {}
+        }
+    }
 }

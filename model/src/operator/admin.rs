@@ -120,6 +120,7 @@ impl Admin {
         self.pending = pending;
         for asked in late {
             self.forget(asked.to);
+            self.refused("a Kafka broker does not answer".to_owned());
         }
         if let Goal::Prepare(preparation) = &mut self.goal {
             preparation.blocked = false;

@@ -2,6 +2,7 @@
 //! it shut: nobody's silence is taken for consent.
 
 use crate::deployment::Target;
+use crate::operator::acts::Readers;
 use crate::operator::admin::Admin;
 use crate::operator::reports::{Reports, Told};
 use crate::operator::wiring::Wiring;
@@ -16,8 +17,7 @@ pub(super) struct Judge<'a> {
     pub(super) wiring: &'a Wiring,
     pub(super) reports: &'a Reports,
     pub(super) admin: &'a Admin,
-    /// Where each group reads, by the switches that the operator changed; Corgi where it is not listed.
-    pub(super) reads: &'a BTreeMap<GroupId, Queue>,
+    pub(super) readers: &'a Readers,
     pub(super) now: Time,
     /// When the gate was reached.
     pub(super) reached_at: Time,
@@ -39,16 +39,16 @@ struct Behind {
 }
 
 /// Whom the operator must ask to judge a gate.
-pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, reads: &BTreeMap<GroupId, Queue>) -> Vec<NodeId> {
+pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, readers: &Readers) -> Vec<NodeId> {
     match gate {
         Gate::Elapsed { .. } => Vec::new(),
         Gate::MirrorReady | Gate::Upgraded { .. } | Gate::OldStopped { .. } => vec![wiring.deployment],
         Gate::MirrorLag { .. } | Gate::MirrorDrained => {
             wiring.corgi_brokers.iter().chain(&wiring.mirror_workers).copied().collect()
         }
-        Gate::GroupLag { group, .. } => match reads.get(&wiring.group(group).0) {
-            Some(Queue::Kafka) => Vec::new(),
-            _ => wiring.corgi_brokers.clone(),
+        Gate::GroupLag { group, .. } => match readers.queue_of(wiring.group(group).0) {
+            Queue::Kafka => Vec::new(),
+            Queue::Corgi => wiring.corgi_brokers.clone(),
         },
         Gate::Paused { group } | Gate::Reading { group, .. } => wiring.group(group).1.new_clients.clone(),
         Gate::Held | Gate::Writing { .. } => wiring.producers.clone(),
@@ -57,10 +57,10 @@ pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, reads: &BTreeMap<GroupId, 
 }
 
 /// The group whose figures must be asked of Kafka itself, if the gate needs them.
-pub(super) fn figures_of(gate: &Gate, wiring: &Wiring, reads: &BTreeMap<GroupId, Queue>) -> Option<GroupId> {
+pub(super) fn figures_of(gate: &Gate, wiring: &Wiring, readers: &Readers) -> Option<GroupId> {
     let Gate::GroupLag { group, .. } = gate else { return None };
     let (id, _) = wiring.group(group);
-    (reads.get(&id) == Some(&Queue::Kafka)).then_some(id)
+    (readers.queue_of(id) == Queue::Kafka).then_some(id)
 }
 
 impl Judge<'_> {
@@ -242,7 +242,7 @@ impl Judge<'_> {
     fn group_lag(&self, name: &str, at_most: u64) -> Judgement {
         let (group, wiring) = self.wiring.group(name);
         let mut behind = Vec::new();
-        if self.reads.get(&group) == Some(&Queue::Kafka) {
+        if self.readers.queue_of(group) == Queue::Kafka {
             let committed = self.admin.committed(group, self.since);
             let (committed, asked_at) =
                 committed.ok_or_else(|| format!("Kafka has not told what {name} has committed"))?;

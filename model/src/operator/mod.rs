@@ -19,17 +19,16 @@ use crate::deployment;
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestIds, Timer};
 use crate::message::Message;
-use crate::plan::{Act, Gate, Phase, Plan, Severity, Step, Wait};
-use crate::record::{GroupId, NodeId, Queue};
+use crate::plan::{Act, Gate, Phase, Plan, PreparedFrom, Severity, Step, Wait};
+use crate::record::{GroupId, NodeId};
 use crate::switch;
 use crate::units::{Span, Time};
-use acts::{Errand, errand};
+use acts::{Errand, Readers, errand};
 use admin::{Admin, Desk, Goal};
 use gates::{Judge, figures_of, witnesses};
 use preparation::Preparation;
 use reports::Reports;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// The next line is to be begun.
 const NEXT: Timer = Timer::new("operator/next", 0);
@@ -69,8 +68,7 @@ struct Durable {
     orders: u64,
     /// How many changes he has numbered.
     changes: u64,
-    /// Where groups read, by the changes that were confirmed.
-    reads: BTreeMap<GroupId, Queue>,
+    readers: Readers,
     complete: bool,
 }
 
@@ -258,7 +256,7 @@ impl Operator {
         self.durable.changes
     }
 
-    fn prepare(&mut self, group: GroupId, from: crate::plan::PreparedFrom, now: Now, effects: &mut Effects) {
+    fn prepare(&mut self, group: GroupId, from: PreparedFrom, now: Now, effects: &mut Effects) {
         let Volatile { admin, ids, .. } = &mut self.volatile;
         let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
         match admin.goal {
@@ -270,9 +268,7 @@ impl Operator {
     /// What was given has been confirmed, or the offsets are prepared.
     fn act_done(&mut self, effects: &mut Effects) {
         let act = self.act_here().expect("what is confirmed is the act that is under way").clone();
-        if let Errand::Change(switch::Change::Read(group, queue)) = errand(&act, &self.wiring) {
-            self.durable.reads.insert(group, queue);
-        }
+        self.durable.readers.note(&errand(&act, &self.wiring));
         let (phase, step) = self.place();
         effects.record(Event::StepDone { phase, step, act });
         effects.cancel_timer(AGAIN);
@@ -340,7 +336,7 @@ impl Operator {
             wiring: &self.wiring,
             reports: &self.volatile.reports,
             admin: &self.volatile.admin,
-            reads: &self.durable.reads,
+            readers: &self.durable.readers,
             now: now.elapsed,
             reached_at,
             since: if wait.fresh { young.max(reached_at) } else { young },
@@ -359,8 +355,8 @@ impl Operator {
     /// Ask all whom the gate concerns, now and again after a while.
     fn ask(&mut self, now: Now, effects: &mut Effects) {
         let wait = self.wait_here().expect("the operator waits at a wait only");
-        let nodes = witnesses(&wait.wait, &self.wiring, &self.durable.reads);
-        let figures = figures_of(&wait.wait, &self.wiring, &self.durable.reads);
+        let nodes = witnesses(&wait.wait, &self.wiring, &self.durable.readers);
+        let figures = figures_of(&wait.wait, &self.wiring, &self.durable.readers);
         let timed = matches!(wait.wait, Gate::Elapsed { .. });
         let oldest = now.elapsed - wait.max_age;
         let Volatile { reports, admin, ids, .. } = &mut self.volatile;

@@ -184,7 +184,7 @@ impl Dialogue {
         self.hear(SWITCH_CENTRE, Message::Switch(Box::new(message)));
     }
 
-    /// Confirm whatever was ordered or changed, as long as something is, a second after the other.
+    /// Confirm whatever is ordered or changed, one a second, up to the moment when a gate is reached or the plan ends.
     fn confirm_all(&mut self) {
         for _ in 0..20 {
             self.pass(Span::secs(1));

@@ -20,19 +20,21 @@ pub(super) struct Bookkeeping {
     mirror_started: bool,
     mirror_runs: bool,
     corgi_stopped: bool,
-    /// Groups that were ever rolled out.
+    /// Groups that run the NewClient.
     rolled_out: BTreeSet<String>,
     paused: BTreeMap<String, Place>,
     /// Groups whose reads were switched at a time when nothing of theirs obeyed: where.
     switched_early: BTreeMap<String, Place>,
-    reads: BTreeMap<String, Queue>,
+    switched: BTreeMap<String, Queue>,
     writes: WriteTo,
     held: Option<Place>,
 }
 
 impl Bookkeeping {
+    /// Where a group reads: the NewClient where the switch says, the OldClient always from Corgi.
     fn reads_from(&self, group: &str) -> Queue {
-        self.reads.get(group).copied().unwrap_or_default()
+        let switched = self.switched.get(group).copied().unwrap_or_default();
+        if self.rolled_out.contains(group) { switched } else { Queue::Corgi }
     }
 
     fn corgi_readers(&self, names: &Names) -> Vec<String> {
@@ -50,11 +52,10 @@ impl Bookkeeping {
             }
             Act::RollBack { group, .. } => {
                 self.rolled_out.remove(group);
-                self.reads.remove(group);
             }
             Act::PrepareOffsets { .. } => {}
             Act::SwitchRead { group, to } => {
-                self.reads.insert(group.clone(), *to);
+                self.switched.insert(group.clone(), *to);
                 if !self.rolled_out.contains(group) {
                     self.switched_early.insert(group.clone(), self.place);
                 }
