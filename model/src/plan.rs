@@ -38,8 +38,8 @@ pub struct Phase {
 }
 
 /// One line of a phase: an act, or a condition to wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, try_from = "reading::StepLine")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Step {
     /// Something the operator does.
     Act(Act),
@@ -48,9 +48,7 @@ pub enum Step {
 }
 
 /// Something the operator does.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(
     tag = "do",
     rename_all = "kebab-case",
@@ -227,9 +225,7 @@ impl Gate {
 }
 
 /// What a gate waits for.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(
     tag = "for",
     rename_all = "kebab-case",
@@ -293,3 +289,6 @@ pub enum Gate {
     /// Nobody reads from Corgi, the mirror included.
     NobodyReads,
 }
+
+#[cfg(test)]
+mod tests;

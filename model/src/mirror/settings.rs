@@ -1,6 +1,7 @@
 //! The settings of the mirror's workers, as a case file gives them. "mirror 6a" and the like name a row of what real
 //! mirrors were seen to do.
 
+use crate::client::{corgi_consumer_settings, kafka_producer_settings};
 use crate::mirror::PartitionMap;
 use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
@@ -115,6 +116,10 @@ pub struct Settings {
     /// In the atomic mode: how long after an error a request is sent again; doubles with each error up to ten times as
     /// much (`retry.backoff.ms` and `retry.backoff.max.ms`).
     pub retry_backoff: Span,
+    /// Its workers' Corgi consumer.
+    pub corgi: corgi_consumer_settings::Settings,
+    /// Its workers' Kafka producer.
+    pub kafka: kafka_producer_settings::Settings,
 }
 
 impl Default for Settings {
@@ -138,6 +143,8 @@ impl Default for Settings {
             batch_size: Bytes(16_384),
             request_timeout: Span::secs(30),
             retry_backoff: Span::millis(100),
+            corgi: Default::default(),
+            kafka: Default::default(),
         }
     }
 }
