@@ -117,7 +117,10 @@ impl Builder<'_> {
             brokers: (1..).map(BrokerId).zip(self.layout.kafka.iter().copied()).collect(),
             topics: self
                 .topics()
-                .map(|(id, topic)| kafka::wiring::WiredTopic { topic: id, partitions: topic.target_partitions() })
+                .map(|(id, topic)| kafka::wiring::WiredTopic {
+                    topic: id,
+                    partitions: topic.target_partitions(),
+                })
                 .collect(),
         }
     }
@@ -176,7 +179,10 @@ impl Builder<'_> {
             group: case.mirror_group(),
             topics: self
                 .topics()
-                .map(|(topic, given)| mirror::MirroredTopic { topic, target_partitions: given.target_partitions() })
+                .map(|(topic, given)| mirror::MirroredTopic {
+                    topic,
+                    target_partitions: given.target_partitions(),
+                })
                 .collect(),
         };
         let membership = Membership {
@@ -191,7 +197,11 @@ impl Builder<'_> {
         mirror::Worker::new(case.mirror.clone(), wiring, corgi, kafka)
     }
 
-    fn producer(&self, workload: &Workload, number: usize) -> ProducerApplication<CorgiProducer, KafkaProducer> {
+    fn producer(
+        &self,
+        workload: &Workload,
+        number: usize,
+    ) -> ProducerApplication<CorgiProducer, KafkaProducer> {
         let (case, layout) = (self.case, self.layout);
         let shape = |topic: &crate::case::Topic| TopicShape {
             corgi_partitions: topic.partitions,
