@@ -6,7 +6,13 @@
 
 pub mod corgi_consumer_settings;
 pub mod corgi_producer_settings;
+pub mod kafka_consumer;
 pub mod kafka_consumer_settings;
+#[cfg(test)]
+mod kafka_dialogue;
+mod kafka_metadata;
+mod kafka_network;
+pub mod kafka_producer;
 pub mod kafka_producer_settings;
 
 use crate::machine::{Effects, Input, Now};
