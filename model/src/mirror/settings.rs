@@ -63,7 +63,8 @@ pub enum Takeover {
     /// Fence the former owner, which aborts its open transaction, then read the position (as Kafka Streams does).
     #[default]
     FenceFirst,
-    /// Read the position, and wait meanwhile for a dead owner's open transaction to time out, then fence (mirror 10c).
+    /// Wait until no transaction with offsets is open, if need be until a dead owner's times out, then fence and read
+    /// (mirror 10c).
     ReadFirst,
 }
 
