@@ -1,7 +1,7 @@
 //! From the tree to typed settings: a deserializer that knows the place of each key and value.
 
 use super::error::{Problem, advice};
-use super::tree::{Entry, Node, Value};
+use super::tree::{Entry, Node, Place, Value};
 use serde::de::value::StrDeserializer;
 use serde::de::{
     self, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
@@ -20,19 +20,23 @@ fn located(problem: Problem, node: &Node) -> Problem {
     if problem.place.is_some() {
         return problem;
     }
+    let words: Vec<&str> = match &problem.unknown {
+        Some(unknown) => vec![unknown],
+        // What stands between backquotes is at every odd place.
+        None => problem.message.split('`').skip(1).step_by(2).collect(),
+    };
+    let found = words.into_iter().find_map(|word| named(node, word));
+    problem.or_at(found.unwrap_or(node.place))
+}
+
+/// The place of the first key or text of that name.
+fn named(node: &Node, word: &str) -> Option<Place> {
     let mut found = None;
     node.walk(&mut |entry: &Entry| {
-        let named = match &problem.unknown {
-            Some(unknown) => (*unknown == entry.key).then_some(entry.place),
-            None => entry
-                .node
-                .text()
-                .filter(|text| problem.message.starts_with(&format!("`{text}`")))
-                .map(|_| entry.node.place),
-        };
-        found = found.or(named);
+        let text = (entry.node.text() == Some(word)).then_some(entry.node.place);
+        found = found.or(text).or((entry.key == word).then_some(entry.place));
     });
-    problem.or_at(found.unwrap_or(node.place))
+    found
 }
 
 impl fmt::Display for Problem {
@@ -53,9 +57,9 @@ impl Problem {
 impl de::Error for Problem {
     fn custom<T: fmt::Display>(message: T) -> Problem {
         let message = message.to_string();
-        // The units' errors say what to write behind a colon: that is the help.
-        match message.split_once(": write ") {
-            Some((what, instead)) => Problem::unplaced(what.to_owned(), Some(format!("write {instead}"))),
+        // The units' and the plan's errors say what is wrong, and behind a colon what to write.
+        match message.split_once(": ") {
+            Some((what, instead)) => Problem::unplaced(what.to_owned(), Some(instead.to_owned())),
             None => Problem::unplaced(message, None),
         }
     }

@@ -24,7 +24,7 @@ use cutover_model::check::Objectives;
 use cutover_model::client::{
     corgi_consumer_settings, corgi_producer_settings, kafka_consumer_settings, kafka_producer_settings,
 };
-use cutover_model::plan::Plan;
+use cutover_model::plan::{Names, Plan, PlanProblem};
 use cutover_model::record::{GroupId, TopicId};
 use cutover_model::units::Span;
 use cutover_model::{application, corgi, deployment, kafka, mirror, operator, switch};
@@ -191,6 +191,13 @@ impl Case {
     /// The id of the mirror's own group: the one behind the groups'.
     pub fn mirror_group(&self) -> GroupId {
         GroupId(self.groups.len() as u16)
+    }
+
+    /// What the plan's lint says of the plan, errors and warnings. A case with an error does not load.
+    pub fn plan_problems(&self) -> Vec<PlanProblem> {
+        let groups = self.groups.iter().map(|group| group.name.clone()).collect();
+        let topics = self.topics.iter().map(|topic| (topic.name.clone(), topic.partitions)).collect();
+        self.plan.lint(&Names { groups, topics })
     }
 
     /// The same case with nothing migrated: workload, faults and settings stay, the plan has no phases. Faults that wait

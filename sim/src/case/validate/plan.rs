@@ -4,7 +4,7 @@ use super::{known_group, known_topic, place, unique, way};
 use crate::case::Case;
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Value};
-use cutover_model::plan::Step;
+use cutover_model::plan::Severity;
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     let phases = &case.plan.phases;
@@ -19,26 +19,21 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
                 "write an earlier `not-before`, or a longer `duration`",
             ));
         }
-        if phase.steps.is_empty() {
-            let there = place(tree, way!["plan", "phases", at, "steps"]);
-            return Err(Problem::new(
-                there,
-                "a phase without steps does nothing",
-                "add a step, or remove the phase",
-            ));
-        }
-        for (number, step) in phase.steps.iter().enumerate() {
-            if let Step::Wait(wait) = step
-                && wait.back > number
-            {
-                let there = place(tree, way!["plan", "phases", at, "steps", number, "back"]);
-                let message =
-                    format!("the phase has {number} lines before this one, and `back` is {}", wait.back);
-                return Err(Problem::new(there, message, "go back by fewer lines"));
-            }
-        }
     }
-    names(case, tree)
+    names(case, tree)?;
+    lint(case, tree)
+}
+
+/// The first thing that the plan's own lint calls an error. Its warnings are for who asks for them.
+fn lint(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let problems = case.plan_problems();
+    let Some(found) = problems.into_iter().find(|found| found.severity == Severity::Error) else { return Ok(()) };
+    let phase = found.phase.saturating_sub(1);
+    let there = match found.step {
+        Some(step) => place(tree, way!["plan", "phases", phase, "steps", step.saturating_sub(1)]),
+        None => place(tree, way!["plan", "phases", phase]),
+    };
+    Err(Problem::new(there, found.message, found.help))
 }
 
 /// Every group, topic and partition that a step names, wherever in it.
