@@ -24,6 +24,18 @@ pub struct Plan {
     pub phases: Vec<Phase>,
 }
 
+impl Plan {
+    /// The groups that the plan names, as often as it names them.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
+            Step::Act(act) => act.group().into_iter().collect::<Vec<_>>(),
+            Step::Wait(wait) => {
+                wait.wait.group().into_iter().chain(wait.otherwise.iter().filter_map(Act::group)).collect()
+            }
+        })
+    }
+}
+
 /// One phase of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
