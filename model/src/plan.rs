@@ -24,6 +24,18 @@ pub struct Plan {
     pub phases: Vec<Phase>,
 }
 
+impl Plan {
+    /// The groups that the plan names, as often as it names them.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
+            Step::Act(act) => act.group().into_iter().collect::<Vec<_>>(),
+            Step::Wait(wait) => {
+                wait.wait.group().into_iter().chain(wait.otherwise.iter().filter_map(Act::group)).collect()
+            }
+        })
+    }
+}
+
 /// One phase of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -38,8 +50,8 @@ pub struct Phase {
 }
 
 /// One line of a phase: an act, or a condition to wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, try_from = "reading::StepLine")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Step {
     /// Something the operator does.
     Act(Act),
@@ -48,9 +60,7 @@ pub enum Step {
 }
 
 /// Something the operator does.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(
     tag = "do",
     rename_all = "kebab-case",
@@ -227,9 +237,7 @@ impl Gate {
 }
 
 /// What a gate waits for.
-#[derive(
-    Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames,
-)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(
     tag = "for",
     rename_all = "kebab-case",
@@ -293,3 +301,6 @@ pub enum Gate {
     /// Nobody reads from Corgi, the mirror included.
     NobodyReads,
 }
+
+#[cfg(test)]
+mod tests;

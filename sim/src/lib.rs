@@ -7,6 +7,7 @@ compile_error!(
      environment, which overrides that file: unset RUSTFLAGS, or add `--cfg madsim` to it."
 );
 
+pub mod build;
 pub mod case;
 pub mod faults;
 pub mod random;

@@ -10,6 +10,8 @@
 mod assignment;
 mod lifecycle;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 mod work;
 
@@ -77,6 +79,9 @@ struct Volatile<C, K> {
     said_paused: bool,
     /// Whether the library was assigned partitions since it was started.
     was_granted: bool,
+    /// Whether it was asked to stop; it may go on for a while.
+    is_asked_to_stop: bool,
+    /// Whether it hands nothing more out, and exits when it has finished.
     stopping: bool,
     /// The partitions that it was assigned and that were not taken away.
     tracks: BTreeMap<TopicPartition, Track>,
@@ -84,7 +89,7 @@ struct Volatile<C, K> {
     revoked: VecDeque<BTreeSet<TopicPartition>>,
     /// The records in process, by worker.
     tasks: BTreeMap<u64, Task>,
-    /// Whether the commit timer runs.
+    /// Whether the commit timer runs for something new, rather than for a repetition.
     commit_due: bool,
 }
 
@@ -122,6 +127,7 @@ impl<C, K> Default for Volatile<C, K> {
             obeyed_pause: false,
             said_paused: false,
             was_granted: false,
+            is_asked_to_stop: false,
             stopping: false,
             tracks: BTreeMap::new(),
             revoked: VecDeque::new(),
@@ -193,10 +199,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
             Input::Terminate => self.asked_to_stop(effects),
             Input::Timer(STOP) => self.volatile.stopping = true,
             Input::Timer(Timer { name: PROCESS, index }) => self.processed(now, index, effects),
-            Input::Timer(COMMIT) => {
-                self.volatile.commit_due = false;
-                self.commit_everything(now, effects);
-            }
+            Input::Timer(COMMIT) => self.commit_or_repeat(now, effects),
             Input::Timer(CLOSE) => self.close_library(now, effects),
             Input::Timer(SUBSCRIBE) => self.subscribe(effects),
             Input::Message { from, message: Message::Switch(message) } => {

@@ -19,6 +19,9 @@ pub struct Settings {
     /// How long after a record was processed its offset is committed, together with what else was processed by then;
     /// 0 commits after each record. The default is that of Kafka's auto commit and of RocketMQ's clients, 5 s.
     pub commit_interval: Span,
+    /// How long after its last commit an instance commits the same offsets again: a commit that is not waited for may
+    /// have been lost. (RocketMQ's clients and Kafka's auto commit do so at every interval.)
+    pub commit_repeat: Span,
     /// Whether the application declares that processing a record twice has the effect of once. It changes nothing
     /// that happens; an unordered group's duplicates are harmless only with it.
     pub idempotent: bool,
@@ -42,6 +45,7 @@ impl Default for Settings {
             processing: [Span::millis(1), Span::millis(5)],
             commit: CommitPolicy::Processed,
             commit_interval: Span::secs(5),
+            commit_repeat: Span::secs(30),
             idempotent: true,
             pause_survives_reassignment: true,
             start_without_switches: false,

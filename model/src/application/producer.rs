@@ -11,6 +11,8 @@
 
 mod outbox;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use super::producer_settings::{Selector, Settings};
@@ -224,9 +226,10 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
         let partition = match (queue, self.settings.selector) {
             (Queue::Corgi, _) => corgi,
             (Queue::Kafka, Selector::Mirror) => {
+                // The mirror's batches are its own: where it scatters, nothing mimics it.
                 let source = TopicPartition { topic: record.topic, partition: corgi };
-                let counter = u64::from(record.id.sequence);
-                self.setup.mirror_map.target(record, source, shape.kafka_partitions, counter)
+                let batch = u64::from(record.id.sequence);
+                self.setup.mirror_map.target(record, source, shape.kafka_partitions, batch)
             }
             (Queue::Kafka, Selector::Default) => {
                 Partitioner::Murmur2.partition(&record.key, shape.kafka_partitions)

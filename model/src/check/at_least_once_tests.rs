@@ -229,3 +229,15 @@ fn a_commit_beyond_an_unread_record_shows_where_it_was_passed() {
     scene.quiet().end(EndReason::TimeBudget);
     assert_eq!(lost(&scene).0, ["lost_before_the_prepared_offset_records"]);
 }
+
+#[test]
+fn a_delivery_that_was_not_committed_is_pending_when_the_time_runs_out() {
+    for (committed, expected) in [(1, Verdict::Unknown), (2, Verdict::Violated)] {
+        let mut scene = Scene::new();
+        scene.sends(2).reads(A, &[0]).deliver(A, (0, 1), Queue::Corgi, 1);
+        let (group, queue, partition) = (BILLING, Queue::Corgi, scene.partition);
+        scene.event(A, Event::Committed { group, queue, partition, offset: committed });
+        scene.quiet().end(EndReason::TimeBudget);
+        assert_eq!(judged(&scene).verdict, expected);
+    }
+}

@@ -70,13 +70,15 @@ pub(super) struct Passed {
 struct Reach {
     /// The lowest offset that was read.
     lowest: Option<(Offset, Time)>,
-    /// Beyond the highest offset that was read or committed past.
-    beyond: Offset,
+    /// The highest offset that was read.
+    highest: Offset,
+    /// The greatest offset that was committed: everything below it counts as done.
+    committed: Offset,
 }
 
 impl Default for Reach {
     fn default() -> Reach {
-        Reach { lowest: None, beyond: -1 }
+        Reach { lowest: None, highest: -1, committed: -1 }
     }
 }
 
@@ -112,14 +114,14 @@ impl Whereabouts {
         match &entry.event {
             Event::Delivered { group, queue, partition, offset, .. } => {
                 let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
-                reach.beyond = reach.beyond.max(offset + 1);
+                reach.highest = reach.highest.max(*offset);
                 if reach.lowest.is_none_or(|(lowest, _)| *offset < lowest) {
                     reach.lowest = Some((*offset, entry.at));
                 }
             }
             Event::Committed { group, queue, partition, offset } => {
                 let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
-                reach.beyond = reach.beyond.max(*offset);
+                reach.committed = reach.committed.max(*offset);
             }
             Event::MirrorCommitted { source, offset } => {
                 let log = self.corgi.at(*source);
@@ -149,7 +151,10 @@ impl Whereabouts {
         let in_kafka = stored.kafka.map(|place| self.passed_in(&self.kafka, group, place));
         let in_corgi = stored.corgi.map(|place| self.passed_in(&self.corgi, group, place));
         if delivered {
-            let for_good = [in_kafka, in_corgi].iter().flatten().any(|(loss, _)| *loss == InLog::Passed);
+            // A delivery that was not committed comes again; one that was committed does not.
+            let done =
+                |logs, place: Option<_>| place.is_some_and(|place| Self::committed(logs, group, place));
+            let for_good = done(&self.kafka, stored.kafka) || done(&self.corgi, stored.corgi);
             return Passed { loss: Loss::InTheApplication, at: None, for_good };
         }
         match (in_kafka, in_corgi) {
@@ -191,6 +196,16 @@ impl Whereabouts {
         }
     }
 
+    /// Whether a group committed beyond a place.
+    fn committed(
+        logs: &ByPartition<Log>,
+        group: GroupId,
+        (partition, offset, _): (TopicPartition, Offset, Time),
+    ) -> bool {
+        let reach = logs.get(partition).and_then(|log| log.groups.get(usize::from(group.0)));
+        reach.is_some_and(|reach| reach.committed > offset)
+    }
+
     fn passed_in(
         &self,
         logs: &ByPartition<Log>,
@@ -205,7 +220,7 @@ impl Whereabouts {
         }
         let reach = log.groups.get(usize::from(group.0)).copied().unwrap_or_default();
         match reach.lowest {
-            _ if reach.beyond <= offset => (InLog::Left, None),
+            _ if reach.committed <= offset && reach.highest <= offset => (InLog::Left, None),
             Some((lowest, at)) if lowest > offset => (InLog::Before, Some(at)),
             None => (InLog::Before, None),
             Some(_) => (InLog::Passed, None),
@@ -223,7 +238,8 @@ impl Whereabouts {
         let (corgi, kafka) = (place(stored.corgi), place(stored.kafka));
         match loss {
             Loss::InTheApplication => {
-                "it was handed to an application and never processed, and its offset was passed".to_owned()
+                "it was handed to an application, which never processed it, and it did not come again"
+                    .to_owned()
             }
             Loss::TruncatedFromCorgi => {
                 format!("Corgi's log of {corgi} lost its tail before it was copied or read")
@@ -249,7 +265,7 @@ impl Whereabouts {
 
     fn began_at(&self, group: GroupId, partition: TopicPartition) -> Option<Offset> {
         let reach = self.kafka.get(partition)?.groups.get(usize::from(group.0))?;
-        Some(reach.lowest.map_or(reach.beyond, |(lowest, _)| lowest))
+        Some(reach.lowest.map_or(reach.committed, |(lowest, _)| lowest))
     }
 }
 

@@ -5,14 +5,20 @@
 mod at_least_once;
 mod bounded_replay;
 mod conditions;
+mod describe;
 mod exclusive;
 mod ledger;
 mod order;
+#[cfg(test)]
+mod page_tests;
 mod pauses;
 mod progress;
 mod replay_log;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod scene;
+mod story;
 mod suite;
 mod tables;
 mod tally;
@@ -21,10 +27,12 @@ pub mod zero_downtime;
 pub use at_least_once::{AtLeastOnce, Fate};
 pub use bounded_replay::BoundedReplay;
 pub use conditions::Conditions;
+pub use describe::describe;
 pub use exclusive::Exclusive;
 pub use ledger::Loss;
 pub use order::Order;
 pub use progress::Progress;
+pub use story::{StoryLine, story};
 pub use suite::Suite;
 pub use tables::Hop;
 pub use zero_downtime::{ZeroDowntime, compare};

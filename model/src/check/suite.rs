@@ -62,3 +62,7 @@ impl Suite {
         judgements
     }
 }
+
+#[cfg(test)]
+#[path = "suite_tests.rs"]
+mod tests;

@@ -206,7 +206,8 @@ impl Rolling {
         let answers_for_readiness = !matches!(report, Report::Consumer { .. });
         if answers_for_readiness
             && self.volatile.requests.issued(id)
-            && let Some(condition @ Condition::Starting { .. }) = self.durable.processes.get_mut(&from)
+            && let Some(condition @ (Condition::Starting { .. } | Condition::Broken)) =
+                self.durable.processes.get_mut(&from)
         {
             *condition = Condition::Ready;
         }
@@ -215,7 +216,7 @@ impl Rolling {
 
 impl Condition {
     fn is_unsettled(&self) -> bool {
-        matches!(self, Condition::Starting { .. } | Condition::Stopping { .. })
+        matches!(self, Condition::Starting { .. } | Condition::Broken | Condition::Stopping { .. })
     }
 }
 

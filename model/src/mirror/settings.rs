@@ -1,6 +1,7 @@
 //! The settings of the mirror's workers, as a case file gives them. "mirror 6a" and the like name a row of what real
 //! mirrors were seen to do.
 
+use crate::client::{corgi_consumer_settings, kafka_producer_settings};
 use crate::mirror::PartitionMap;
 use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
@@ -62,7 +63,8 @@ pub enum Takeover {
     /// Fence the former owner, which aborts its open transaction, then read the position (as Kafka Streams does).
     #[default]
     FenceFirst,
-    /// Read the position, and wait meanwhile for a dead owner's open transaction to time out, then fence (mirror 10c).
+    /// Wait until no transaction with offsets is open, if need be until a dead owner's times out, then fence and read
+    /// (mirror 10c).
     ReadFirst,
 }
 
@@ -115,6 +117,10 @@ pub struct Settings {
     /// In the atomic mode: how long after an error a request is sent again; doubles with each error up to ten times as
     /// much (`retry.backoff.ms` and `retry.backoff.max.ms`).
     pub retry_backoff: Span,
+    /// Its workers' Corgi consumer.
+    pub corgi: corgi_consumer_settings::Settings,
+    /// Its workers' Kafka producer.
+    pub kafka: kafka_producer_settings::Settings,
 }
 
 impl Default for Settings {
@@ -138,6 +144,8 @@ impl Default for Settings {
             batch_size: Bytes(16_384),
             request_timeout: Span::secs(30),
             retry_backoff: Span::millis(100),
+            corgi: Default::default(),
+            kafka: Default::default(),
         }
     }
 }

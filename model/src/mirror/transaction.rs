@@ -49,6 +49,9 @@ pub(super) enum Notice {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Adoption {
     conversation: Conversation,
+    /// What was read before the former owner was fenced: that no transaction of his is open, not what he commits yet.
+    saw_stable: bool,
+    /// What was read since.
     position: Option<Offset>,
 }
 
@@ -195,6 +198,7 @@ impl Transactions {
         id: RequestId,
         response: &Response,
     ) {
+        let in_charge = self.in_charge(partition);
         let Some(adoption) =
             self.adoptions.get_mut(&partition).filter(|adoption| adoption.conversation.awaits(id))
         else {
@@ -216,7 +220,8 @@ impl Transactions {
         match meaning(error) {
             Meaning::Done => {
                 adoption.conversation.settle();
-                adoption.position = Some(offset);
+                adoption.saw_stable = true;
+                adoption.position = in_charge.then_some(offset);
             }
             Meaning::Elsewhere => {
                 self.board.group_coordinator = None;
@@ -243,9 +248,9 @@ impl Transactions {
         self.writers.retain(|_, writer| !writer.is_over());
         let read_first = self.board.settings.takeover == Takeover::ReadFirst;
         for writer in self.writers.values_mut() {
-            let reads =
-                |partition| self.adoptions.get(partition).is_some_and(|adoption| adoption.position.is_none());
-            let waits = read_first && writer.state == State::Starting && writer.partitions.iter().any(reads);
+            let unseen =
+                |partition| self.adoptions.get(partition).is_some_and(|adoption| !adoption.saw_stable);
+            let waits = read_first && writer.state == State::Starting && writer.partitions.iter().any(unseen);
             if !waits {
                 writer.go_on(now, &mut self.board, effects);
             }
@@ -261,10 +266,15 @@ impl Transactions {
         }
     }
 
+    /// Whether nobody else's transaction can copy the partition any more.
+    fn in_charge(&self, partition: TopicPartition) -> bool {
+        self.writers.get(&self.id(partition)).is_some_and(Writer::is_in_charge)
+    }
+
     fn run_adoptions(&mut self, now: Time, effects: &mut Effects) {
         let partitions: Vec<TopicPartition> = self.adoptions.keys().copied().collect();
         for partition in partitions {
-            let in_charge = self.writers.get(&self.id(partition)).is_some_and(Writer::is_in_charge);
+            let in_charge = self.in_charge(partition);
             let read_first = self.board.settings.takeover == Takeover::ReadFirst;
             let Some(adoption) = self.adoptions.get_mut(&partition) else {
                 continue;
@@ -275,7 +285,7 @@ impl Transactions {
                     self.notices.push_back(Notice::Adopted(partition, position));
                     continue;
                 }
-                None if in_charge || read_first => adoption.conversation.wish(now),
+                None if in_charge || (read_first && !adoption.saw_stable) => adoption.conversation.wish(now),
                 _ => {}
             }
             if let Some(node) = adoption.conversation.overdue(now) {

@@ -7,9 +7,11 @@
 mod acts;
 mod admin;
 mod gates;
+mod hearing;
 mod preparation;
 mod reports;
 pub mod settings;
+mod waiting;
 mod wiring;
 
 pub use settings::Settings;
@@ -19,13 +21,12 @@ use crate::deployment;
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestIds, Timer};
 use crate::message::Message;
-use crate::plan::{Act, Gate, Phase, Plan, PreparedFrom, Severity, Step, Wait};
-use crate::record::{GroupId, NodeId};
+use crate::plan::{Act, Phase, Plan, PreparedFrom, Step, Wait};
+use crate::record::GroupId;
 use crate::switch;
 use crate::units::{Span, Time};
 use acts::{Errand, Readers, errand};
 use admin::{Admin, Desk, Goal};
-use gates::{Judge, figures_of, witnesses};
 use preparation::Preparation;
 use reports::Reports;
 use serde::Serialize;
@@ -117,14 +118,16 @@ enum Busy {
 }
 
 impl Operator {
-    /// The operator who is to execute that plan.
+    /// The operator who is to execute that plan. A plan that waits for ever is executed as well.
     ///
     /// # Panics
-    /// If the plan has an error by [`Plan::lint`]'s account: lint it first, and tell its author.
+    /// If the plan names a group that the wiring does not have: have it looked at by [`Plan::lint`] first, and tell its
+    /// author.
     pub fn new(settings: Settings, plan: Plan, wiring: Wiring) -> Operator {
-        let problems = plan.lint(&wiring.names());
-        let error = problems.iter().find(|problem| problem.severity == Severity::Error);
-        assert!(error.is_none(), "a plan that is executed has no error: {}", error.expect("just looked at"));
+        for group in plan.groups() {
+            let known = wiring.groups.iter().any(|wiring| wiring.name == group);
+            assert!(known, "a plan that is executed names groups of its case only, and not `{group}`");
+        }
         Operator { settings, plan, wiring, durable: Durable::default(), volatile: Volatile::default() }
     }
 
@@ -284,197 +287,6 @@ impl Operator {
         if self.durable.given == Some(given) {
             self.act_done(effects);
         }
-    }
-}
-
-/// Waiting at gates.
-impl Operator {
-    fn reach_gate(&mut self, now: Now, effects: &mut Effects) {
-        let wait = self.wait_here().expect("a line is an act or a wait");
-        if let Stage::Otherwise(_) = self.durable.stage {
-            // All that was to be done instead is done.
-            let until = now.elapsed + wait.retry_after;
-            effects.set_timer(NEXT, wait.retry_after);
-            self.durable.stage = Stage::Rest(until);
-            return;
-        }
-        let reached_at = self.durable.reached_at.unwrap_or(now.elapsed);
-        let elapsed = match wait.wait {
-            Gate::Elapsed { span } => Some(reached_at + span),
-            _ => None,
-        };
-        let deadline = wait.timeout.map(|timeout| reached_at + timeout);
-        self.durable.reached_at = Some(reached_at);
-        self.volatile.busy = Busy::Waiting;
-        if let Some(at) = elapsed.into_iter().chain(deadline).min() {
-            effects.set_timer(DEADLINE, at.since(now.elapsed));
-        }
-        if !self.consider(now, effects) {
-            self.ask(now, effects);
-        }
-    }
-
-    /// Judge the gate by what is known. Returns whether it is open; then he goes on.
-    fn consider(&mut self, now: Now, effects: &mut Effects) -> bool {
-        if self.judgement(now).is_err() {
-            return false;
-        }
-        let (phase, step) = self.place();
-        let waited = now.elapsed.since(self.durable.reached_at.unwrap_or(now.elapsed));
-        effects.record(Event::GateOpened { phase, step, waited });
-        self.leave_gate(effects);
-        self.durable.line += 1;
-        self.step_done_next(effects);
-        true
-    }
-
-    fn judgement(&self, now: Now) -> Result<(), String> {
-        let wait = self.wait_here().expect("the operator waits at a wait only");
-        let reached_at = self.durable.reached_at.unwrap_or(now.elapsed);
-        let young = now.elapsed - wait.max_age;
-        let judge = Judge {
-            wiring: &self.wiring,
-            reports: &self.volatile.reports,
-            admin: &self.volatile.admin,
-            readers: &self.durable.readers,
-            now: now.elapsed,
-            reached_at,
-            since: if wait.fresh { young.max(reached_at) } else { young },
-        };
-        judge.judge(&wait.wait)
-    }
-
-    fn leave_gate(&mut self, effects: &mut Effects) {
-        self.durable.reached_at = None;
-        self.volatile.busy = Busy::Between;
-        self.volatile.admin.rest();
-        effects.cancel_timer(ASK);
-        effects.cancel_timer(DEADLINE);
-    }
-
-    /// Ask all whom the gate concerns, now and again after a while.
-    fn ask(&mut self, now: Now, effects: &mut Effects) {
-        let wait = self.wait_here().expect("the operator waits at a wait only");
-        let nodes = witnesses(&wait.wait, &self.wiring, &self.durable.readers);
-        let figures = figures_of(&wait.wait, &self.wiring, &self.durable.readers);
-        let timed = matches!(wait.wait, Gate::Elapsed { .. });
-        let oldest = now.elapsed - wait.max_age;
-        let Volatile { reports, admin, ids, .. } = &mut self.volatile;
-        reports.give_up(oldest);
-        reports.ask(&nodes, now.elapsed, ids, effects);
-        if let Some(group) = figures {
-            let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
-            admin.try_again(self.settings.request_timeout, &mut desk);
-            admin.ask_figures(group, &mut desk);
-        }
-        effects.set_timer(ASK, if timed { SAY_EVERY } else { self.settings.report_interval });
-    }
-
-    fn keep_waiting(&mut self, now: Now, effects: &mut Effects) {
-        let said = now.elapsed.since(self.volatile.said_at) >= SAY_EVERY;
-        if let (true, Err(because)) = (said, self.judgement(now)) {
-            let gate = self.wait_here().map(|wait| wait.wait.to_string()).unwrap_or_default();
-            self.say(gate, because, now, effects);
-        }
-        self.ask(now, effects);
-    }
-
-    fn deadline(&mut self, now: Now, effects: &mut Effects) {
-        let wait = self.wait_here().expect("the operator waits at a wait only");
-        if matches!(wait.wait, Gate::Elapsed { .. }) && self.consider(now, effects) {
-            return;
-        }
-        let (phase, step) = self.place();
-        effects.record(Event::GateTimedOut { phase, step });
-        self.leave_gate(effects);
-        self.durable.stage = Stage::Otherwise(0);
-        self.step_done_next(effects);
-    }
-
-    fn say(&mut self, gate: String, because: String, now: Now, effects: &mut Effects) {
-        let (phase, step) = self.place();
-        self.volatile.said_at = now.elapsed;
-        effects.record(Event::GateWaiting { phase, step, gate, because });
-    }
-}
-
-/// What comes in.
-impl Operator {
-    fn on_timer(&mut self, timer: Timer, now: Now, effects: &mut Effects) {
-        match (timer, self.volatile.busy) {
-            (NEXT, Busy::Between) => self.proceed(now, effects),
-            (AGAIN, Busy::Acting) => {
-                self.act(now, effects);
-                self.say_trouble(now, effects);
-            }
-            (ASK, Busy::Waiting) => self.keep_waiting(now, effects),
-            (DEADLINE, Busy::Waiting) => self.deadline(now, effects),
-            _ => {}
-        }
-    }
-
-    fn on_message(&mut self, from: NodeId, message: Message, now: Now, effects: &mut Effects) {
-        match message {
-            Message::Deployment(message) => {
-                if let deployment::Message::Accepted { number } = *message {
-                    self.confirmed(Given::Order(number), effects);
-                }
-            }
-            Message::Switch(message) => {
-                if let switch::Message::Changed { number, .. } = *message {
-                    self.confirmed(Given::Change(number), effects);
-                }
-            }
-            Message::Report(id, report) => {
-                let news = self.volatile.reports.tell(from, id, *report, now.elapsed);
-                if news && self.volatile.busy == Busy::Waiting {
-                    self.consider(now, effects);
-                }
-            }
-            Message::KafkaResponse(id, response) => {
-                let Volatile { admin, ids, .. } = &mut self.volatile;
-                let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
-                if admin.answer(from, id, *response, &mut desk) {
-                    self.kafka_told(now, effects);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn kafka_told(&mut self, now: Now, effects: &mut Effects) {
-        match (self.volatile.busy, &self.volatile.admin.goal) {
-            (Busy::Waiting, _) => {
-                self.consider(now, effects);
-            }
-            (Busy::Acting, Goal::Prepare(preparation)) if preparation.done => {
-                self.volatile.admin.rest();
-                self.act_done(effects);
-            }
-            (Busy::Acting, _) => self.say_trouble(now, effects),
-            (Busy::Between, _) => {}
-        }
-    }
-
-    /// Say why an act does not succeed: Kafka's refusal at once, everything again every minute.
-    fn say_trouble(&mut self, now: Now, effects: &mut Effects) {
-        let refusal = match &self.volatile.admin.goal {
-            Goal::Prepare(preparation) => preparation.trouble.clone(),
-            Goal::Idle | Goal::Figures(_) => None,
-        };
-        let at_once = refusal.is_some() && !self.volatile.trouble_said;
-        if !at_once && now.elapsed.since(self.volatile.said_at) < SAY_EVERY {
-            return;
-        }
-        let because = match (refusal, self.durable.given) {
-            (Some(refusal), _) => refusal,
-            (None, Some(Given::Order(_))) => "the deployment has not accepted the order".to_owned(),
-            (None, Some(Given::Change(_))) => "the switch centre has not taken the change".to_owned(),
-            (None, None) => "Kafka does not answer".to_owned(),
-        };
-        let act = self.act_here().map(Act::to_string).unwrap_or_default();
-        self.volatile.trouble_said = true;
-        self.say(act, because, now, effects);
     }
 }
 

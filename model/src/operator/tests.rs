@@ -1,6 +1,7 @@
 //! Dialogues with the operator, driven by hand.
 
 mod acting;
+mod crashes;
 mod kafka;
 mod waiting;
 
@@ -8,7 +9,7 @@ use super::*;
 use crate::deployment::{Order, Target};
 use crate::kafka::protocol::{Request, Response};
 use crate::machine::{After, RequestId, TimerEffect};
-use crate::record::TopicId;
+use crate::record::{NodeId, TopicId};
 use crate::report::{DeployedTarget, Report};
 
 const SWITCH_CENTRE: NodeId = NodeId(1);

@@ -37,12 +37,12 @@ pub struct PlanProblem {
 }
 
 impl fmt::Display for PlanProblem {
+    /// The place and the message: what stands before and behind them is the reader's.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: phase {}", self.severity, self.phase)?;
-        if let Some(step) = self.step {
-            write!(formatter, ", step {step}")?;
+        match self.step {
+            Some(step) => write!(formatter, "phase {}, step {step}: {}", self.phase, self.message),
+            None => write!(formatter, "phase {}: {}", self.phase, self.message),
         }
-        write!(formatter, ": {}. {}", self.message, self.help)
     }
 }
 

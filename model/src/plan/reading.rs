@@ -8,11 +8,64 @@ use crate::plan::{Act, Gate, PreparedFrom, Step, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use std::fmt;
+use std::marker::PhantomData;
 use strum::VariantNames;
 
+impl<'de> Deserialize<'de> for Step {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Step, D::Error> {
+        deserializer
+            .deserialize_map(Through::<StepLine, Step>::new("a step such as { do = \"start-mirror\" }"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Act {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Act, D::Error> {
+        deserializer.deserialize_map(Through::<ActLine, Act>::new("an act such as { do = \"release\" }"))
+    }
+}
+
+impl<'de> Deserialize<'de> for Gate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Gate, D::Error> {
+        deserializer
+            .deserialize_map(Through::<GateLine, Gate>::new("a gate such as { for = \"mirror-ready\" }"))
+    }
+}
+
+/// Reads a flat table and makes of it what its word says. This is done while the table is visited, and not behind it, so
+/// that the file's reader puts the table's place to an error.
+struct Through<Line, Thing> {
+    expected: &'static str,
+    types: PhantomData<(Line, Thing)>,
+}
+
+impl<Line, Thing> Through<Line, Thing> {
+    fn new(expected: &'static str) -> Through<Line, Thing> {
+        Through { expected, types: PhantomData }
+    }
+}
+
+impl<'de, Line, Thing> Visitor<'de> for Through<Line, Thing>
+where
+    Line: Deserialize<'de>,
+    Thing: TryFrom<Line, Error = String>,
+{
+    type Value = Thing;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.expected)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Thing, A::Error> {
+        let line = Line::deserialize(MapAccessDeserializer::new(map))?;
+        Thing::try_from(line).map_err(A::Error::custom)
+    }
+}
+
 /// An act as it stands in a file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct ActLine {
     r#do: Option<String>,
@@ -25,7 +78,7 @@ pub(super) struct ActLine {
 }
 
 /// A step as it stands in a file: the keys of an act, and those of a wait.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct StepLine {
     r#do: Option<String>,
@@ -45,7 +98,7 @@ pub(super) struct StepLine {
 }
 
 /// A gate as it stands in a file.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct GateLine {
     r#for: Option<String>,

@@ -65,11 +65,8 @@ impl Places<'_> {
     }
 
     fn links(&self, link: &Link, impairment: Impairment) -> (Vec<Strike>, String) {
-        let strike = |from: &Side, to: &Side| Strike::Network {
-            from: self.side(from),
-            to: self.side(to),
-            impairment,
-        };
+        let strike =
+            |from: &Side, to: &Side| Strike::Network { from: self.side(from), to: self.side(to), impairment };
         let mut strikes = vec![strike(&link.from, &link.to)];
         let arrow = if link.one_way { "to" } else { "and" };
         if !link.one_way {

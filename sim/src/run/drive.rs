@@ -69,7 +69,11 @@ impl<M: Machine> Run<M> {
                 clock.follow(self.world.now());
             }
             if self.observe() && healed {
-                end_at = if self.ledger.is_drained() { end_at.min(self.world.now() + LINGER) } else { Time::NEVER };
+                end_at = if self.ledger.is_drained() {
+                    end_at.min(self.world.now() + LINGER)
+                } else {
+                    Time::NEVER
+                };
             }
             if self.world.events() > case.budget {
                 return EndReason::StepBudget;

@@ -4,8 +4,8 @@ use super::{Keep, alone};
 use crate::case::Case;
 use crate::results::RunResult;
 use crate::world::Dispatched;
-use cutover_model::check::story::{self, StoryLine, describe};
 use cutover_model::check::Finding;
+use cutover_model::check::story::{self, StoryLine, describe};
 use cutover_model::history::{Entry, Event};
 use cutover_model::machine::Input;
 
@@ -29,7 +29,12 @@ pub fn trace(case: &Case, result: &RunResult) -> Vec<String> {
     let mut phase = subject.phase_name(0).to_owned();
     for entry in &result.history {
         while let Some(message) = messages.next_if(|message| message.at < entry.at) {
-            lines.push(line(message.at, &phase, &subject.node_name(message.node), &dispatched(message, &subject)));
+            lines.push(line(
+                message.at,
+                &phase,
+                &subject.node_name(message.node),
+                &dispatched(message, &subject),
+            ));
         }
         if let Event::PhaseBegun { name, .. } = &entry.event {
             phase.clone_from(name);

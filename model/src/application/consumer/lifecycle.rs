@@ -42,6 +42,9 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     }
 
     pub(super) fn asked_to_stop(&mut self, effects: &mut Effects) {
+        if std::mem::replace(&mut self.volatile.is_asked_to_stop, true) {
+            return;
+        }
         if self.settings.stop_delay == Span::ZERO {
             self.volatile.stopping = true;
         } else {
@@ -172,6 +175,9 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             return;
         }
         self.volatile.obeyed_pause = pauses;
+        if !pauses && std::mem::take(&mut self.volatile.said_paused) {
+            effects.record(Event::Paused { group: self.setup.group, paused: false });
+        }
         self.volatile.tracks.values_mut().for_each(|track| track.is_paused = pauses);
         let Some(library) = &mut self.volatile.library else { return };
         match (self.settings.pause_survives_reassignment, pauses) {
@@ -182,13 +188,11 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
     }
 
-    /// Write a pause into the history when nothing is in process any more, and its end at once.
+    /// Write a pause into the history when nothing is in process any more.
     fn say_paused(&mut self, effects: &mut Effects) {
-        let paused = self.is_to_pause() && self.volatile.tasks.is_empty();
-        let resumes = self.volatile.said_paused && !self.is_to_pause();
-        if resumes || (paused && !self.volatile.said_paused) {
-            self.volatile.said_paused = paused;
-            effects.record(Event::Paused { group: self.setup.group, paused });
+        if self.is_to_pause() && self.volatile.tasks.is_empty() && !self.volatile.said_paused {
+            self.volatile.said_paused = true;
+            effects.record(Event::Paused { group: self.setup.group, paused: true });
         }
     }
 }

@@ -348,3 +348,15 @@ fn a_probe_of_the_deployment_is_answered_with_ready() {
     bench.step(Input::Message { from: DEPLOYMENT, message });
     assert!(bench.said(&deployment::Message::Ready));
 }
+
+#[test]
+fn a_commit_that_may_be_lost_is_repeated() {
+    let mut bench = Bench::ordered();
+    bench.finish(timer_index(FIRST));
+    bench.step(Input::Timer(COMMIT));
+    assert!(bench.last.timers.contains(&TimerEffect::Set(COMMIT, After::Exactly(Span::secs(30)))));
+    bench.step(Input::Timer(COMMIT));
+    let commit = Asked::Commit(vec![(FIRST, 1)]);
+    assert_eq!(bench.library().asked, vec![Asked::Start(1), commit.clone(), commit]);
+    assert!(bench.last.events.is_empty());
+}

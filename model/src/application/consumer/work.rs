@@ -23,6 +23,8 @@ pub(super) struct Track {
     /// The offset behind the last record that was handed to a worker.
     delivered: Offset,
     in_process: BTreeSet<Offset>,
+    /// Where it was assigned.
+    assigned: Offset,
     /// What was committed last, or where it was assigned.
     committed: Offset,
     pub is_paused: bool,
@@ -32,7 +34,14 @@ pub(super) struct Track {
 impl Track {
     pub(super) fn new(offset: Offset, is_paused: bool) -> Track {
         let in_process = BTreeSet::new();
-        Track { delivered: offset, in_process, committed: offset, is_paused, is_revoked: false }
+        Track {
+            delivered: offset,
+            in_process,
+            assigned: offset,
+            committed: offset,
+            is_paused,
+            is_revoked: false,
+        }
     }
 
     fn position(&self, policy: CommitPolicy) -> Offset {
@@ -89,6 +98,10 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     }
 
     fn receive_any(&mut self, now: Now, effects: &mut Effects) -> Option<Received> {
+        // What comes late for partitions that were taken away is nobody's.
+        if self.volatile.tracks.is_empty() {
+            return None;
+        }
         let all_open = self.volatile.tracks.values().all(|track| !track.is_paused && !track.is_revoked);
         if all_open {
             return self.volatile.library.as_mut()?.consumer().receive(now, effects);
@@ -135,6 +148,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         if track.in_process.remove(&offset) {
             if self.settings.commit_interval == Span::ZERO {
                 self.commit(now, &[partition], effects);
+                effects.set_timer(COMMIT, self.settings.commit_repeat);
             } else {
                 self.commit_soon(effects);
             }
@@ -151,6 +165,23 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     pub(super) fn commit_everything(&mut self, now: Now, effects: &mut Effects) {
         let partitions: Vec<TopicPartition> = self.volatile.tracks.keys().copied().collect();
         self.commit(now, &partitions, effects);
+    }
+
+    /// The commit timer ran out: commit what is new, or else what was committed last, in case that was lost.
+    pub(super) fn commit_or_repeat(&mut self, now: Now, effects: &mut Effects) {
+        if std::mem::take(&mut self.volatile.commit_due) {
+            self.commit_everything(now, effects);
+        } else {
+            let tracks = self.volatile.tracks.iter().filter(|(_, track)| track.committed != track.assigned);
+            let offsets: Vec<_> = tracks.map(|(partition, track)| (*partition, track.committed)).collect();
+            if offsets.is_empty() {
+                return;
+            }
+            if let Some(library) = &mut self.volatile.library {
+                library.consumer().commit(now, &offsets, effects);
+            }
+        }
+        effects.set_timer(COMMIT, self.settings.commit_repeat);
     }
 
     /// Commit how far those partitions were worked through, where it is not committed yet.

@@ -146,7 +146,7 @@ fn a_plan_without_a_line_is_complete_at_once() {
 }
 
 #[test]
-#[should_panic(expected = "there is no group `biling`")]
-fn a_plan_with_an_error_is_not_executed() {
+#[should_panic(expected = "names groups of its case only, and not `biling`")]
+fn a_plan_with_an_unknown_group_is_not_executed() {
     let _ = Dialogue::of(plan("{ do = \"pause\", group = \"biling\" }"));
 }

@@ -198,6 +198,26 @@ fn of_two_masters_the_one_asked_last_is_believed() {
 }
 
 #[test]
+fn of_two_masters_asked_at_the_same_time_the_one_who_answers_last_is_believed() {
+    for last in CORGI {
+        let mut dialogue =
+            at_gate("{ do = \"start-mirror\" }, { wait = { for = \"mirror-lag\", at-most = 15 } }");
+        let mut asked = dialogue.asked();
+        asked.sort_by_key(|(node, _)| (WORKERS.contains(node), *node == last));
+        for (node, id) in asked {
+            let report = match node {
+                _ if node == CORGI[0] => corgi(true, (10, 10)),
+                _ if node == CORGI[1] => corgi(true, (20, 20)),
+                _ => mirror(both(10, 10)),
+            };
+            dialogue.pass(Span::millis(1));
+            dialogue.hear(node, Message::Report(id, Box::new(report)));
+        }
+        assert_eq!(dialogue.opened(), last == CORGI[0]);
+    }
+}
+
+#[test]
 fn a_group_lag_in_corgi_is_read_from_the_masters() {
     let mut dialogue = at_gate("{ wait = { for = \"group-lag\", group = \"billing\", at-most = 5 } }");
     dialogue.report(|_| Some(corgi(true, (12, 3))));

@@ -95,10 +95,8 @@ fn a_whole_plan_has_no_problem() {
 fn an_unknown_group_is_named_with_the_nearest_known() {
     let problems = lint("{ do = \"start-mirror\" }, { do = \"roll-out\", group = \"biling\" }");
     assert_eq!(problems.len(), 1);
-    assert_eq!(
-        problems[0].to_string(),
-        "error: phase 1, step 2: there is no group `biling`. Did you mean `billing`?"
-    );
+    assert_eq!(problems[0].to_string(), "phase 1, step 2: there is no group `biling`");
+    assert_eq!(problems[0].help, "Did you mean `billing`?");
     let problems = lint("{ wait = { for = \"upgraded\", group = \"warehouse\" } }");
     assert_eq!(problems[0].help, "The case names billing, audit");
     let within = lint(

@@ -35,10 +35,12 @@ impl Writer {
             Meaning::Done => self.step_done(response, notices),
             // What is no transaction any more need not be aborted.
             Meaning::Abort if self.state == State::Aborting => self.aborted(notices),
-            Meaning::Abort if self.state == State::Starting => {
-                self.producer = None;
+            Meaning::Abort if self.state == State::Starting && self.producer.is_none() => {
                 self.conversation.ask_again(now, &board.settings);
             }
+            // Whether it is committed (an earlier answer may have been lost), or whether another owner came between two
+            // epochs, the position alone tells.
+            Meaning::Abort if matches!(self.state, State::Starting | State::Ending) => self.fenced(notices),
             Meaning::Abort => self.abort(),
             Meaning::Fenced => self.fenced(notices),
             Meaning::Again => self.conversation.ask_again(now, &board.settings),
