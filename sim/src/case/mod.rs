@@ -200,12 +200,6 @@ impl Case {
         self.plan.lint(&Names { groups, topics })
     }
 
-    /// The same case with nothing migrated: workload, faults and settings stay, the plan has no phases. Faults that wait
-    /// for a phase strike nobody.
-    pub fn without_migration(&self) -> Case {
-        Case { plan: Plan::default(), ..self.clone() }
-    }
-
     /// When the workload ends at the latest.
     pub fn workload_end(&self) -> Span {
         self.workload.end.unwrap_or(Span(self.duration.0 / 5 * 4))

@@ -11,27 +11,16 @@ use std::collections::BTreeSet;
 /// How often a draw is tried again before the window is searched from its start.
 const TRIES: u32 = 200;
 
-/// A fault of the list that names a node that the world does not have.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the fault target `{target}` is none of the nodes of this case")]
-pub struct NoSuchTarget {
-    /// What the case calls it.
-    pub target: String,
-}
-
 /// The faults of a run: those of the list, and those drawn from the distribution, in the order of time; those that
-/// wait for a phase come last.
-///
-/// # Errors
-/// A listed target that is no node of this world.
-pub fn draw(case: &Case, nodes: &Nodes, stream: &mut Stream) -> Result<Vec<Fault>, NoSuchTarget> {
+/// wait for a phase come last. A listed fault on what this world does not have is left out: a case that is loaded has
+/// none, but one that is shrunk may have lost the node.
+pub fn draw(case: &Case, nodes: &Nodes, stream: &mut Stream) -> Vec<Fault> {
     let mut taken = Taken::default();
     let mut faults = Vec::new();
-    let default_settle = case.faults.draw.as_ref().map_or(Span::ZERO, |draw| draw.settle);
-    for listed in &case.faults.list {
-        let (fault, domains) = listed_fault(case, nodes, listed)?;
+    let settle = case.faults.draw.as_ref().map_or(Span::ZERO, |draw| draw.settle);
+    for (fault, domains) in case.faults.list.iter().filter_map(|listed| listed_fault(case, nodes, listed)) {
         if let When::At(at) = fault.when {
-            taken.take(&domains, at, at + fault.duration + default_settle);
+            taken.take(&domains, at, at + fault.duration + settle);
         }
         faults.push(fault);
     }
@@ -42,7 +31,12 @@ pub fn draw(case: &Case, nodes: &Nodes, stream: &mut Stream) -> Result<Vec<Fault
         When::At(at) => at,
         When::InPhase { .. } => Time::NEVER,
     });
-    Ok(faults)
+    faults
+}
+
+/// Whether an aim has anything to hit in a world of these nodes.
+pub(crate) fn can_hit(case: &Case, nodes: &Nodes, aim: &Aim) -> bool {
+    !each(case, nodes, aim).is_empty()
 }
 
 /// The failure domains that a fault strikes.
@@ -263,22 +257,21 @@ fn fault_kind(kind: Kind, link: Link, figures: Figures) -> Option<FaultKind> {
 }
 
 /// A fault of the list, and the failure domains that it strikes.
-fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Result<(Fault, Domains), NoSuchTarget> {
-    let wrong = |aim: &Aim| NoSuchTarget { target: aim.clone().into() };
-    let side = |aim: &Aim| -> Result<(Side, Domains), NoSuchTarget> {
+fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Option<(Fault, Domains)> {
+    let none = || Domains::These(BTreeSet::new());
+    let side = |aim: &Aim| -> Option<(Side, Domains)> {
         let all = each(case, nodes, aim);
         match (aim, listed.kind.on_links()) {
             (Aim::Kind(kind), true) if !all.is_empty() => {
-                let none = Domains::These(BTreeSet::new());
-                Ok((Side::Kind(*kind), all.into_iter().fold(none, |sum, (_, domains)| sum.with(domains))))
+                Some((Side::Kind(*kind), all.into_iter().fold(none(), |sum, (_, domains)| sum.with(domains))))
             }
-            _ => all.into_iter().next().ok_or_else(|| wrong(aim)),
+            _ => all.into_iter().next(),
         }
     };
     let (from, domains) = side(&listed.target)?;
     let (to, others) = match &listed.to {
         Some(aim) => side(aim)?,
-        None => (Side::Everybody, Domains::These(BTreeSet::new())),
+        None => (Side::Everybody, none()),
     };
     let figures = Figures {
         latency: listed.latency.unwrap_or_default(),
@@ -287,12 +280,12 @@ fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Result<(Fault, D
         behind: listed.behind,
     };
     let link = Link { from, to, one_way: listed.one_way };
-    let kind = fault_kind(listed.kind, link, figures).ok_or_else(|| wrong(&listed.target))?;
+    let kind = fault_kind(listed.kind, link, figures)?;
     let when = match (&listed.phase, listed.at) {
         (Some(phase), _) => When::InPhase { phase: phase.clone(), after: listed.after },
         (None, at) => When::At(Time::ZERO + at.unwrap_or_default()),
     };
-    Ok((Fault { when, duration: listed.duration, kind }, domains.with(others)))
+    Some((Fault { when, duration: listed.duration, kind }, domains.with(others)))
 }
 
 /// Each thing that an aim can mean, with its failure domains.

@@ -1,10 +1,12 @@
 //! Checks of the faults.
 
 use super::{ordered, place, positive, way, within};
+use crate::build::Layout;
 use crate::case::Case;
-use crate::case::error::{Problem, advice};
+use crate::case::error::{Problem, advice, nearest};
 use crate::case::tree::{Node, Place};
 use crate::faults::NodeKind;
+use crate::faults::draw::can_hit;
 use crate::faults::settings::{Aim, Distribution, Drawn, Kind, Listed};
 use cutover_model::units::Span;
 use strum::IntoEnumIterator;
@@ -192,44 +194,29 @@ fn figures(kind: Kind, figures: &Figures, there: impl Fn(&'static str) -> Place)
     figures.skew.iter().try_for_each(|skew| positive(*skew, there("skew")))
 }
 
-/// Whether an aim can be hit in this case. How many brokers Corgi and Kafka have is known when the world is built: a
-/// broker too many is told then.
+/// Whether an aim can be hit in this case.
 fn aim(case: &Case, aim: &Aim, on_links: bool, there: Place) -> Result<(), Problem> {
-    let Aim::Named(name) = aim else {
-        return match aim {
-            Aim::Everybody if !on_links => {
-                Err(Problem::new(there, "`everybody` is a side of a link", "name a node, a kind or a role"))
-            }
-            _ => Ok(()),
-        };
-    };
-    let site = case.network.site_named(name).is_some();
-    if (site && on_links) || names_a_node(case, name) {
+    let nodes = Layout::of(case).nodes;
+    let site = matches!(aim, Aim::Named(name) if nodes.named(name).is_none());
+    let side_alone = site || *aim == Aim::Everybody;
+    if can_hit(case, &nodes, aim) && (on_links || !side_alone) {
         return Ok(());
     }
+    let word = String::from(aim.clone());
     let mut words: Vec<String> = NodeKind::iter().map(|kind| kind.to_string()).collect();
     words.extend(["corgi-master", "corgi-slave"].map(str::to_owned));
     if on_links {
         words.push("everybody".to_owned());
         words.extend(case.network.sites.keys().cloned());
     }
-    let message = format!("there is no fault target `{name}`");
-    Err(Problem::new(there, message, advice(name, words.iter().map(String::as_str))))
-}
-
-/// Whether a name is that of a node as the world names them: `kafka-2`, `corgi-0-1`, `producer-0`, `billing-new-1`.
-fn names_a_node(case: &Case, name: &str) -> bool {
-    let Some((stem, number)) = name.rsplit_once('-') else { return false };
-    let Ok(number) = number.parse::<u32>() else { return false };
-    let of_group = |suffix: &str| {
-        let group = stem.strip_suffix(suffix).and_then(|group| case.group(group));
-        group.is_some_and(|group| number < case.groups[usize::from(group.0)].instances)
-    };
-    let of_set = || stem.strip_prefix("corgi-").is_some_and(|set| set.parse::<u16>().is_ok());
-    match stem {
-        "producer" => number < case.producers.count,
-        "mirror" => number < u32::from(case.mirror.workers),
-        "kafka" => true,
-        _ => of_set() || of_group("-old") || of_group("-new"),
+    if side_alone && word == "everybody" {
+        return Err(Problem::new(there, "`everybody` is a side of a link", "name a node, a kind or a role"));
     }
+    let names = words.iter().chain(nodes.0.iter().map(|node| &node.name)).map(String::as_str);
+    let help = match nearest(&word, names) {
+        Some(near) => format!("did you mean `{near}`?"),
+        // All names of nodes would be a long list: their kinds say enough.
+        None => advice(&word, words.iter().map(String::as_str)),
+    };
+    Err(Problem::new(there, format!("there is no fault target `{word}`"), help))
 }

@@ -9,6 +9,7 @@ mod workload;
 use super::Case;
 use super::error::{Problem, advice};
 use super::tree::{Node, Place, Way};
+use crate::build::SET_BROKERS;
 use cutover_model::check::{Guarantee, Verdict};
 use cutover_model::units::Span;
 
@@ -23,6 +24,9 @@ const MOST_NAMES: usize = 200;
 /// The most nodes that a world may have.
 pub(crate) const MOST_NODES: u64 = 2_000;
 
+/// Name service, on-call, Kafka's controller, switch centre, deployment and operator.
+const SINGLE_NODES: u64 = 6;
+
 /// The longest that a case may last: a day of simulated time.
 const LONGEST: Span = Span::secs(24 * 60 * 60);
 
@@ -34,9 +38,9 @@ pub(crate) fn validate(case: &Case, tree: &Node) -> Result<(), Problem> {
     run(case, tree)?;
     topics(case, tree)?;
     groups(case, tree)?;
+    systems::check(case, tree)?;
     counts(case, tree)?;
     network(case, tree)?;
-    systems::check(case, tree)?;
     workload::check(case, tree)?;
     plan::check(case, tree)?;
     faults::check(case, tree)?;
@@ -138,12 +142,17 @@ fn counts(case: &Case, tree: &Node) -> Result<(), Problem> {
     within(u64::from(case.producers.count), 1, MOST_NODES, "`count`", producers)?;
     // Each instance is two nodes: its OldClient's process and its NewClient's.
     let consumers: u64 = case.groups.iter().map(|group| 2 * u64::from(group.instances)).sum();
-    let nodes = u64::from(case.producers.count) + consumers + u64::from(case.mirror.workers);
+    let nodes = u64::from(case.producers.count)
+        + consumers
+        + u64::from(case.mirror.workers)
+        + u64::from(case.kafka.brokers)
+        + u64::from(case.corgi.broker_sets) * u64::from(SET_BROKERS)
+        + SINGLE_NODES;
     if nodes > MOST_NODES {
         return Err(Problem::new(
             place(tree, way!["groups"]),
             format!(
-                "the producers, the mirror's workers and the instances of all groups, old and new, are {nodes} nodes"
+                "brokers, workers, producers and the instances of all groups, old and new, are {nodes} nodes"
             ),
             format!("a case has at most {MOST_NODES}: lower `count` or `instances`"),
         ));

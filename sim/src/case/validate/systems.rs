@@ -1,6 +1,6 @@
 //! Checks of the systems' settings against each other.
 
-use super::{MOST_NODES, place, way, within};
+use super::{MOST_NODES, MOST_PARTITIONS, place, way, within};
 use crate::case::Case;
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node};
@@ -8,6 +8,8 @@ use cutover_model::units::Span;
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     kafka(case, tree)?;
+    let sets = place(tree, way!["corgi", "broker-sets"]);
+    within(u64::from(case.corgi.broker_sets), 1, u64::from(MOST_PARTITIONS), "`broker-sets`", sets)?;
     let workers = place(tree, way!["mirror", "workers"]);
     within(u64::from(case.mirror.workers), 1, MOST_NODES, "`workers`", workers)?;
     let mut first = Ok(());
@@ -21,16 +23,12 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
 
 /// More replicas than brokers cannot be placed, and with more in sync than there are no write is ever acknowledged.
 fn kafka(case: &Case, tree: &Node) -> Result<(), Problem> {
-    // By the keys of the file, which are what a reader is told.
-    let Ok(settings) = serde_json::to_value(&case.kafka) else { return Ok(()) };
-    let mut most = MOST_NODES;
-    for key in ["brokers", "replication-factor", "min-insync-replicas"] {
-        if let Some(number) = settings.get(key).and_then(serde_json::Value::as_u64) {
-            within(number, 1, most, &format!("`{key}`"), place(tree, way!["kafka", key]))?;
-            most = number;
-        }
-    }
-    Ok(())
+    let kafka = &case.kafka;
+    let (brokers, replicas) = (u64::from(kafka.brokers), u64::from(kafka.replication_factor));
+    within(brokers, 1, MOST_NODES, "`brokers`", place(tree, way!["kafka", "brokers"]))?;
+    within(replicas, 1, brokers, "`replication-factor`", place(tree, way!["kafka", "replication-factor"]))?;
+    let in_sync = place(tree, way!["kafka", "min-insync-replicas"]);
+    within(u64::from(kafka.min_insync_replicas), 1, replicas, "`min-insync-replicas`", in_sync)
 }
 
 /// A list of two durations is a range: at least, and at most.
