@@ -27,7 +27,9 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
 /// The first thing that the plan's own lint calls an error. Its warnings are for who asks for them.
 fn lint(case: &Case, tree: &Node) -> Result<(), Problem> {
     let problems = case.plan_problems();
-    let Some(found) = problems.into_iter().find(|found| found.severity == Severity::Error) else { return Ok(()) };
+    let Some(found) = problems.into_iter().find(|found| found.severity == Severity::Error) else {
+        return Ok(());
+    };
     let phase = found.phase.saturating_sub(1);
     let there = match found.step {
         Some(step) => place(tree, way!["plan", "phases", phase, "steps", step.saturating_sub(1)]),
