@@ -1,4 +1,13 @@
 //! A migration plan: phases of steps and gates. Plain data; `operator` executes it.
+//!
+//! `reading` takes it from a file, `words` says it to a reader, `lint` finds what cannot be executed. Whether a plan is
+//! *safe* is not judged here: that is for the plan rules and the runs.
+
+pub mod lint;
+mod reading;
+mod words;
+
+pub use lint::{Names, PlanProblem, Severity};
 
 use crate::deployment::RollOrder;
 use crate::record::Queue;
@@ -15,6 +24,18 @@ pub struct Plan {
     pub phases: Vec<Phase>,
 }
 
+impl Plan {
+    /// The groups that the plan names, as often as it names them.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
+            Step::Act(act) => act.group().into_iter().collect::<Vec<_>>(),
+            Step::Wait(wait) => {
+                wait.wait.group().into_iter().chain(wait.otherwise.iter().filter_map(Act::group)).collect()
+            }
+        })
+    }
+}
+
 /// One phase of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -29,7 +50,7 @@ pub struct Phase {
 }
 
 /// One line of a phase: an act, or a condition to wait for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Step {
     /// Something the operator does.
@@ -39,8 +60,13 @@ pub enum Step {
 }
 
 /// Something the operator does.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
-#[serde(tag = "do", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantNames)]
+#[serde(
+    tag = "do",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    try_from = "reading::ActLine"
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Act {
     /// Start the mirror's workers.
@@ -120,39 +146,104 @@ pub enum PreparedFrom {
 }
 
 /// A gate: something the operator waits for, judged on what he is told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Wait {
     /// What he waits for.
     pub wait: Gate,
     /// A report older than this counts as none.
-    #[serde(default = "default_max_age")]
     pub max_age: Span,
     /// Whether only reports count that were asked for after the gate was reached. Without it a report from before the
     /// last step may open the gate.
-    #[serde(default)]
     pub fresh: bool,
     /// After so long he gives up waiting; without it he waits for ever.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
     /// What he does when he gives up, before he begins again.
-    #[serde(default)]
     pub otherwise: Vec<Act>,
     /// How long he rests before he begins again.
-    #[serde(default)]
     pub retry_after: Span,
     /// How many lines of the phase he goes back to begin again, this gate not counted; 0 waits at this gate again.
-    #[serde(default)]
     pub back: usize,
 }
 
-fn default_max_age() -> Span {
-    Span::secs(30)
+impl Wait {
+    /// A report older than this counts as none, where the plan does not say otherwise.
+    pub const DEFAULT_MAX_AGE: Span = Span::secs(30);
+
+    /// A wait at that gate with every default.
+    pub fn at(gate: Gate) -> Wait {
+        Wait {
+            wait: gate,
+            max_age: Wait::DEFAULT_MAX_AGE,
+            fresh: false,
+            timeout: None,
+            otherwise: Vec::new(),
+            retry_after: Span::ZERO,
+            back: 0,
+        }
+    }
+}
+
+impl Act {
+    /// The act's word in a plan file: `roll-out`.
+    pub fn word(&self) -> &'static str {
+        self.into()
+    }
+
+    /// The group that it concerns, if it concerns one.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Act::RollOut { group, .. }
+            | Act::RollBack { group, .. }
+            | Act::PrepareOffsets { group, .. }
+            | Act::SwitchRead { group, .. }
+            | Act::Pause { group }
+            | Act::Resume { group } => Some(group),
+            Act::StartMirror
+            | Act::StopMirror
+            | Act::SwitchWrite { .. }
+            | Act::Hold { .. }
+            | Act::Release
+            | Act::StopCorgi => None,
+        }
+    }
+}
+
+impl Gate {
+    /// The gate's word in a plan file: `mirror-drained`.
+    pub fn word(&self) -> &'static str {
+        self.into()
+    }
+
+    /// The group that it concerns, if it concerns one.
+    pub fn group(&self) -> Option<&str> {
+        match self {
+            Gate::GroupLag { group, .. }
+            | Gate::Upgraded { group }
+            | Gate::OldStopped { group }
+            | Gate::Paused { group }
+            | Gate::Reading { group, .. } => Some(group),
+            Gate::Elapsed { .. }
+            | Gate::MirrorReady
+            | Gate::MirrorLag { .. }
+            | Gate::MirrorDrained
+            | Gate::Held
+            | Gate::Writing { .. }
+            | Gate::OnlyMirrorReads
+            | Gate::NobodyReads => None,
+        }
+    }
 }
 
 /// What a gate waits for.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
-#[serde(tag = "for", rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, strum::IntoStaticStr, strum::VariantNames)]
+#[serde(
+    tag = "for",
+    rename_all = "kebab-case",
+    rename_all_fields = "kebab-case",
+    try_from = "reading::GateLine"
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Gate {
     /// So much time has passed since the gate was reached.
@@ -210,3 +301,6 @@ pub enum Gate {
     /// Nobody reads from Corgi, the mirror included.
     NobodyReads,
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,13 +10,13 @@ pub mod producer;
 pub mod producer_settings;
 #[cfg(test)]
 mod scripted;
-pub mod selector;
 mod subscription;
+pub mod topic_shape;
 pub use consumer::{ConsumerApplication, ConsumerSetup};
 pub use consumer_settings::Settings as ConsumerSettings;
 pub use producer::{ProducerApplication, ProducerSetup, Scheduled};
 pub use producer_settings::Settings as ProducerSettings;
-pub use selector::{PartitionMap, TopicShape};
+pub use topic_shape::TopicShape;
 
 use crate::client::{Consumer, Producer};
 use crate::record::TopicPartition;

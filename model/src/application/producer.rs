@@ -16,12 +16,13 @@ mod properties;
 mod tests;
 
 use super::producer_settings::{Selector, Settings};
-use super::selector::{PartitionMap, TopicShape};
 use super::subscription::{SUBSCRIBE, Subscription};
+use super::topic_shape::TopicShape;
 use super::{ProducerLibrary, timer_index};
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
+use crate::mirror::PartitionMap;
 use crate::record::{NodeId, Partitioner, Queue, Record, TopicPartition};
 use crate::report::Report;
 use crate::switch::{Hold, WriteTo};

@@ -3,6 +3,7 @@ use crate::application::producer_settings::{DualAck, Retry};
 use crate::application::scripted::{Asked, ScriptedProducer};
 use crate::client::SendOutcome;
 use crate::machine::{After, RequestId, TimerEffect};
+use crate::mirror::PartitionMap;
 use crate::record::{Key, RecordId};
 use crate::switch::{self, Switches};
 use crate::units::Span;

@@ -1,16 +1,7 @@
-//! Where a client sends a record in Kafka: as the mirror would have put it, or as a plain Kafka client does.
+//! Which target partition a copy goes to. A pure function, so that the NewClient's selector can mimic it.
 
 use crate::record::{Partitioner, Record, TopicPartition};
 use serde::{Deserialize, Serialize};
-
-/// How many partitions a topic has in either queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TopicShape {
-    /// In Corgi: source partitions.
-    pub corgi_partitions: u16,
-    /// In Kafka: target partitions.
-    pub kafka_partitions: u16,
-}
 
 /// How the mirror chooses the target partition.
 #[derive(

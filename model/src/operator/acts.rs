@@ -1,0 +1,86 @@
+//! What each act means to whom it is told.
+
+use crate::deployment::{Order, RollOrder, Target};
+use crate::operator::wiring::Wiring;
+use crate::plan::{Act, PreparedFrom};
+use crate::record::{GroupId, Queue, TopicPartition};
+use crate::switch::{Change, Hold};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An act, addressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// For the deployment.
+    Order(Target, Order),
+    /// For the switch centre.
+    Change(Change),
+    /// For the operator's own Kafka tool.
+    Prepare(GroupId, PreparedFrom),
+}
+
+/// To whom an act goes, with the names made out.
+pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
+    let group = |name: &String| wiring.group(name).0;
+    match act {
+        Act::StartMirror => Errand::Order(Target::Mirror, Order::Roll(RollOrder::default())),
+        Act::StopMirror => Errand::Order(Target::Mirror, Order::Stop),
+        Act::RollOut { group: name, order } => Errand::Order(Target::Group(group(name)), Order::Roll(*order)),
+        Act::RollBack { group: name, order } => {
+            Errand::Order(Target::Group(group(name)), Order::RollBack(*order))
+        }
+        Act::StopCorgi => Errand::Order(Target::Corgi, Order::Stop),
+        Act::PrepareOffsets { group: name, from } => Errand::Prepare(group(name), *from),
+        Act::SwitchRead { group: name, to } => Errand::Change(Change::Read(group(name), *to)),
+        Act::Pause { group: name } => Errand::Change(Change::Pause(group(name))),
+        Act::Resume { group: name } => Errand::Change(Change::Resume(group(name))),
+        Act::SwitchWrite { to } => Errand::Change(Change::Write(*to)),
+        Act::Hold { topics, partitions } => Errand::Change(Change::Hold(hold(topics, partitions, wiring))),
+        Act::Release => Errand::Change(Change::Hold(Hold::Nothing)),
+    }
+}
+
+fn hold(topics: &[String], partitions: &[u16], wiring: &Wiring) -> Hold {
+    if topics.is_empty() && partitions.is_empty() {
+        return Hold::Everything;
+    }
+    let topics = wiring.topics(topics);
+    if partitions.is_empty() {
+        return Hold::Topics(topics);
+    }
+    let named =
+        |source: &TopicPartition| topics.contains(&source.topic) && partitions.contains(&source.partition);
+    Hold::Partitions(wiring.sources().filter(named).collect())
+}
+
+/// Where groups read, by what the operator ordered and switched and had confirmed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Readers {
+    switched: BTreeMap<GroupId, Queue>,
+    /// The groups that run the NewClient: the OldClient knows no switch and reads from Corgi.
+    rolled_out: BTreeSet<GroupId>,
+}
+
+impl Readers {
+    /// From which queue a group reads.
+    pub(super) fn queue_of(&self, group: GroupId) -> Queue {
+        let switched = self.switched.get(&group).copied().unwrap_or_default();
+        if self.rolled_out.contains(&group) { switched } else { Queue::Corgi }
+    }
+
+    /// That errand has been confirmed.
+    pub(super) fn note(&mut self, errand: &Errand) {
+        match errand {
+            Errand::Change(Change::Read(group, queue)) => {
+                self.switched.insert(*group, *queue);
+            }
+            Errand::Order(Target::Group(group), Order::Roll(_)) => {
+                self.rolled_out.insert(*group);
+            }
+            Errand::Order(Target::Group(group), Order::RollBack(_)) => {
+                self.rolled_out.remove(group);
+            }
+            Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) => {}
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! What a plan would have brought about by a line, by its own account: no faults, no delays, no truth.
+
+use crate::plan::lint::{Names, Severity};
+use crate::plan::{Act, Gate};
+use crate::record::Queue;
+use crate::switch::WriteTo;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Phase, and step if any, both from 1.
+type Place = (usize, Option<usize>);
+
+/// A message and what to write instead.
+type Complaint = (String, String);
+
+/// The books at a line.
+#[derive(Clone, Default)]
+pub(super) struct Bookkeeping {
+    /// Where the line stands.
+    pub(super) place: Place,
+    mirror_started: bool,
+    mirror_runs: bool,
+    corgi_stopped: bool,
+    /// Groups that run the NewClient.
+    rolled_out: BTreeSet<String>,
+    paused: BTreeMap<String, Place>,
+    /// Groups whose reads were switched at a time when nothing of theirs obeyed: where.
+    switched_early: BTreeMap<String, Place>,
+    switched: BTreeMap<String, Queue>,
+    writes: WriteTo,
+    held: Option<Place>,
+}
+
+impl Bookkeeping {
+    /// Where a group reads: the NewClient where the switch says, the OldClient always from Corgi.
+    fn reads_from(&self, group: &str) -> Queue {
+        let switched = self.switched.get(group).copied().unwrap_or_default();
+        if self.rolled_out.contains(group) { switched } else { Queue::Corgi }
+    }
+
+    fn corgi_readers(&self, names: &Names) -> Vec<String> {
+        names.groups.iter().filter(|group| self.reads_from(group) == Queue::Corgi).cloned().collect()
+    }
+
+    /// Take an act into the books.
+    pub(super) fn apply(&mut self, act: &Act) {
+        match act {
+            Act::StartMirror => (self.mirror_started, self.mirror_runs) = (true, true),
+            Act::StopMirror => self.mirror_runs = false,
+            Act::RollOut { group, .. } => {
+                self.rolled_out.insert(group.clone());
+                self.switched_early.remove(group);
+            }
+            Act::RollBack { group, .. } => {
+                self.rolled_out.remove(group);
+            }
+            Act::PrepareOffsets { .. } => {}
+            Act::SwitchRead { group, to } => {
+                self.switched.insert(group.clone(), *to);
+                if !self.rolled_out.contains(group) {
+                    self.switched_early.insert(group.clone(), self.place);
+                }
+            }
+            Act::Pause { group } => {
+                self.paused.entry(group.clone()).or_insert(self.place);
+            }
+            Act::Resume { group } => {
+                self.paused.remove(group);
+            }
+            Act::SwitchWrite { to } => self.writes = *to,
+            Act::Hold { .. } => self.held = self.held.or(Some(self.place)),
+            Act::Release => self.held = None,
+            Act::StopCorgi => self.corgi_stopped = true,
+        }
+    }
+
+    /// What speaks against doing this now, if anything.
+    pub(super) fn objection(&self, act: &Act, names: &Names) -> Option<(Severity, String, String)> {
+        let warning = |message: String, help: &str| Some((Severity::Warning, message, help.to_owned()));
+        match act {
+            Act::StopMirror if !self.mirror_runs => warning(
+                "the mirror does not run here".to_owned(),
+                "Write `start-mirror` before it, or leave it out",
+            ),
+            Act::StartMirror if self.mirror_runs => {
+                warning("the mirror runs already".to_owned(), "Leave it out")
+            }
+            Act::RollBack { group, .. } if !self.rolled_out.contains(group) => warning(
+                format!("`{group}` was not rolled out: there is nothing to go back from"),
+                "Write `roll-out` before it, or leave it out",
+            ),
+            Act::Resume { group } if !self.paused.contains_key(group) => warning(
+                format!("`{group}` is not paused here: to resume it changes nothing"),
+                "Write `pause` before it, or leave it out",
+            ),
+            Act::Release if self.held.is_none() => warning(
+                "nothing is held here: to release changes nothing".to_owned(),
+                "Write `hold` before it, or leave it out",
+            ),
+            Act::StopCorgi => self.corgi_in_use(names),
+            _ if self.corgi_stopped && needs_corgi(act) => Some((
+                Severity::Error,
+                "Corgi was stopped for good before this step".to_owned(),
+                "Do this before `stop-corgi`".to_owned(),
+            )),
+            _ => None,
+        }
+    }
+
+    fn corgi_in_use(&self, names: &Names) -> Option<(Severity, String, String)> {
+        let readers = self.corgi_readers(names);
+        let mut uses = Vec::new();
+        if self.writes != WriteTo::Kafka {
+            uses.push(format!(
+                "producers write to {}",
+                if self.writes == WriteTo::Both { "both queues" } else { "it" }
+            ));
+        }
+        if !readers.is_empty() {
+            uses.push(format!("{} read from it", readers.join(", ")));
+        }
+        if self.mirror_runs {
+            uses.push("the mirror runs".to_owned());
+        }
+        (!uses.is_empty()).then(|| {
+            (
+                Severity::Warning,
+                format!("Corgi is stopped for good while {}", uses.join(" and ")),
+                "Switch its readers and writers to Kafka and stop the mirror first".to_owned(),
+            )
+        })
+    }
+
+    /// Why this gate can never open here, if so.
+    pub(super) fn never_opens(&self, gate: &Gate, names: &Names) -> Option<Complaint> {
+        match gate {
+            Gate::Elapsed { .. } => None,
+            Gate::MirrorReady | Gate::MirrorLag { .. } | Gate::MirrorDrained => self.without_mirror(gate),
+            Gate::GroupLag { group, .. } => self.without_corgi(
+                self.reads_from(group) == Queue::Corgi,
+                "Corgi's masters, whom this wait asks, were stopped before it",
+            ),
+            Gate::Upgraded { group } | Gate::OldStopped { group } => self.without_roll_out(group),
+            Gate::Paused { group } => self.without_roll_out(group).or_else(|| {
+                (!self.paused.contains_key(group)).then(|| {
+                    complaint(format!("`{group}` is not paused here"), "Write `pause` before this wait")
+                })
+            }),
+            Gate::Reading { group, from } => self.without_roll_out(group).or_else(|| {
+                (self.reads_from(group) != *from).then(|| {
+                    complaint(
+                        format!("`{group}` reads from {} here", self.reads_from(group)),
+                        "Write `switch-read` before this wait",
+                    )
+                })
+            }),
+            Gate::Held => self
+                .held
+                .is_none()
+                .then(|| complaint("nothing is held here".to_owned(), "Write `hold` before this wait")),
+            Gate::Writing { to } => (self.writes != *to).then(|| {
+                complaint(
+                    format!("producers write to {} here", self.writes),
+                    "Write `switch-write` before this wait",
+                )
+            }),
+            Gate::OnlyMirrorReads | Gate::NobodyReads => self.with_readers(gate, names),
+        }
+    }
+
+    fn without_mirror(&self, gate: &Gate) -> Option<Complaint> {
+        if !self.mirror_runs {
+            let state = if self.mirror_started { "was stopped before" } else { "is not started before" };
+            return Some(complaint(
+                format!("the mirror {state} this wait"),
+                "Write `start-mirror` before it",
+            ));
+        }
+        self.without_corgi(
+            *gate != Gate::MirrorReady,
+            "Corgi's masters, whom this wait asks, were stopped before it",
+        )
+    }
+
+    fn without_corgi(&self, asks_corgi: bool, message: &str) -> Option<Complaint> {
+        (asks_corgi && self.corgi_stopped)
+            .then(|| complaint(message.to_owned(), "Write this wait before `stop-corgi`"))
+    }
+
+    fn without_roll_out(&self, group: &str) -> Option<Complaint> {
+        (!self.rolled_out.contains(group)).then(|| {
+            complaint(
+                format!("`{group}` is not rolled out before this wait"),
+                &format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+            )
+        })
+    }
+
+    fn with_readers(&self, gate: &Gate, names: &Names) -> Option<Complaint> {
+        let readers = self.corgi_readers(names);
+        if !readers.is_empty() {
+            return Some(complaint(
+                format!("by the plan {} read from Corgi here", readers.join(", ")),
+                "Write `switch-read` to Kafka for each of them before this wait",
+            ));
+        }
+        if *gate == Gate::NobodyReads && self.mirror_runs {
+            return Some(complaint(
+                "the mirror reads from Corgi here".to_owned(),
+                "Write `stop-mirror` before this wait",
+            ));
+        }
+        self.without_corgi(true, "Corgi's masters, whom this wait asks, were stopped before it")
+    }
+
+    /// What the plan's end leaves open: where it was opened, and what is wrong.
+    pub(super) fn left_open(&self) -> Vec<(Place, String, String)> {
+        let mut open = Vec::new();
+        for (group, place) in &self.switched_early {
+            open.push((
+                *place,
+                format!("the reads of `{group}` are switched, but it is never rolled out: the OldClient knows no switch"),
+                format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+            ));
+        }
+        for (group, place) in &self.paused {
+            let help = format!("Write {{ do = \"resume\", group = \"{group}\" }} behind it");
+            open.push((*place, format!("`{group}` is paused and never resumed"), help));
+        }
+        if let Some(place) = self.held {
+            open.push((
+                place,
+                "the hold is never released: producers wait for ever".to_owned(),
+                "Write { do = \"release\" } behind it".to_owned(),
+            ));
+        }
+        open.sort();
+        open
+    }
+}
+
+fn complaint(message: String, help: &str) -> Complaint {
+    (message, help.to_owned())
+}
+
+fn needs_corgi(act: &Act) -> bool {
+    matches!(
+        act,
+        Act::StartMirror
+            | Act::SwitchWrite { to: WriteTo::Corgi | WriteTo::Both }
+            | Act::SwitchRead { to: Queue::Corgi, .. }
+            | Act::RollBack { .. }
+    )
+}

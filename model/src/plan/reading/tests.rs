@@ -1,0 +1,96 @@
+//! What a wrong line is told.
+
+use super::*;
+use crate::plan::Plan;
+
+fn read(step: &str) -> Result<Step, String> {
+    let text = format!("[[phases]]\nname = \"only\"\nsteps = [{step}]");
+    let plan: Result<Plan, _> = toml::from_str(&text);
+    plan.map(|mut plan| plan.phases.remove(0).steps.remove(0)).map_err(|error| error.message().to_owned())
+}
+
+fn refusal(step: &str) -> String {
+    read(step).unwrap_err()
+}
+
+#[test]
+fn an_unknown_word_is_told_the_nearest_and_all() {
+    let told = refusal("{ do = \"rol-out\", group = \"billing\" }");
+    assert!(
+        told.starts_with("there is no act `rol-out`: did you mean `roll-out`? The acts are start-mirror, ")
+    );
+    let told = refusal("{ wait = { for = \"drained\" } }");
+    assert!(told.starts_with("there is no gate `drained`: The gates are elapsed, mirror-ready, "), "{told}");
+}
+
+#[test]
+fn a_missing_key_is_told_with_an_example() {
+    assert_eq!(refusal("{ do = \"roll-out\" }"), "`roll-out` needs `group`: write `group = \"billing\"`");
+    assert_eq!(refusal("{ do = \"switch-write\" }"), "`switch-write` needs `to`: write `to = \"kafka\"`");
+    let told = refusal("{ wait = { for = \"mirror-lag\" } }");
+    assert_eq!(told, "`mirror-lag` needs `at-most`: write `at-most = 100`");
+    let told = refusal("{ wait = { group = \"billing\" } }");
+    assert_eq!(told, "a gate needs `for = \"..\"`, such as `wait = { for = \"mirror-ready\" }`");
+    assert!(refusal("{ group = \"billing\" }").starts_with("a step needs `do = \"..\"`"));
+}
+
+#[test]
+fn a_key_too_many_is_told() {
+    let told = refusal("{ do = \"pause\", group = \"billing\", order = \"stop-first\" }");
+    assert_eq!(told, "the act `pause` takes no `order`: leave it out");
+    let told = refusal("{ do = \"pause\", group = \"billing\", timeout = \"1m\" }");
+    assert_eq!(told, "the act `pause` takes no `timeout`: that is for a `wait`");
+    let told = refusal("{ wait = { for = \"held\", group = \"billing\" } }");
+    assert_eq!(told, "the gate `held` takes no `group`: leave it out");
+    let told = refusal("{ wait = { for = \"upgraded\" }, group = \"billing\" }");
+    assert_eq!(told, "`upgraded` needs `group`: write `group = \"billing\"`");
+    let told = refusal("{ wait = { for = \"held\" }, group = \"billing\" }");
+    assert_eq!(
+        told,
+        "a wait takes no `group` of its own: write it within the gate, such as `wait = { for = \"held\", group = .. }`"
+    );
+    assert!(refusal("{ do = \"release\", wait = { for = \"held\" } }").contains("not both"));
+    assert!(
+        refusal("{ do = \"pause\", gruop = \"billing\" }")
+            .starts_with("unknown field `gruop`, expected one of")
+    );
+}
+
+#[test]
+fn a_wrong_value_is_told() {
+    let told = refusal("{ do = \"switch-read\", group = \"billing\", to = \"both\" }");
+    assert_eq!(told, "`switch-read` goes to one queue: write `to = \"corgi\"` or `to = \"kafka\"`");
+    let told = refusal("{ do = \"switch-write\", to = \"kafak\" }");
+    assert_eq!(told, "unknown variant `kafak`, expected one of `corgi`, `kafka`, `both`");
+    let told = refusal("{ wait = { for = \"elapsed\", span = \"90\" } }");
+    assert!(told.starts_with("`90` is not a duration: write a number with a unit"));
+    assert!(refusal("{ wait = { for = \"mirror-lag\", at-most = -1 } }").contains("-1"));
+    let told = refusal("\"start-mirror\"");
+    assert_eq!(
+        told,
+        "invalid type: string \"start-mirror\", expected a step such as { do = \"start-mirror\" }"
+    );
+}
+
+#[test]
+fn a_refusal_names_the_place_in_the_file() {
+    for (step, place) in [
+        ("{ do = \"paus\" }", "{ do = \"paus\" }"),
+        ("{ wait = { for = \"helt\" }, fresh = true }", "{ for = \"helt\" }"),
+        ("{ do = \"pause\", gruop = \"billing\" }", "gruop"),
+        ("{ do = \"switch-write\", to = \"kafak\" }", "\"kafak\""),
+        ("{ wait = { for = \"held\" }, otherwise = [{ do = \"released\" }] }", "{ do = \"released\" }"),
+    ] {
+        let text =
+            format!("[[phases]]\nname = \"only\"\nsteps = [\n  {{ do = \"start-mirror\" }},\n  {step},\n]");
+        let error = toml::from_str::<Plan>(&text).unwrap_err();
+        assert_eq!(text.get(error.span().unwrap()), Some(place), "{error}");
+    }
+}
+
+#[test]
+fn a_wait_has_the_defaults_that_it_is_documented_to_have() {
+    let wait = Wait::at(Gate::Held);
+    assert_eq!(read("{ wait = { for = \"held\" } }"), Ok(Step::Wait(wait.clone())));
+    assert_eq!((wait.max_age, wait.fresh, wait.timeout, wait.back), (Span::secs(30), false, None, 0));
+}
