@@ -75,7 +75,7 @@ struct Volatile<C, P> {
     commit_timer_set: bool,
     retry_timer_set: bool,
     /// Partitions that are to be given back in good order.
-    revocation: Option<holding::Giving>,
+    revocation: Option<BTreeSet<TopicPartition>>,
     /// The worker is to leave the group, to exit or to join anew.
     leaving: Option<Leaving>,
     /// The atomic mode's, instead of the Kafka producer.
