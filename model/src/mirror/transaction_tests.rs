@@ -278,7 +278,7 @@ fn per_worker() -> Settings {
 fn records_and_offsets_are_committed_together_when_the_interval_is_over() {
     let mut bench = Bench::holding(&atomic());
     bench.receive(0, P, 0..3);
-    assert_eq!(bench.target.copied(), vec![]);
+    assert_eq!(bench.target.copied(), Vec::<Offset>::new());
     assert_eq!(bench.target.transactions[&TransactionalId(0)].records.len(), 3, "they are produced at once");
     bench.wait(0, Span::millis(100));
     assert_eq!(bench.target.copied(), vec![0, 1, 2]);
@@ -468,7 +468,7 @@ fn reading_first_waits_for_the_dead_owners_transaction() {
     bench.assign(1, Assigned::Granted(vec![(P, 0)]));
     bench.receive(1, P, 0..4);
     bench.wait_long(1);
-    assert_eq!(bench.target.copied(), vec![]);
+    assert_eq!(bench.target.copied(), Vec::<Offset>::new());
     bench.target.time_out();
     bench.wait_long(1);
     bench.wait_long(1);
