@@ -5,6 +5,8 @@
 //! lease library tells it that its partitions are lost (mirror 6b, 6c, 10d).
 
 mod holding;
+#[cfg(test)]
+mod tests;
 
 use super::ledger::{Ledger, Transfer};
 use super::settings::{Commit, OnFailure, Settings};
@@ -418,10 +420,6 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "worker_tests.rs"]
-mod tests;
 
 #[cfg(test)]
 impl<C, P> Worker<C, P> {
