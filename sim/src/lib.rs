@@ -7,4 +7,11 @@ compile_error!(
      environment, which overrides that file: unset RUSTFLAGS, or add `--cfg madsim` to it."
 );
 
+pub mod build;
+pub mod case;
+pub mod faults;
+pub mod random;
 pub mod results;
+pub mod run;
+pub mod workload;
+pub mod world;

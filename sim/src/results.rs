@@ -1,5 +1,6 @@
 //! What a run and a sweep conclude: plain data, the same for people and for machines.
 
+use crate::world::Dispatched;
 use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
 use cutover_model::history::Entry;
 use serde::Serialize;
@@ -33,6 +34,9 @@ pub struct RunResult {
     /// The history, where it was asked for.
     #[serde(skip)]
     pub history: Vec<Entry>,
+    /// Every dispatched input, where it was asked for.
+    #[serde(skip)]
+    pub messages: Vec<Dispatched>,
 }
 
 /// What many runs of one case concluded.

@@ -1,8 +1,68 @@
-//! The settings of this part, as a case file gives them.
+//! The settings of a consumer application, as a case file gives them. Applications are the service's own: the
+//! defaults are those of a careful one.
 
+pub use super::subscription::SubscriptionSettings;
+use crate::units::Span;
 use serde::{Deserialize, Serialize};
 
-/// The settings, each with the default of the real system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A consumer application's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Settings {}
+pub struct Settings {
+    /// How many records an instance of an unordered group processes at once. An ordered group has one worker for
+    /// each partition.
+    pub workers: u32,
+    /// How long a record takes: between the two, drawn for each record.
+    pub processing: [Span; 2],
+    /// What is committed.
+    pub commit: CommitPolicy,
+    /// How long after a record was processed its offset is committed, together with what else was processed by then;
+    /// 0 commits after each record. The default is that of Kafka's auto commit and of RocketMQ's clients, 5 s.
+    pub commit_interval: Span,
+    /// How long after its last commit an instance commits the same offsets again: a commit that is not waited for may
+    /// have been lost. (RocketMQ's clients and Kafka's auto commit do so at every interval.)
+    pub commit_repeat: Span,
+    /// Whether the application declares that processing a record twice has the effect of once. It changes nothing
+    /// that happens; an unordered group's duplicates are harmless only with it.
+    pub idempotent: bool,
+    /// Whether the NewClient's pause lasts over a reassignment. Without it the pause belongs to the partitions that
+    /// were assigned when it was asked for, as in Kafka's own client, and the ones that come later are consumed.
+    pub pause_survives_reassignment: bool,
+    /// Whether a NewClient consumes from Corgi, not paused, before it has heard the switches.
+    pub start_without_switches: bool,
+    /// How long an instance goes on as before after it was asked to stop: one that dies late.
+    pub stop_delay: Span,
+    /// How long it waits for the answers to its last commits before it leaves a queue.
+    pub close_timeout: Span,
+    /// How a NewClient keeps in touch with the switch centre.
+    pub switches: SubscriptionSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            workers: 8,
+            processing: [Span::millis(1), Span::millis(5)],
+            commit: CommitPolicy::Processed,
+            commit_interval: Span::secs(5),
+            commit_repeat: Span::secs(30),
+            idempotent: true,
+            pause_survives_reassignment: true,
+            start_without_switches: false,
+            stop_delay: Span::ZERO,
+            close_timeout: Span::secs(5),
+            switches: SubscriptionSettings::default(),
+        }
+    }
+}
+
+/// What a consumer application commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CommitPolicy {
+    /// Up to the first record that is not processed.
+    Processed,
+    /// Up to the last record that was handed to a worker, processed or not: what auto commit does when the work is
+    /// done elsewhere. A crash then loses what was in process.
+    Delivered,
+}

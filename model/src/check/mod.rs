@@ -2,10 +2,46 @@
 //!
 //! They are online: the world feeds them each entry as it is written, so that a sweep need not keep histories.
 
+mod at_least_once;
+mod bounded_replay;
+mod conditions;
+mod describe;
+mod exclusive;
+mod ledger;
+mod order;
+#[cfg(test)]
+mod page_tests;
+mod pauses;
+mod progress;
+mod replay_log;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod scene;
+mod story;
+mod suite;
+mod tables;
+mod tally;
+pub mod zero_downtime;
+
+pub use at_least_once::{AtLeastOnce, Fate};
+pub use bounded_replay::BoundedReplay;
+pub use conditions::Conditions;
+pub use describe::describe;
+pub use exclusive::Exclusive;
+pub use ledger::Loss;
+pub use order::Order;
+pub use progress::Progress;
+pub use story::{StoryLine, story};
+pub use suite::Suite;
+pub use tables::Hop;
+pub use zero_downtime::{ZeroDowntime, compare};
+
 use crate::history::Entry;
 use crate::record::{GroupId, NodeId, RecordId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use serde::{Deserialize, Serialize};
+use tables::Course;
 
 /// What the simulator judges.
 #[derive(
@@ -171,6 +207,38 @@ pub struct Subject {
     pub phases: Vec<String>,
     /// What the case promises.
     pub objectives: Objectives,
+}
+
+impl Subject {
+    /// A group's name, readable where the case has none for it.
+    pub fn group_name(&self, group: GroupId) -> String {
+        self.groups
+            .get(usize::from(group.0))
+            .map_or_else(|| format!("group {}", group.0), |it| it.name.clone())
+    }
+
+    /// A node's name.
+    pub fn node_name(&self, node: NodeId) -> String {
+        self.nodes.get(node.0 as usize).cloned().unwrap_or_else(|| format!("node {}", node.0))
+    }
+
+    /// A partition as people write it: `orders/3`.
+    pub fn partition_name(&self, partition: TopicPartition) -> String {
+        let topic = usize::from(partition.topic.0);
+        let topic = self.topics.get(topic).map_or_else(|| format!("topic {topic}"), |it| it.name.clone());
+        format!("{topic}/{}", partition.partition)
+    }
+
+    /// A phase as a sentence has it: `cut-read`, or `the time before the plan`.
+    pub fn phase_name(&self, phase: u32) -> String {
+        if phase == 0 { "the time before the plan".to_owned() } else { self.phase_key(phase) }
+    }
+
+    /// A phase as a figure's name has it: `cut-read`, or `before-the-plan`.
+    pub fn phase_key(&self, phase: u32) -> String {
+        let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
+        self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
+    }
 }
 
 /// A topic.

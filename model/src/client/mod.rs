@@ -4,10 +4,24 @@
 //! A library never calls back: what it has to say is queued in it as plain data and taken by its owner after each
 //! call. It sends and sets timers through the owner's effects. Its timers' names begin with the library's name.
 
+pub mod corgi_consumer;
 pub mod corgi_consumer_settings;
+pub mod corgi_producer;
 pub mod corgi_producer_settings;
+mod corgi_route;
+pub mod kafka_consumer;
 pub mod kafka_consumer_settings;
+#[cfg(test)]
+mod kafka_dialogue;
+mod kafka_metadata;
+mod kafka_network;
+pub mod kafka_producer;
 pub mod kafka_producer_settings;
+
+pub use corgi_consumer::CorgiConsumer;
+pub use corgi_producer::CorgiProducer;
+pub use kafka_consumer::KafkaConsumer;
+pub use kafka_producer::KafkaProducer;
 
 use crate::machine::{Effects, Input, Now};
 use crate::record::{Offset, Record, TopicPartition};

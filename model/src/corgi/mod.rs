@@ -1,6 +1,22 @@
-//! Corgi: the self-built master-slave queue that the service moves away from.
+//! Corgi: the self-built master-slave queue that the service moves away from. Broker sets of one master and two
+//! slaves, a name service, and a human who does the failover.
+//!
+//! Deliberately left out: reads from slaves, loss of unflushed records in a host's crash (e14), a byte-exact log
+//! (positions count records), delayed records, retention and expansion.
 
 pub mod settings;
 pub use settings::Settings;
+pub mod wiring;
+pub use wiring::Wiring;
 
+pub mod broker;
+pub mod groups;
+pub mod log;
+pub mod name_service;
+pub mod on_call;
 pub mod protocol;
+
+#[cfg(test)]
+mod failover_tests;
+#[cfg(test)]
+pub(crate) mod harness;

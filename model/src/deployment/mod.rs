@@ -1,6 +1,8 @@
 //! The deployment: starts and stops application processes as the operator asks, one instance after the other.
 
+pub mod rolling;
 pub mod settings;
+pub use rolling::Rolling;
 pub use settings::Settings;
 
 use crate::record::GroupId;

@@ -3,5 +3,6 @@
 pub mod settings;
 pub use settings::Settings;
 
+pub mod assignor;
 pub mod internal;
 pub mod protocol;

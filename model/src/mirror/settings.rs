@@ -1,8 +1,151 @@
-//! The settings of this part, as a case file gives them.
+//! The settings of the mirror's workers, as a case file gives them. "mirror 6a" and the like name a row of what real
+//! mirrors were seen to do.
 
+use crate::client::{corgi_consumer_settings, kafka_producer_settings};
+use crate::mirror::PartitionMap;
+use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
+/// When a source offset counts as copied.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Commit {
+    /// As soon as the record was handed to the producer: what a crash finds in flight is lost.
+    BeforeAcknowledgement,
+    /// When the target has acknowledged the record and all before it: what a crash finds uncommitted comes twice.
+    #[default]
+    AfterAcknowledgement,
+    /// In the target's own transaction, together with the records: readers of committed data see each record once.
+    Atomic,
+}
+
+/// What a worker does with a record that the producer gives up.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum OnFailure {
+    /// Send it again, for ever; the partition's later records wait behind it. A record that was given up without
+    /// knowing whether it is in the log may then be in it twice.
+    Retry,
+    /// Go on without it: the committed offset moves over it (mirror 3c, 5b).
+    Skip,
+    /// Exit without committing (`abort.on.send.failure=true`, mirror 3b, 5a).
+    #[default]
+    Stop,
+}
+
+/// Which transactional id a worker's transactions have.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum TransactionalIdScheme {
+    /// One a source partition: whoever takes the partition over fences its former owner.
+    #[default]
+    PerPartition,
+    /// One a worker: a former owner is not fenced by the new one, so that both copies may stand.
+    PerWorker,
+}
+
+/// What a worker does first when it takes a source partition over in the atomic mode.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Takeover {
+    /// Fence the former owner, which aborts its open transaction, then read the position (as Kafka Streams does).
+    #[default]
+    FenceFirst,
+    /// Wait until no transaction with offsets is open, if need be until a dead owner's times out, then fence and read
+    /// (mirror 10c).
+    ReadFirst,
+}
+
 /// The settings, each with the default of the real system.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct Settings {}
+pub struct Settings {
+    /// How many workers there are, each a process of its own.
+    pub workers: u16,
+    /// When a source offset counts as copied.
+    pub commit: Commit,
+    /// How often source offsets are committed to Corgi. MirrorMaker 1's `offset.commit.interval.ms` and MirrorMaker 2's
+    /// `offset.flush.interval.ms` are both a minute, and a shorter one is easily set in vain (mirror 2b, 9f).
+    pub commit_interval: Span,
+    /// How the target partition is chosen. `same` is MirrorMaker 2 (mirror 9a) and what the published account needs;
+    /// `hash` is MirrorMaker 1 with keys (mirror 1a), `scattered` without (mirror 1d).
+    pub partition_map: PartitionMap,
+    /// With the map `scattered`: how many records of a topic go to one partition before the next is chosen. The real
+    /// client goes by bytes, about one batch of 16 KiB (java-client 8).
+    pub scatter_after: u32,
+    /// How many records a worker has taken from Corgi without the target's acknowledgement. The real bound is the
+    /// producer's `buffer.memory` of 32 MiB (mirror 6c): so many records of 1 KiB.
+    pub in_flight: u32,
+    /// What happens with a record that the producer gives up. With the producer's own default, which never gives up for
+    /// lack of time, only refused records come to it (mirror 3a).
+    pub on_failure: OnFailure,
+    /// With `on-failure = "retry"`: how long a worker waits before it sends again (assumed).
+    pub retry_after: Span,
+    /// After which a supervisor starts a worker again that has exited by itself; without it nobody does (mirror 14a).
+    pub restart_delay: Option<Span>,
+    /// Whether copies keep the time of their creation (mirror 1a, 9a); else they get the worker's wall clock.
+    pub carry_create_time: bool,
+    /// Whether a worker that gives partitions back in good order waits until everything in flight is acknowledged
+    /// (mirror 6a; earlier versions did not, KAFKA-4521). The atomic mode always ends its transactions first.
+    pub flush_on_revoke: bool,
+    /// In the atomic mode: which transactional id is used.
+    pub transactional_id: TransactionalIdScheme,
+    /// In the atomic mode: what is done first at a takeover.
+    pub takeover: Takeover,
+    /// In the atomic mode: how long a transaction stays open for further records (Kafka Streams' `commit.interval.ms`
+    /// for exactly-once).
+    pub transaction_interval: Span,
+    /// In the atomic mode: after which the target aborts an open transaction of a silent worker
+    /// (`transaction.timeout.ms`, mirror 10c).
+    pub transaction_timeout: Span,
+    /// In the atomic mode: how much goes into one batch (`batch.size`).
+    pub batch_size: Bytes,
+    /// In the atomic mode: after which an unanswered request is sent again (`request.timeout.ms`).
+    pub request_timeout: Span,
+    /// In the atomic mode: how long after an error a request is sent again; doubles with each error up to ten times as
+    /// much (`retry.backoff.ms` and `retry.backoff.max.ms`).
+    pub retry_backoff: Span,
+    /// Its workers' Corgi consumer.
+    pub corgi: corgi_consumer_settings::Settings,
+    /// Its workers' Kafka producer.
+    pub kafka: kafka_producer_settings::Settings,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            workers: 2,
+            commit: Commit::default(),
+            commit_interval: Span::secs(60),
+            partition_map: PartitionMap::default(),
+            scatter_after: 16,
+            in_flight: 32_768,
+            on_failure: OnFailure::default(),
+            retry_after: Span::secs(1),
+            restart_delay: None,
+            carry_create_time: true,
+            flush_on_revoke: true,
+            transactional_id: TransactionalIdScheme::default(),
+            takeover: Takeover::default(),
+            transaction_interval: Span::millis(100),
+            transaction_timeout: Span::secs(60),
+            batch_size: Bytes(16_384),
+            request_timeout: Span::secs(30),
+            retry_backoff: Span::millis(100),
+            corgi: Default::default(),
+            kafka: Default::default(),
+        }
+    }
+}

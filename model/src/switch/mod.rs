@@ -1,6 +1,8 @@
 //! The switch centre: one set of switches, pushed to each instance with its own delay.
 
+pub mod centre;
 pub mod settings;
+pub use centre::SwitchCentre;
 pub use settings::Settings;
 
 use crate::record::{GroupId, Queue, TopicId, TopicPartition};

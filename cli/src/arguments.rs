@@ -1,0 +1,135 @@
+//! The command line's words.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ops::Range;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Is this plan for moving a live service between message queues safe?
+#[derive(Debug, Parser)]
+#[command(
+    name = "cutover",
+    version,
+    about,
+    after_help = "Exit status: 0 held, or the violation that the case expects \
+    was found; 1 violated; 2 unknown; 64 bad usage or bad input."
+)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a case with many seeds and say which guarantees hold.
+    Check(Check),
+    /// Run a case with one seed and tell what happened.
+    Replay(Replay),
+    /// Say whether a case file is well-formed and its plan executable.
+    Lint(Lint),
+}
+
+/// Run a case with many seeds and say which guarantees hold.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Case files.
+    #[arg(required = true, value_name = "CASE")]
+    pub cases: Vec<PathBuf>,
+    /// How many seeds (from 0), or which: A..B, B left out.
+    #[arg(long, value_name = "N|A..B", default_value = "200")]
+    pub seeds: Seeds,
+    /// How many runs at a time; the result does not depend on it. [default: as many as there are processors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Also write the result as JSON into this file.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// For people, or for machines: one JSON object a case, a line each.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// Run a case with one seed and tell what happened.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The case file.
+    #[arg(value_name = "CASE")]
+    pub case: PathBuf,
+    /// The seed.
+    #[arg(long, value_name = "S")]
+    pub seed: u64,
+    /// Tell the run, a line an event: simulated time, node, phase.
+    #[arg(long)]
+    pub trace: bool,
+    /// With --trace: tell every message and timer as well.
+    #[arg(long, requires = "trace")]
+    pub messages: bool,
+    /// Write the history as JSON lines into this file (docs/history.md tells what they mean).
+    #[arg(long, value_name = "FILE")]
+    pub history: Option<PathBuf>,
+    /// For people, or for machines: one JSON object.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// Say whether a case file is well-formed and its plan executable.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// Case files.
+    #[arg(required = true, value_name = "CASE")]
+    pub cases: Vec<PathBuf>,
+}
+
+/// For whom the output is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// For machines.
+    Json,
+}
+
+/// The seeds of a sweep.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeds(pub Range<u64>);
+
+impl FromStr for Seeds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Seeds, String> {
+        let number = |text: &str| {
+            text.replace('_', "").parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"))
+        };
+        let range = match text.split_once("..") {
+            Some((first, end)) => number(first)?..number(end)?,
+            None => 0..number(text)?,
+        };
+        if range.is_empty() {
+            return Err("no seed at all: write a number from 1, or A..B with A below B".to_owned());
+        }
+        Ok(Seeds(range))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_words_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn seeds_are_a_number_or_a_range() {
+        assert_eq!("200".parse(), Ok(Seeds(0..200)));
+        assert_eq!("5..9".parse(), Ok(Seeds(5..9)));
+        assert_eq!("1_000".parse(), Ok(Seeds(0..1000)));
+        for wrong in ["0", "9..5", "5..5", "-3", "many", "1...4", ""] {
+            assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
+        }
+    }
+}

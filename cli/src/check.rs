@@ -1,0 +1,145 @@
+//! `cutover check`: many seeds, a verdict for each guarantee, the story of the worst finding.
+
+use crate::arguments::{Check, Format};
+use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, progress, table};
+use cutover_model::check::{Finding, Verdict};
+use cutover_sim::case::Case;
+use cutover_sim::results::{GuaranteeResult, SweepResult};
+use cutover_sim::run;
+use miette::{IntoDiagnostic, WrapErr};
+use owo_colors::OwoColorize;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::thread::available_parallelism;
+
+/// A story longer than this is no story.
+const STORY_LINES: usize = 24;
+
+/// Check each case; the exit status is the worst.
+pub fn run(arguments: &Check) -> miette::Result<u8> {
+    // Every file is read before the first run: a typo in the last one should not cost the sweep of the first.
+    let cases: Vec<Case> = arguments
+        .cases
+        .iter()
+        .map(|path| Case::load(path))
+        .collect::<Result<_, _>>()
+        .map_err(miette::Report::new)?;
+    let mut out = arguments.out.as_deref().map(create).transpose()?;
+    let mut status = EXIT_HELD;
+    for (case, path) in cases.iter().zip(&arguments.cases) {
+        let result = sweep(case, arguments);
+        let expected = case.expect.is_met_by(&result);
+        let object = json::checked(&result, &case.subject(), expected);
+        let line = serde_json::to_string(&object).into_diagnostic()?;
+        match arguments.format {
+            Format::Json => anstream::println!("{line}"),
+            Format::Human => anstream::print!("{}", told(case, path, &result, expected)),
+        }
+        if let Some(file) = &mut out {
+            writeln!(file, "{line}").into_diagnostic().wrap_err("could not write the result")?;
+        }
+        status = worse(status, status_of(result.verdict, expected));
+    }
+    Ok(status)
+}
+
+fn create(path: &Path) -> miette::Result<File> {
+    File::create(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("could not create {}: name a file in a folder that exists", path.display()))
+}
+
+fn sweep(case: &Case, arguments: &Check) -> SweepResult {
+    let seeds = arguments.seeds.0.clone();
+    let jobs = arguments.jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
+    let shown = arguments.format == Format::Human && std::io::stderr().is_terminal();
+    let bar = progress::bar(seeds.end - seeds.start, &case.name, shown);
+    let result = run::check(case, seeds, jobs, |_, folded| progress::advance(&bar, folded));
+    bar.finish_and_clear();
+    result
+}
+
+/// The status of one case: as expected is as good as held.
+fn status_of(verdict: Verdict, expected: bool) -> u8 {
+    match verdict {
+        _ if expected => EXIT_HELD,
+        Verdict::Unknown => EXIT_UNKNOWN,
+        Verdict::Held | Verdict::Violated => EXIT_VIOLATED,
+    }
+}
+
+/// The worse of two statuses: violated, then unknown, then held.
+fn worse(one: u8, other: u8) -> u8 {
+    let badness =
+        |status| [EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED].iter().position(|listed| *listed == status);
+    if badness(one) >= badness(other) { one } else { other }
+}
+
+/// What people read.
+fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> String {
+    let mut text = String::new();
+    let plural = if result.seeds == 1 { "seed" } else { "seeds" };
+    let _ = writeln!(
+        text,
+        "{}: {}\n{} {plural} from {}",
+        case.name.bold(),
+        case.about,
+        result.seeds,
+        result.first
+    );
+    let _ = writeln!(text, "{}", table::of_sweep(result));
+    for line in &result.guarantees {
+        if let Some((finding, seed)) = &line.worst_finding {
+            let _ = writeln!(text, "{}", story(case, path, line, finding, *seed));
+        }
+    }
+    for line in result.guarantees.iter().filter(|line| line.verdict == Verdict::Unknown) {
+        let _ = writeln!(text, "{} is unknown: {}", line.name.bold(), why_unknown(line, result));
+    }
+    for (seed, failure) in &result.failures {
+        let _ = writeln!(text, "seed {seed} did not come to its end: {failure}");
+        let _ = writeln!(text, "  cutover replay {} --seed {seed}", path.display());
+    }
+    let _ = writeln!(text, "{}", conclusion(case, result, expected));
+    text
+}
+
+fn story(case: &Case, path: &Path, line: &GuaranteeResult, finding: &Finding, seed: u64) -> String {
+    let mut text = format!(
+        "{} {} ({}, seed {seed}): {}\n",
+        line.name.bold(),
+        table::verdict(line.verdict),
+        finding.ground,
+        finding.summary
+    );
+    text += &table::story(&run::story(case, seed, finding, STORY_LINES));
+    let _ = write!(text, "  cutover replay {} --seed {seed}", path.display());
+    text + "\n"
+}
+
+fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
+    if line.exercised == 0 {
+        "no seed exercised it".to_owned()
+    } else {
+        format!("{} runs did not come to their end", result.failures.len())
+    }
+}
+
+/// The last words: the verdict, and how much it is worth.
+fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
+    let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
+    match result.verdict {
+        Verdict::Held => {
+            let least = result.guarantees.iter().map(|line| line.exercised).min().unwrap_or(0);
+            let _ = write!(text, "; {}", run::confidence(least));
+        }
+        Verdict::Violated if expected => text += ", as the case expects",
+        Verdict::Violated | Verdict::Unknown => {}
+    }
+    if !expected {
+        let _ = write!(text, "; the case expects {}", case.expect);
+    }
+    text
+}

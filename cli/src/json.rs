@@ -1,0 +1,179 @@
+//! What machines get: one object a command, with names instead of numbers.
+
+use cutover_model::check::{Finding, Guarantee, Subject, Verdict};
+use cutover_sim::results::{RunResult, SweepResult};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The object that `check --format json` prints.
+#[derive(Debug, Serialize)]
+pub struct Checked<'a> {
+    case: &'a str,
+    verdict: Verdict,
+    /// Whether the verdict is the one that the case expects.
+    expected: bool,
+    seeds: u64,
+    first_seed: u64,
+    guarantees: Vec<CheckedGuarantee<'a>>,
+    /// How often each fault kind began in each phase.
+    coverage: &'a BTreeMap<String, BTreeMap<String, u64>>,
+    /// How many seeds reached each condition.
+    conditions: &'a BTreeMap<String, u64>,
+    failures: Vec<Failure<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedGuarantee<'a> {
+    name: Guarantee,
+    verdict: Verdict,
+    exercised: u64,
+    violated: u64,
+    findings: u64,
+    first_seed: Option<u64>,
+    figures: Vec<WorstFigure<'a>>,
+    worst: Option<WorstFinding>,
+}
+
+#[derive(Debug, Serialize)]
+struct WorstFigure<'a> {
+    name: &'a str,
+    worst: u64,
+    seed: u64,
+    place: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct WorstFinding {
+    seed: u64,
+    #[serde(flatten)]
+    finding: FoundHere,
+}
+
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    seed: u64,
+    failure: &'a str,
+}
+
+/// The object that `replay --format json` prints.
+#[derive(Debug, Serialize)]
+pub struct Replayed<'a> {
+    case: &'a str,
+    seed: u64,
+    verdict: Verdict,
+    digest: &'a str,
+    simulated_ms: u64,
+    records: u64,
+    events: u64,
+    faults: u64,
+    guarantees: Vec<ReplayedGuarantee<'a>>,
+    findings: Vec<FoundHere>,
+    failure: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReplayedGuarantee<'a> {
+    name: Guarantee,
+    verdict: Verdict,
+    exercised: bool,
+    findings: u64,
+    figures: BTreeMap<&'a str, u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct FoundHere {
+    guarantee: Guarantee,
+    ground: String,
+    phase: String,
+    at_ms: u64,
+    group: Option<String>,
+    partition: Option<String>,
+    records: Vec<String>,
+    summary: String,
+}
+
+fn found(finding: &Finding, subject: &Subject) -> FoundHere {
+    FoundHere {
+        guarantee: finding.guarantee,
+        ground: finding.ground.to_string(),
+        phase: subject.phase_name(finding.phase).to_owned(),
+        at_ms: finding.at.as_millis(),
+        group: finding.group.map(|group| subject.group_name(group).to_owned()),
+        partition: finding.partition.map(|partition| subject.partition_name(partition)),
+        records: finding.records.iter().map(ToString::to_string).collect(),
+        summary: finding.summary.clone(),
+    }
+}
+
+/// What `check` prints of a sweep.
+pub fn checked<'a>(result: &'a SweepResult, subject: &Subject, expected: bool) -> Checked<'a> {
+    let guarantee = |line: &'a cutover_sim::results::GuaranteeResult| CheckedGuarantee {
+        name: line.name,
+        verdict: line.verdict,
+        exercised: line.exercised,
+        violated: line.violated,
+        findings: line.findings,
+        first_seed: line.first_seed,
+        figures: line
+            .worst
+            .iter()
+            .map(|(figure, seed)| WorstFigure {
+                name: &figure.name,
+                worst: figure.value,
+                seed: *seed,
+                place: &figure.place,
+            })
+            .collect(),
+        worst: line
+            .worst_finding
+            .as_ref()
+            .map(|(finding, seed)| WorstFinding { seed: *seed, finding: found(finding, subject) }),
+    };
+    Checked {
+        case: &result.case,
+        verdict: result.verdict,
+        expected,
+        seeds: result.seeds,
+        first_seed: result.first,
+        guarantees: result.guarantees.iter().map(guarantee).collect(),
+        coverage: &result.coverage,
+        conditions: &result.conditions,
+        failures: result.failures.iter().map(|(seed, failure)| Failure { seed: *seed, failure }).collect(),
+    }
+}
+
+/// What `replay` prints of a run.
+pub fn replayed<'a>(result: &'a RunResult, subject: &Subject) -> Replayed<'a> {
+    Replayed {
+        case: &result.case,
+        seed: result.seed,
+        verdict: result.verdict,
+        digest: &result.digest,
+        simulated_ms: result.simulated_ms,
+        records: result.records,
+        events: result.events,
+        faults: result.faults,
+        guarantees: result
+            .judgements
+            .iter()
+            .map(|judgement| ReplayedGuarantee {
+                name: judgement.guarantee,
+                verdict: judgement.verdict,
+                exercised: judgement.exercised,
+                findings: judgement.findings_total,
+                figures: judgement
+                    .figures
+                    .iter()
+                    .map(|figure| (figure.name.as_str(), figure.value))
+                    .collect(),
+            })
+            .collect(),
+        findings: result
+            .judgements
+            .iter()
+            .flat_map(|judgement| &judgement.findings)
+            .map(|finding| found(finding, subject))
+            .collect(),
+        failure: result.failure.as_deref(),
+    }
+}

@@ -1,0 +1,105 @@
+//! `cutover replay`: one seed, told as a table, a trace, a history file or an object.
+
+use crate::arguments::{Format, Replay};
+use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, table};
+use cutover_model::check::Verdict;
+use cutover_model::history::Entry;
+use cutover_sim::case::Case;
+use cutover_sim::results::RunResult;
+use cutover_sim::run::{self, Keep};
+use miette::{IntoDiagnostic, WrapErr};
+use owo_colors::OwoColorize;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+const STORY_LINES: usize = 24;
+
+/// Replay one seed.
+pub fn run(arguments: &Replay) -> miette::Result<u8> {
+    let case = Case::load(&arguments.case).map_err(miette::Report::new)?;
+    let keep = Keep { history: true, messages: arguments.messages };
+    let result = run::replay(&case, arguments.seed, keep);
+    if let Some(path) = &arguments.history {
+        write_history(path, &result.history)?;
+    }
+    match arguments.format {
+        Format::Json => {
+            let object = json::replayed(&result, &case.subject());
+            anstream::println!("{}", serde_json::to_string(&object).into_diagnostic()?);
+        }
+        Format::Human => {
+            if arguments.trace {
+                print_lines(&run::trace(&case, &result));
+            }
+            anstream::print!("{}", told(&case, arguments, &result));
+        }
+    }
+    Ok(match result.verdict {
+        Verdict::Held => EXIT_HELD,
+        Verdict::Violated if case.expect.allows(&result) => EXIT_HELD,
+        Verdict::Violated => EXIT_VIOLATED,
+        Verdict::Unknown => EXIT_UNKNOWN,
+    })
+}
+
+fn write_history(path: &Path, history: &[Entry]) -> miette::Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = BufWriter::new(File::create(path)?);
+        for entry in history {
+            serde_json::to_writer(&mut file, entry)?;
+            file.write_all(b"\n")?;
+        }
+        file.flush()
+    };
+    write()
+        .into_diagnostic()
+        .wrap_err_with(|| format!("could not write {}: name a file in a folder that exists", path.display()))
+}
+
+/// Print many lines, and stop quietly when nobody reads on (`| head`).
+fn print_lines(lines: &[String]) {
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    for line in lines {
+        if writeln!(out, "{line}").is_err() {
+            return;
+        }
+    }
+    let _ = out.flush();
+}
+
+fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}, seed {}: {}", case.name.bold(), result.seed, case.about);
+    let _ = writeln!(text, "{}", table::of_run(result));
+    for judgement in &result.judgements {
+        let Some(finding) = judgement.findings.first() else { continue };
+        let _ = writeln!(text, "{} ({}): {}", judgement.guarantee.bold(), finding.ground, finding.summary);
+        text += &table::story(&run::story_in(&result.history, case, finding, STORY_LINES));
+        text.push('\n');
+    }
+    if let Some(failure) = &result.failure {
+        let _ = writeln!(text, "the run did not come to its end: {failure}");
+    }
+    if !arguments.trace && result.verdict == Verdict::Violated {
+        let _ = writeln!(
+            text,
+            "every event: cutover replay {} --seed {} --trace",
+            arguments.case.display(),
+            result.seed
+        );
+    }
+    let _ = writeln!(
+        text,
+        "{}: {} records, {} faults, {} events in {}.{:03} simulated seconds; digest {}",
+        table::verdict(result.verdict),
+        result.records,
+        result.faults,
+        result.events,
+        result.simulated_ms / 1000,
+        result.simulated_ms % 1000,
+        result.digest
+    );
+    text
+}

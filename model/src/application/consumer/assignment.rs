@@ -1,0 +1,90 @@
+//! What a consumer application does when partitions come and go.
+
+use super::{ConsumerApplication, work::Track};
+use crate::application::ConsumerLibrary;
+use crate::client::Assigned;
+use crate::history::Event;
+use crate::machine::{Effects, Now};
+use crate::record::{Offset, TopicPartition};
+use std::collections::BTreeSet;
+
+impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
+    /// Take all changes of the assignment that the library has to tell.
+    pub(super) fn take_assignments(&mut self, now: Now, effects: &mut Effects) {
+        while let Some(change) =
+            self.volatile.library.as_mut().and_then(|library| library.consumer().assigned())
+        {
+            match change {
+                Assigned::Granted(partitions) => self.granted(partitions, effects),
+                Assigned::Revoked(partitions) => {
+                    for partition in &partitions {
+                        if let Some(track) = self.volatile.tracks.get_mut(partition) {
+                            track.is_revoked = true;
+                        }
+                    }
+                    self.volatile.revoked.push_back(partitions.into_iter().collect());
+                    self.release_revoked(now, effects);
+                }
+                Assigned::Lost(partitions) => self.lost(partitions, effects),
+            }
+        }
+    }
+
+    fn granted(&mut self, partitions: Vec<(TopicPartition, Offset)>, effects: &mut Effects) {
+        let Some(library) = &self.volatile.library else { return };
+        let queue = library.queue();
+        // Where the pause belongs to the client, a partition that comes is paused as well; where it belongs to the
+        // assignment, it is set in the first one and lost in the next (observed with Kafka's client, row 13).
+        let keeps_pause = self.settings.pause_survives_reassignment || !self.volatile.was_granted;
+        let is_paused = self.is_to_pause() && keeps_pause;
+        self.volatile.was_granted |= !partitions.is_empty();
+        for (partition, offset) in &partitions {
+            self.volatile.tracks.insert(*partition, Track::new(*offset, is_paused));
+        }
+        if !partitions.is_empty() {
+            let partitions = partitions.into_iter().map(|(partition, _)| partition).collect();
+            effects.record(Event::Granted { group: self.setup.group, queue, partitions });
+        }
+    }
+
+    /// Let go what was taken away in good order. An ordered group finishes the records in process before; an
+    /// unordered one does not wait: they are processed again by the next owner (observed e6, e13).
+    pub(super) fn release_revoked(&mut self, now: Now, effects: &mut Effects) {
+        while let Some(partitions) = self.volatile.revoked.front() {
+            let tasks = &self.volatile.tasks;
+            if self.setup.ordered && tasks.values().any(|task| partitions.contains(&task.received.partition))
+            {
+                return;
+            }
+            let partitions: Vec<TopicPartition> = partitions.iter().copied().collect();
+            self.volatile.revoked.pop_front();
+            self.commit(now, &partitions, effects);
+            let Some(library) = &mut self.volatile.library else { return };
+            let queue = library.queue();
+            library.consumer().release(now, effects);
+            partitions.iter().for_each(|partition| drop(self.volatile.tracks.remove(partition)));
+            if !partitions.is_empty() {
+                let group = self.setup.group;
+                effects.record(Event::Revoked { group, queue, partitions, orderly: true });
+            }
+        }
+    }
+
+    /// Somebody else may have them already. What is in process is finished: nothing can call it back.
+    fn lost(&mut self, partitions: Vec<TopicPartition>, effects: &mut Effects) {
+        let Some(library) = &self.volatile.library else { return };
+        let queue = library.queue();
+        let lost: BTreeSet<TopicPartition> = partitions.iter().copied().collect();
+        self.volatile.tracks.retain(|partition, _| !lost.contains(partition));
+        // A release that is still owed for them has nobody left to wait for it.
+        self.volatile
+            .revoked
+            .iter_mut()
+            .for_each(|revoked| revoked.retain(|partition| !lost.contains(partition)));
+        self.volatile.revoked.retain(|revoked| !revoked.is_empty());
+        if !partitions.is_empty() {
+            let group = self.setup.group;
+            effects.record(Event::Revoked { group, queue, partitions, orderly: false });
+        }
+    }
+}

@@ -1,0 +1,311 @@
+use super::*;
+use crate::application::producer_settings::{DualAck, Retry};
+use crate::application::scripted::{Asked, ScriptedProducer};
+use crate::client::SendOutcome;
+use crate::machine::{After, RequestId, TimerEffect};
+use crate::mirror::PartitionMap;
+use crate::record::{Key, RecordId};
+use crate::switch::{self, Switches};
+use crate::units::Span;
+
+const CENTRE: NodeId = NodeId(3);
+const OPERATOR: NodeId = NodeId(1);
+const SOURCE: TopicPartition = TopicPartition::new(0, 1);
+
+struct Bench {
+    application: ProducerApplication<ScriptedProducer, ScriptedProducer>,
+    at: Time,
+    events: Vec<Event>,
+    processes: Vec<Process>,
+    timers: Vec<TimerEffect>,
+    version: u64,
+}
+
+impl Bench {
+    /// Records every second from 0, all of source partition 0/1 (of two), which is target partition 2 by the key's
+    /// murmur2 (of four).
+    fn new(settings: Settings, records: u32) -> Bench {
+        let key = Key { java_hash: 1, murmur2: 2, ..Key::default() };
+        let record =
+            |sequence| Record { id: RecordId { producer: 0, sequence }, source: 1, key, ..Record::default() };
+        let scheduled =
+            |place| Scheduled { at: Time::ZERO + Span::secs(u64::from(place)), record: record(place) };
+        let setup = ProducerSetup {
+            schedule: (0..records).map(scheduled).collect(),
+            topics: [TopicShape { corgi_partitions: 2, kafka_partitions: 4 }].into(),
+            partitioner: Partitioner::JavaHash,
+            mirror_map: PartitionMap::Same,
+            switch_centre: Some(CENTRE),
+        };
+        let library = ScriptedProducer::default();
+        let application = ProducerApplication::new(settings, setup, library.clone(), library);
+        let mut bench = Bench {
+            application,
+            at: Time::ZERO,
+            events: vec![],
+            processes: vec![],
+            timers: vec![],
+            version: 0,
+        };
+        bench.step(Input::Start { incarnation: 1 });
+        bench
+    }
+
+    fn step(&mut self, input: Input) -> Effects {
+        let mut effects = Effects::default();
+        self.application.step(Now::exact(self.at), input, &mut effects);
+        self.events.extend(effects.events.iter().cloned());
+        self.processes.extend(effects.processes.iter().copied());
+        self.timers.extend(effects.timers.iter().copied());
+        effects
+    }
+
+    fn push(&mut self, write: WriteTo, hold: Hold) {
+        self.version += 1;
+        let switches = Switches { version: self.version, write, hold, ..Switches::default() };
+        let message = Message::Switch(Box::new(switch::Message::Push(switches)));
+        self.step(Input::Message { from: CENTRE, message });
+    }
+
+    fn at_second(&mut self, second: u64) {
+        self.at = Time::ZERO + Span::secs(second);
+        self.step(Input::Timer(NEXT));
+    }
+
+    fn library(&mut self, queue: Queue) -> &mut ScriptedProducer {
+        match queue {
+            Queue::Corgi => self.application.volatile.corgi.as_mut().unwrap(),
+            Queue::Kafka => self.application.volatile.kafka.as_mut().unwrap(),
+        }
+    }
+
+    /// What was sent to that queue: the record's sequence and the partition.
+    fn sent(&mut self, queue: Queue) -> Vec<(u32, u16)> {
+        let sent = |asked: &Asked| match asked {
+            Asked::Send(_, partition, record) => Some((record.id.sequence, partition.partition)),
+            _ => None,
+        };
+        self.library(queue).asked.iter().filter_map(sent).collect()
+    }
+
+    /// The last send to that queue comes to that end.
+    fn ends(&mut self, queue: Queue, outcome: SendOutcome) {
+        let token = |asked: &Asked| match asked {
+            Asked::Send(token, ..) => Some(*token),
+            _ => None,
+        };
+        let token = self.library(queue).asked.iter().rev().find_map(token).unwrap();
+        self.library(queue).outcomes.push_back((token, outcome));
+        self.step(Input::Disconnected(NodeId(99)));
+    }
+
+    fn acknowledges(&mut self, queue: Queue) {
+        self.ends(queue, SendOutcome::Acknowledged(SOURCE, 0));
+    }
+
+    fn retry(&mut self) {
+        self.step(Input::Timer(Timer::new(RETRY, timer_index(SOURCE))));
+    }
+
+    fn report(&mut self) -> (WriteTo, bool, u32) {
+        let message = Message::ReportRequest(RequestId::default());
+        let effects = self.step(Input::Message { from: OPERATOR, message });
+        let [(OPERATOR, Message::Report(_, report))] = &effects.sends[..] else { panic!("one report") };
+        let Report::Producer { write, held, in_flight, .. } = **report else { panic!("a producer's report") };
+        (write, held, in_flight)
+    }
+
+    fn given_up(&self) -> Vec<Event> {
+        let given_up = |event: &&Event| matches!(event, Event::Indeterminate { .. } | Event::Refused { .. });
+        self.events.iter().filter(given_up).cloned().collect()
+    }
+}
+
+fn record(sequence: u32) -> RecordId {
+    RecordId { producer: 0, sequence }
+}
+
+#[test]
+fn the_schedule_is_sent_in_order_one_record_at_a_time() {
+    let mut bench = Bench::new(Settings::default(), 3);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1)]);
+    bench.acknowledges(Queue::Corgi);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1), (1, 1)]);
+    bench.acknowledges(Queue::Corgi);
+    assert!(!bench.application.is_done());
+    bench.at_second(2);
+    bench.acknowledges(Queue::Corgi);
+    assert!(bench.application.is_done());
+    let Some(Event::Invoked { record }) =
+        bench.events.iter().rev().find(|event| matches!(event, Event::Invoked { .. }))
+    else {
+        panic!("invoked")
+    };
+    assert_eq!((record.created_at, record.copied_from), (Time::ZERO + Span::secs(2), -1));
+}
+
+#[test]
+fn nothing_is_sent_before_the_switches_are_heard() {
+    let mut bench = Bench::new(Settings::default(), 2);
+    bench.at_second(1);
+    assert_eq!(bench.sent(Queue::Corgi), vec![]);
+    bench.push(WriteTo::Kafka, Hold::Nothing);
+    assert_eq!(bench.sent(Queue::Corgi), vec![]);
+    assert_eq!(bench.sent(Queue::Kafka), vec![(0, 1)]);
+    let settings = Settings { start_without_switches: true, ..Settings::default() };
+    let mut bench = Bench::new(settings, 2);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1)]);
+}
+
+#[test]
+fn a_failed_record_blocks_its_partition_until_it_is_acknowledged() {
+    let mut bench = Bench::new(Settings::default(), 2);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    bench.ends(Queue::Corgi, SendOutcome::Indeterminate);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1)]);
+    let again = TimerEffect::Set(Timer::new(RETRY, timer_index(SOURCE)), After::Exactly(Span::secs(1)));
+    assert!(bench.timers.contains(&again));
+    bench.retry();
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1), (0, 1)]);
+    assert_eq!(bench.given_up(), vec![]);
+}
+
+#[test]
+fn a_record_that_failed_on_the_old_way_is_sent_again_on_the_new_one() {
+    let mut bench = Bench::new(Settings::default(), 1);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.push(WriteTo::Kafka, Hold::Nothing);
+    assert_eq!(bench.sent(Queue::Kafka), vec![]);
+    bench.ends(Queue::Corgi, SendOutcome::Indeterminate);
+    bench.retry();
+    assert_eq!(bench.sent(Queue::Kafka), vec![(0, 1)]);
+}
+
+#[test]
+fn a_producer_that_skips_says_what_it_knows() {
+    let settings = Settings { retry: Retry::Skip, ..Settings::default() };
+    let mut bench = Bench::new(settings, 2);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    bench.ends(Queue::Corgi, SendOutcome::Indeterminate);
+    bench.ends(Queue::Corgi, SendOutcome::Refused);
+    let expected = [Event::Indeterminate { record: record(0) }, Event::Refused { record: record(1) }];
+    assert_eq!(bench.given_up(), expected);
+    assert!(bench.application.is_done());
+}
+
+#[test]
+fn a_hold_keeps_back_what_is_invoked_and_is_reported_when_nothing_covered_is_in_flight() {
+    let mut bench = Bench::new(Settings::default(), 2);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    assert_eq!(bench.report(), (WriteTo::Corgi, false, 1));
+    bench.push(WriteTo::Corgi, Hold::Partitions(vec![SOURCE]));
+    bench.at_second(1);
+    assert_eq!(bench.report(), (WriteTo::Corgi, false, 1));
+    bench.acknowledges(Queue::Corgi);
+    assert_eq!(bench.report(), (WriteTo::Corgi, true, 0));
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1)]);
+    bench.push(WriteTo::Kafka, Hold::Nothing);
+    assert_eq!(bench.sent(Queue::Kafka), vec![(1, 1)]);
+    assert_eq!(bench.report(), (WriteTo::Kafka, false, 1));
+    let invoked = |event: &&Event| matches!(event, Event::Invoked { .. });
+    assert_eq!(bench.events.iter().filter(invoked).count(), 2);
+}
+
+#[test]
+fn a_failed_record_under_a_hold_waits_for_its_end() {
+    let mut bench = Bench::new(Settings::default(), 1);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.push(WriteTo::Corgi, Hold::Everything);
+    bench.ends(Queue::Corgi, SendOutcome::Refused);
+    bench.retry();
+    assert_eq!(bench.sent(Queue::Corgi).len(), 1);
+    assert_eq!(bench.report(), (WriteTo::Corgi, true, 0));
+    bench.push(WriteTo::Kafka, Hold::Nothing);
+    assert_eq!(bench.sent(Queue::Kafka), vec![(0, 1)]);
+}
+
+#[test]
+fn after_a_crash_the_outbox_is_sent_again_before_anything_newer() {
+    let mut bench = Bench::new(Settings::default(), 3);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    bench.application.crash();
+    bench.at += Span::secs(5);
+    bench.step(Input::Start { incarnation: 2 });
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    for _ in 0..3 {
+        bench.acknowledges(Queue::Corgi);
+    }
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1), (1, 1), (2, 1)]);
+    assert_eq!(bench.library(Queue::Corgi).asked[0], Asked::Start(2));
+    assert_eq!(bench.given_up(), vec![]);
+}
+
+#[test]
+fn without_an_outbox_a_crash_gives_up_what_was_open() {
+    let settings = Settings { outbox: false, ..Settings::default() };
+    let mut bench = Bench::new(settings, 3);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    bench.application.crash();
+    bench.step(Input::Start { incarnation: 2 });
+    let expected = [0, 1].map(|sequence| Event::Indeterminate { record: record(sequence) });
+    assert_eq!(bench.given_up(), expected);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(2);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(2, 1)]);
+}
+
+#[test]
+fn a_dual_write_sends_again_only_what_failed() {
+    let mut bench = Bench::new(Settings::default(), 2);
+    bench.push(WriteTo::Both, Hold::Nothing);
+    bench.acknowledges(Queue::Corgi);
+    bench.ends(Queue::Kafka, SendOutcome::Refused);
+    bench.retry();
+    bench.acknowledges(Queue::Kafka);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1)]);
+    assert_eq!(bench.sent(Queue::Kafka), vec![(0, 1), (0, 1)]);
+    bench.at_second(1);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1), (1, 1)]);
+}
+
+#[test]
+fn a_dual_write_that_waits_for_the_first_answer_does_not_look_after_the_second() {
+    for (dual_ack, settled_by) in [(DualAck::First, Queue::Kafka), (DualAck::Corgi, Queue::Corgi)] {
+        let settings = Settings { dual_ack, ..Settings::default() };
+        let mut bench = Bench::new(settings, 1);
+        bench.push(WriteTo::Both, Hold::Nothing);
+        bench.acknowledges(settled_by);
+        assert_eq!(bench.report().2, 1);
+        let other = if settled_by == Queue::Kafka { Queue::Corgi } else { Queue::Kafka };
+        bench.ends(other, SendOutcome::Refused);
+        assert!(bench.application.is_done());
+        assert_eq!(bench.given_up(), vec![]);
+    }
+}
+
+#[test]
+fn a_plain_selector_takes_another_partition_than_the_mirror() {
+    let settings = Settings { selector: Selector::Default, ..Settings::default() };
+    let mut bench = Bench::new(settings, 1);
+    bench.push(WriteTo::Kafka, Hold::Nothing);
+    assert_eq!(bench.sent(Queue::Kafka), vec![(0, 2)]);
+}
+
+#[test]
+fn asked_to_stop_it_flushes_and_exits() {
+    let mut bench = Bench::new(Settings::default(), 3);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    bench.step(Input::Terminate);
+    bench.acknowledges(Queue::Corgi);
+    assert_eq!(bench.processes, vec![]);
+    bench.acknowledges(Queue::Corgi);
+    assert_eq!(bench.processes, vec![Process::Exit]);
+    assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1), (1, 1)]);
+}

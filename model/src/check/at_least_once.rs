@@ -1,0 +1,307 @@
+//! At-least-once: every acknowledged record is processed by every group of its topic; no refused record appears. Keeps
+//! the ledger, in which each record has one fate, and says of a loss where it happened, as far as the history tells.
+//!
+//! A record that is missing is *lost* where the run drained; where its time ran out, only if the history shows that it
+//! was passed over for good (otherwise it is *pending*, and the guarantee unknown); in a run that broke off, never.
+
+use super::ledger::{Loss, Passed, Stored, Whereabouts};
+use super::tables::{ByRecord, Hop, Place, Places, Readers, grown};
+use super::tally::{Gathered, Kind, Tally, figure, judgement};
+use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject, Verdict};
+use crate::history::{EndReason, Entry, Event};
+use crate::record::{GroupId, Queue, RecordId, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use strum::IntoEnumIterator;
+
+/// The checker of at-least-once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AtLeastOnce {
+    subject: Arc<Subject>,
+    readers: Readers,
+    course: Course,
+    records: ByRecord<Account>,
+    groups: Vec<ByRecord<Service>>,
+    whereabouts: Whereabouts,
+    phantoms: Tally,
+}
+
+/// What became of a send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Account {
+    source: Option<TopicPartition>,
+    acknowledged_at: Option<Time>,
+    refused: bool,
+    indeterminate: bool,
+    /// The first delivery, to find phantoms of a refusal that comes later.
+    delivered: Option<(Time, GroupId)>,
+    duplicated: Option<Hop>,
+    stored: Stored,
+}
+
+/// What a group did with a record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Service {
+    places: Places,
+    processed: bool,
+}
+
+/// The one fate of a record in the ledger, the worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Fate {
+    /// Acknowledged, and missing in a group for good.
+    Lost,
+    /// Refused, or never sent, and delivered all the same.
+    Phantom,
+    /// Not yet where it belongs when the run ended.
+    Pending,
+    /// Given up by its producer, and never seen.
+    Vanished,
+    /// Refused, and never seen.
+    Refused,
+    /// Where it belongs, at least once more than needed in some group.
+    Duplicated,
+    /// Where it belongs, once.
+    Delivered,
+}
+
+/// What the ledger adds up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Ledger {
+    fates: BTreeMap<Fate, u64>,
+    hops: BTreeMap<Hop, u64>,
+    losses: BTreeMap<Loss, u64>,
+    lost: Tally,
+    acknowledged: u64,
+}
+
+impl AtLeastOnce {
+    /// A checker of a run that has not begun.
+    pub fn new(subject: Arc<Subject>) -> AtLeastOnce {
+        AtLeastOnce {
+            readers: Readers::new(&subject),
+            subject,
+            course: Course::default(),
+            records: ByRecord::default(),
+            groups: Vec::new(),
+            whereabouts: Whereabouts::default(),
+            phantoms: Tally::default(),
+        }
+    }
+
+    fn delivered(&mut self, at: Time, group: GroupId, record: RecordId, place: Place) {
+        let service = grown(&mut self.groups, usize::from(group.0)).at(record);
+        let hop = service.places.deliver(place);
+        let account = self.records.at(record);
+        account.delivered.get_or_insert((at, group));
+        account.duplicated = match (account.duplicated, hop) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
+        };
+        let phantom = account.acknowledged_at.is_none() && (account.refused || account.source.is_none());
+        if phantom && hop.is_none() {
+            self.phantom(at, group, record);
+        }
+    }
+
+    fn refused(&mut self, record: RecordId) {
+        let account = self.records.at(record);
+        let newly = !std::mem::replace(&mut account.refused, true);
+        if let Some((at, group)) = account.delivered
+            && newly
+            && account.acknowledged_at.is_none()
+        {
+            self.phantom(at, group, record);
+        }
+    }
+
+    fn phantom(&mut self, at: Time, group: GroupId, record: RecordId) {
+        let partition = self.records.get(record).and_then(|account| account.source);
+        let phase = self.course.phase_at(at);
+        let kind = Kind { ground: Ground::Phantom, phase, group: Some(group), partition, detail: 0 };
+        self.phantoms.add(kind, at, &[record]);
+    }
+
+    /// Whether a record that is missing now is missing for good.
+    fn for_good(&self, passed: &Passed) -> bool {
+        match self.course.ended {
+            Some(EndReason::Drained) => true,
+            Some(EndReason::TimeBudget) => self.course.healed.is_some() && passed.for_good,
+            Some(EndReason::StepBudget) | None => false,
+        }
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for (id, account) in self.records.iter() {
+            let Some(fate) = self.fate(id, account, &mut ledger) else { continue };
+            *ledger.fates.entry(fate).or_default() += 1;
+            ledger.acknowledged += u64::from(account.acknowledged_at.is_some());
+            if let (Fate::Duplicated, Some(hop)) = (fate, account.duplicated) {
+                *ledger.hops.entry(hop).or_default() += 1;
+            }
+        }
+        ledger
+    }
+
+    fn fate(&self, id: RecordId, account: &Account, ledger: &mut Ledger) -> Option<Fate> {
+        if account.acknowledged_at.is_some() {
+            return Some(self.fate_of_acknowledged(id, account, ledger));
+        }
+        let seen = account.delivered.is_some();
+        match (seen, account.source.is_some()) {
+            (false, false) => None,
+            (true, false) => Some(Fate::Phantom),
+            (true, true) if account.refused => Some(Fate::Phantom),
+            (true, true) if account.duplicated.is_some() => Some(Fate::Duplicated),
+            (true, true) => Some(Fate::Delivered),
+            (false, true) if account.refused => Some(Fate::Refused),
+            (false, true) if account.indeterminate => Some(Fate::Vanished),
+            (false, true) => Some(Fate::Pending),
+        }
+    }
+
+    fn fate_of_acknowledged(&self, id: RecordId, account: &Account, ledger: &mut Ledger) -> Fate {
+        let mut fate = if account.duplicated.is_some() { Fate::Duplicated } else { Fate::Delivered };
+        let Some(source) = account.source else { return fate };
+        let mut place_of_loss = None;
+        for group in self.readers.of(source.topic) {
+            let service = self.groups.get(usize::from(group.0)).and_then(|records| records.get(id));
+            if service.is_some_and(|service| service.processed) {
+                continue;
+            }
+            let delivered = service.is_some_and(|service| service.places.delivered());
+            let passed = self.whereabouts.passed(*group, source, &account.stored, delivered);
+            if !self.for_good(&passed) {
+                fate = fate.min(Fate::Pending);
+                continue;
+            }
+            fate = Fate::Lost;
+            place_of_loss.get_or_insert(passed.loss);
+            let at = passed.at.or(account.acknowledged_at).unwrap_or_default();
+            let phase = self.course.phase_at(at);
+            let detail = passed.loss as u8;
+            let (group, partition) = (Some(*group), Some(source));
+            ledger.lost.add(Kind { ground: Ground::Lost, phase, group, partition, detail }, at, &[id]);
+        }
+        if let Some(loss) = place_of_loss {
+            *ledger.losses.entry(loss).or_default() += 1;
+        }
+        fate
+    }
+
+    fn summary(&self, kind: &Kind, gathered: &Gathered) -> String {
+        let record = gathered.first();
+        let group = self.subject.group_name(kind.group.unwrap_or_default());
+        let phase = self.subject.phase_name(kind.phase);
+        let more = gathered.and_more();
+        let stands =
+            kind.partition.map_or_else(String::new, |p| format!(" of {}", self.subject.partition_name(p)));
+        if kind.ground == Ground::Phantom {
+            let at = gathered.at;
+            return format!(
+                "{group} was delivered {record}{stands} at {at} during {phase}, although the producer was told that it is in no log{more}"
+            );
+        }
+        let account = self.records.get(record);
+        let acknowledged_at = account.and_then(|account| account.acknowledged_at).unwrap_or_default();
+        let loss = Loss::iter().find(|loss| *loss as u8 == kind.detail).unwrap_or(Loss::LeftInCorgi);
+        let explanation = account.map_or_else(String::new, |account| {
+            self.whereabouts.explain(&self.subject, loss, kind.group.unwrap_or_default(), &account.stored)
+        });
+        format!(
+            "{group} never processed {record}{stands}{more}, acknowledged at {acknowledged_at}: {explanation} ({phase})"
+        )
+    }
+
+    fn figures(&self, ledger: &Ledger) -> Vec<Figure> {
+        let count = |fate| ledger.fates.get(&fate).copied().unwrap_or(0);
+        let mut figures = vec![figure("acknowledged_records", ledger.acknowledged, "")];
+        for fate in [
+            Fate::Delivered,
+            Fate::Duplicated,
+            Fate::Lost,
+            Fate::Pending,
+            Fate::Phantom,
+            Fate::Refused,
+            Fate::Vanished,
+        ] {
+            figures.push(figure(format!("{fate}_records"), count(fate), ""));
+        }
+        for hop in Hop::iter() {
+            let records = ledger.hops.get(&hop).copied().unwrap_or(0);
+            figures.push(figure(format!("duplicated_by_{hop}_records"), records, ""));
+        }
+        for (loss, records) in &ledger.losses {
+            figures.push(figure(format!("lost_{loss}_records"), *records, ""));
+        }
+        figures
+    }
+}
+
+impl Checker for AtLeastOnce {
+    fn observe(&mut self, entry: &Entry) {
+        self.course.observe(entry);
+        self.whereabouts.observe(entry);
+        match &entry.event {
+            Event::Invoked { record } => {
+                self.records.at(record.id).source = Some(record.source_partition());
+            }
+            Event::Acknowledged { record, queue, partition, offset } => {
+                let account = self.records.at(*record);
+                account.acknowledged_at.get_or_insert(entry.at);
+                account.stored.at(*queue, *partition, *offset, entry.at);
+            }
+            Event::Refused { record } => self.refused(*record),
+            Event::Indeterminate { record } => self.records.at(*record).indeterminate = true,
+            Event::Copied { record, source, source_offset, target, target_offset } => {
+                let stored = &mut self.records.at(*record).stored;
+                stored.at(Queue::Corgi, *source, *source_offset, entry.at);
+                stored.at(Queue::Kafka, *target, *target_offset, entry.at);
+            }
+            Event::Skipped { record, .. } => self.records.at(*record).stored.skipped_at = Some(entry.at),
+            Event::Delivered { group, record, queue, partition, offset, copied_from, .. } => {
+                let (queue, partition, offset) = (*queue, *partition, *offset);
+                let place = Place { queue, partition, offset, copied_from: *copied_from };
+                self.delivered(entry.at, *group, *record, place);
+            }
+            Event::Processed { group, record, .. } => {
+                grown(&mut self.groups, usize::from(group.0)).at(*record).processed = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn judge(&self) -> Judgement {
+        let ledger = self.ledger();
+        let guarantee = Guarantee::AtLeastOnce;
+        let mut findings = ledger.lost.findings(guarantee, |kind, gathered| self.summary(kind, gathered));
+        findings.extend(self.phantoms.findings(guarantee, |kind, gathered| self.summary(kind, gathered)));
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+        findings.truncate(super::tally::FINDINGS_AT_MOST);
+        let total = ledger.lost.total + self.phantoms.total;
+        let figures = self.figures(&ledger);
+        let exercised = ledger.acknowledged > 0;
+        let mut judgement = judgement(guarantee, &self.course, exercised, figures, (findings, total));
+        let acknowledged_and_pending = self.pending(&ledger);
+        if judgement.verdict == Verdict::Held && acknowledged_and_pending {
+            judgement.verdict = Verdict::Unknown;
+        }
+        judgement
+    }
+}
+
+impl AtLeastOnce {
+    /// Whether records are still on their way.
+    fn pending(&self, ledger: &Ledger) -> bool {
+        ledger.fates.get(&Fate::Pending).is_some_and(|records| *records > 0)
+    }
+}
+
+#[cfg(test)]
+#[path = "at_least_once_tests.rs"]
+mod tests;

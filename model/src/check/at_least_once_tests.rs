@@ -1,0 +1,243 @@
+use super::AtLeastOnce;
+use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, SEARCH, Scene, grounds, id, subject, value};
+use crate::check::{Ground, Judgement, SubjectGroup, Verdict};
+use crate::history::{EndReason, Event};
+use crate::plan::Act;
+use crate::record::{Queue, TopicId, TopicPartition};
+
+fn judged(scene: &Scene) -> Judgement {
+    scene.judged(AtLeastOnce::new)
+}
+
+/// The one loss of a history: its figure, and its sentence.
+fn lost(scene: &Scene) -> (Vec<String>, String) {
+    let judgement = judged(scene);
+    assert_eq!(judgement.verdict, Verdict::Violated, "{judgement:?}");
+    assert_eq!(judgement.findings.len(), 1, "{:?}", judgement.findings);
+    assert_eq!(judgement.findings[0].ground, Ground::Lost);
+    let losses =
+        judgement.figures.iter().filter(|figure| figure.value > 0 && figure.name.starts_with("lost_"));
+    let names = losses.map(|figure| figure.name.clone()).filter(|name| name != "lost_records");
+    (names.collect(), judgement.findings[0].summary.clone())
+}
+
+#[test]
+fn what_is_processed_is_held() {
+    let mut scene = Scene::new();
+    scene.sends(3).reads(A, &[0, 1, 2]).drained();
+    let judgement = judged(&scene);
+    assert_eq!(judgement.verdict, Verdict::Held);
+    assert_eq!((value(&judgement, "delivered_records"), value(&judgement, "lost_records")), (3, 0));
+}
+
+#[test]
+fn a_run_that_acknowledged_nothing_is_unknown() {
+    let mut scene = Scene::new();
+    scene.invoke((0, 0)).event(A, Event::Refused { record: id((0, 0)) }).drained();
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn what_is_left_in_corgi_is_lost() {
+    let mut scene = Scene::new();
+    scene.sends(3).reads(A, &[0, 1]).drained();
+    let (place, summary) = lost(&scene);
+    assert_eq!(place, ["lost_left_in_corgi_records"]);
+    assert!(summary.contains("billing never processed p0#2 of orders/0"), "{summary}");
+    assert!(summary.contains("left in Corgi (orders/0 at offset 2)"), "{summary}");
+}
+
+#[test]
+fn every_group_of_the_topic_must_process() {
+    let mut scene = Scene::new();
+    scene.sends(2).reads(A, &[0, 1]).drained();
+    let mut subject = subject();
+    subject.groups.push(SubjectGroup { name: "audit".to_owned(), ordered: false, topics: vec![TopicId(0)] });
+    let judgement = scene.judged_of(AtLeastOnce::new, subject);
+    assert_eq!(judgement.findings_total, 2);
+    assert_eq!(value(&judgement, "lost_records"), 2);
+    assert_eq!(judgement.findings[0].weight, 2);
+}
+
+#[test]
+fn what_the_mirror_skipped_is_lost_there() {
+    let mut scene = Scene::new();
+    scene.sends(2).copy((0, 1), 1, 0);
+    let source = scene.partition;
+    scene.event(MIRROR, Event::Skipped { record: id((0, 0)), source, source_offset: 0 });
+    scene.read_copy(A, (0, 1), 0, 1).drained();
+    assert_eq!(lost(&scene).0, ["lost_skipped_by_the_mirror_records"]);
+}
+
+#[test]
+fn what_the_mirror_committed_beyond_is_lost_there() {
+    let mut scene = Scene::new();
+    scene.sends(2).copy((0, 1), 1, 0);
+    let source = scene.partition;
+    scene.event(MIRROR, Event::MirrorCommitted { source, offset: 2 });
+    scene.read_copy(A, (0, 1), 0, 1).drained();
+    assert_eq!(lost(&scene).0, ["lost_passed_by_the_mirror_records"]);
+}
+
+#[test]
+fn what_is_before_the_prepared_offset_is_lost_there() {
+    let mut scene = Scene::new();
+    scene.sends(4).copies(4).reads_copies(A, &[2, 3]);
+    scene.reads(A, &[0]).drained();
+    let (place, summary) = lost(&scene);
+    assert_eq!(place, ["lost_before_the_prepared_offset_records"]);
+    assert!(summary.contains("before the offset at which the group began to read, which is 2"), "{summary}");
+}
+
+#[test]
+fn what_was_jumped_over_in_kafka_is_lost_there() {
+    let mut scene = Scene::new();
+    scene.sends(3).copies(3).reads_copies(A, &[0, 2]).drained();
+    assert_eq!(lost(&scene).0, ["lost_passed_in_kafka_records"]);
+}
+
+#[test]
+fn what_was_committed_before_it_was_processed_is_lost_in_the_application() {
+    let mut scene = Scene::new();
+    scene.sends(2).reads(A, &[0]).deliver(A, (0, 1), Queue::Corgi, 1);
+    scene.event(A, Event::Stopped { orderly: false }).drained();
+    assert_eq!(lost(&scene).0, ["lost_in_the_application_records"]);
+}
+
+#[test]
+fn a_truncated_tail_is_lost_where_it_was_truncated() {
+    for (queue, name) in [
+        (Queue::Corgi, "lost_truncated_from_corgi_records"),
+        (Queue::Kafka, "lost_truncated_from_kafka_records"),
+    ] {
+        let mut scene = Scene::new();
+        scene.sends(1).reads(A, &[0]).phase(2).invoke((0, 1)).acknowledge((0, 1), queue, 1);
+        let partition = scene.partition;
+        scene.event(B, Event::Truncated { queue, partition, from: 2, to: 1 }).drained();
+        assert_eq!(lost(&scene).0, [name]);
+        assert_eq!(judged(&scene).findings[0].phase, 2);
+    }
+}
+
+#[test]
+fn a_record_that_was_there_before_the_truncation_and_is_not_in_the_tail_is_not_blamed_on_it() {
+    let mut scene = Scene::new();
+    let partition = scene.partition;
+    scene.event(B, Event::Truncated { queue: Queue::Corgi, partition, from: 2, to: 1 });
+    scene.sends(2).reads(A, &[0]).drained();
+    assert_eq!(lost(&scene).0, ["lost_left_in_corgi_records"]);
+}
+
+#[test]
+fn a_refused_record_that_appears_is_a_phantom_whenever_it_appears() {
+    let refused = Event::Refused { record: id((0, 0)) };
+    let mut before = Scene::new();
+    before.invoke((0, 0)).event(B, refused.clone()).read(A, (0, 0), 0).drained();
+    let mut after = Scene::new();
+    after.invoke((0, 0)).read(A, (0, 0), 0).event(B, refused).drained();
+    for scene in [before, after] {
+        let judgement = judged(&scene);
+        assert_eq!(grounds(&judgement), [(Ground::Phantom, id((0, 0)))]);
+        assert_eq!(value(&judgement, "phantom_records"), 1);
+    }
+}
+
+#[test]
+fn a_record_that_nobody_sent_is_a_phantom() {
+    let mut scene = Scene::new();
+    scene.sends(1).reads(A, &[0, 1]).drained();
+    assert_eq!(grounds(&judged(&scene)), [(Ground::Phantom, id((0, 1)))]);
+}
+
+#[test]
+fn a_record_that_one_queue_has_and_the_other_refused_is_no_phantom() {
+    let mut scene = Scene::new();
+    scene.sends(1).event(B, Event::Refused { record: id((0, 0)) }).reads(A, &[0]).drained();
+    assert_eq!(judged(&scene).verdict, Verdict::Held);
+}
+
+#[test]
+fn an_indeterminate_record_may_appear_or_not() {
+    let mut scene = Scene::new();
+    for sequence in [1, 2] {
+        scene.invoke((0, sequence)).event(B, Event::Indeterminate { record: id((0, sequence)) });
+    }
+    scene.send((0, 0), 0).reads(A, &[0, 1]).drained();
+    let judgement = judged(&scene);
+    assert_eq!(judgement.verdict, Verdict::Held);
+    assert_eq!((value(&judgement, "vanished_records"), value(&judgement, "delivered_records")), (1, 2));
+}
+
+#[test]
+fn a_run_whose_time_ran_out_is_unknown_while_records_are_on_their_way() {
+    let mut scene = Scene::new();
+    scene.sends(2).reads(A, &[0]).quiet().end(EndReason::TimeBudget);
+    let judgement = judged(&scene);
+    assert_eq!((judgement.verdict, value(&judgement, "pending_records")), (Verdict::Unknown, 1));
+}
+
+#[test]
+fn a_run_whose_time_ran_out_has_lost_what_was_passed_for_good() {
+    let mut scene = Scene::new();
+    scene.sends(3).reads(A, &[0, 2]).quiet().end(EndReason::TimeBudget);
+    assert_eq!(lost(&scene).0, ["lost_passed_in_corgi_records"]);
+    let mut scene = Scene::new();
+    scene.sends(2).reads(A, &[0]).act(Act::StopMirror).quiet().end(EndReason::TimeBudget);
+    assert_eq!(lost(&scene).0, ["lost_left_in_corgi_records"]);
+}
+
+#[test]
+fn a_run_that_broke_off_has_lost_nothing_yet() {
+    let mut scene = Scene::new();
+    scene.sends(3).reads(A, &[0, 2]).quiet().end(EndReason::StepBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn each_record_has_one_fate() {
+    let mut scene = Scene::new();
+    scene.sends(6).copies(6).copy((0, 3), 3, 7);
+    scene.reads(A, &[0, 1, 1, 2]).reads_copies(B, &[2, 3]).read_copy(B, (0, 3), 7, 3);
+    scene.read(A, (0, 4), 4).read(A, (0, 4), 9);
+    scene.invoke((1, 0)).event(B, Event::Refused { record: id((1, 0)) });
+    scene.drained();
+    let judgement = judged(&scene);
+    let value = |name| value(&judgement, name);
+    assert_eq!((value("delivered_records"), value("duplicated_records")), (1, 4));
+    assert_eq!((value("duplicated_by_consumer_records"), value("duplicated_by_crossing_records")), (1, 1));
+    assert_eq!((value("duplicated_by_mirror_records"), value("duplicated_by_producer_records")), (1, 1));
+    assert_eq!((value("lost_records"), value("refused_records"), value("pending_records")), (1, 1, 0));
+    assert_eq!(value("acknowledged_records"), 6);
+}
+
+#[test]
+fn a_lost_tail_is_one_finding_with_its_number() {
+    let mut scene = Scene::new();
+    scene.with(SEARCH, TopicPartition::new(1, 2)).sends(100).reads(A, &[0]).drained();
+    let judgement = judged(&scene);
+    assert_eq!((judgement.findings.len(), judgement.findings_total), (1, 99));
+    assert_eq!(judgement.findings[0].records.len(), 20);
+    assert!(judgement.findings[0].summary.contains("and 98 more"));
+}
+
+#[test]
+fn a_commit_beyond_an_unread_record_shows_where_it_was_passed() {
+    let mut scene = Scene::new();
+    scene.sends(2).copies(2).reads(A, &[0]);
+    let (group, queue, partition) = (BILLING, Queue::Kafka, scene.partition);
+    scene.event(OPERATOR, Event::Committed { group, queue, partition, offset: 2 });
+    scene.quiet().end(EndReason::TimeBudget);
+    assert_eq!(lost(&scene).0, ["lost_before_the_prepared_offset_records"]);
+}
+
+#[test]
+fn a_delivery_that_was_not_committed_is_pending_when_the_time_runs_out() {
+    for (committed, expected) in [(1, Verdict::Unknown), (2, Verdict::Violated)] {
+        let mut scene = Scene::new();
+        scene.sends(2).reads(A, &[0]).deliver(A, (0, 1), Queue::Corgi, 1);
+        let (group, queue, partition) = (BILLING, Queue::Corgi, scene.partition);
+        scene.event(A, Event::Committed { group, queue, partition, offset: committed });
+        scene.quiet().end(EndReason::TimeBudget);
+        assert_eq!(judged(&scene).verdict, expected);
+    }
+}

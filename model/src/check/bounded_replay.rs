@@ -1,0 +1,292 @@
+//! Bounded replay: after a jump back delivery goes on without a hole, and duplicates stay within the declared bound.
+//!
+//! Holes are judged for ordered groups (a pool reorders by design), by two rules:
+//! - *Along a log*: once a group was delivered a position again, its next delivery from that log must not pass over a
+//!   position that it was delivered before. A reader that goes on from its own last position passes over nothing,
+//!   even if another instance replays at the same time: that is exclusive's finding, here it is counted as interleaved.
+//! - *Across the queues*: what a group reads again from the other queue it reads without a hole: a record that the group
+//!   had from one queue, that is known to be in the other, and that lies between two that it read there, is read there
+//!   too, sooner or later.
+//!
+//! A hole among records that the group never had is at-least-once's finding, or order's. Duplicates are counted for
+//! every group, by the hop that made them.
+
+use super::replay_log::{Passage, ReadLog};
+use super::tables::{ByPartition, ByRecord, Hop, Place, Places};
+use super::tally::{Gathered, Kind, Tally, figure, judgement};
+use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject};
+use crate::history::{Entry, Event};
+use crate::record::{GroupId, NodeId, Queue, RecordId, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+use std::sync::Arc;
+use strum::IntoEnumIterator;
+
+/// The checker of bounded replay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BoundedReplay {
+    subject: Arc<Subject>,
+    course: Course,
+    groups: Vec<Replays>,
+    /// Whether a record is known to be in Corgi, and in Kafka.
+    stored: ByRecord<[bool; 2]>,
+    tally: Tally,
+    interleaved: u64,
+}
+
+/// What one group was delivered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Replays {
+    ordered: bool,
+    deliveries: ByRecord<Delivery>,
+    logs: [ByPartition<ReadLog>; 2],
+    streams: ByPartition<Stream>,
+    duplicates: [u64; 4],
+    /// When the bound was passed, and by which record.
+    over: Option<(Time, u32, RecordId)>,
+}
+
+/// How a group was delivered one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Delivery {
+    places: Places,
+    /// Its place in the group's first deliveries of that source partition.
+    rank: u32,
+}
+
+/// A group's first deliveries of one source partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Stream {
+    ranked: Vec<RecordId>,
+    /// The greatest rank that was read from each queue.
+    frontier: [Option<u32>; 2],
+    holes: Vec<Hole>,
+}
+
+/// Ranks that a group passed over in one queue, having had them from the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Hole {
+    at: Time,
+    phase: u32,
+    queue: Queue,
+    first: u32,
+    beyond: u32,
+}
+
+impl BoundedReplay {
+    /// A checker of a run that has not begun.
+    pub fn new(subject: Arc<Subject>) -> BoundedReplay {
+        let groups =
+            subject.groups.iter().map(|group| Replays { ordered: group.ordered, ..Replays::default() });
+        BoundedReplay {
+            groups: groups.collect(),
+            subject,
+            course: Course::default(),
+            stored: ByRecord::default(),
+            tally: Tally::default(),
+            interleaved: 0,
+        }
+    }
+
+    fn delivered(
+        &mut self,
+        at: Time,
+        node: NodeId,
+        group: GroupId,
+        record: RecordId,
+        source: TopicPartition,
+        place: Place,
+    ) {
+        let phase = self.course.phase;
+        let bound = self.subject.objectives.duplicates_per_group;
+        let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
+        let hop = replays.deliveries.at(record).places.deliver(place);
+        if let Some(hop) = hop {
+            replays.duplicates[hop as usize] += 1;
+            if replays.over.is_none() && replays.total() > bound {
+                replays.over = Some((at, phase, record));
+            }
+        }
+        if !replays.ordered {
+            return;
+        }
+        replays.rank(at, phase, record, source, place.queue, hop.is_none());
+        let log = replays.logs[place.queue as usize].at(place.partition);
+        match log.read(node, place.offset, record) {
+            Passage::Unbroken => {}
+            Passage::Interleaved => self.interleaved += 1,
+            Passage::Over(passed) => {
+                let kind = skipped(phase, group, source);
+                for passed in &passed {
+                    self.tally.add(kind, at, &[*passed, record]);
+                }
+            }
+        }
+    }
+
+    /// What an instance reads from now on it reads anew: it does not go on from its own last position.
+    fn begun_anew(&mut self, node: NodeId, group: Option<(GroupId, Queue, &[TopicPartition])>) {
+        match group {
+            Some((group, queue, partitions)) => {
+                let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
+                for partition in partitions {
+                    replays.logs[queue as usize].at(*partition).forget_reader(node);
+                }
+            }
+            None => {
+                let logs = self.groups.iter_mut().flat_map(|replays| replays.logs.iter_mut());
+                logs.flat_map(ByPartition::values_mut).for_each(|log| log.forget_reader(node));
+            }
+        }
+    }
+
+    /// The findings, those included that only the end of the run can tell.
+    fn concluded(&self) -> Tally {
+        let mut tally = self.tally.clone();
+        for (replays, group) in self.groups.iter().zip(0..) {
+            let group = GroupId(group);
+            for (source, stream) in replays.streams.iter() {
+                for hole in &stream.holes {
+                    for record in self.unread(replays, stream, hole) {
+                        let by = stream.ranked.get(hole.beyond as usize).copied().unwrap_or_default();
+                        tally.add(skipped(hole.phase, group, source), hole.at, &[record, by]);
+                    }
+                }
+            }
+            if let Some((at, phase, record)) = replays.over {
+                let (ground, group) = (Ground::OverReplayed, Some(group));
+                let kind = Kind { ground, phase, group, partition: None, detail: 0 };
+                tally.add_weighed(kind, at, &[record], replays.total());
+            }
+        }
+        tally
+    }
+
+    /// The records of a hole that are in that queue, and that the group did not read there afterwards either.
+    fn unread<'a>(
+        &'a self,
+        replays: &'a Replays,
+        stream: &'a Stream,
+        hole: &'a Hole,
+    ) -> impl Iterator<Item = RecordId> + 'a {
+        let ranks = hole.first as usize..hole.beyond as usize;
+        stream.ranked[ranks].iter().copied().filter(|record| {
+            let stored = self.stored.get(*record).is_some_and(|stored| stored[hole.queue as usize]);
+            let delivery = replays.deliveries.get(*record);
+            stored && !delivery.is_some_and(|delivery| delivery.places.delivered_from(hole.queue))
+        })
+    }
+
+    fn summary(&self, kind: &Kind, gathered: &Gathered) -> String {
+        let group = kind.group.unwrap_or_default();
+        let name = self.subject.group_name(group);
+        let phase = self.subject.phase_name(kind.phase);
+        let at = gathered.at;
+        if kind.ground == Ground::OverReplayed {
+            let bound = self.subject.objectives.duplicates_per_group;
+            let total = self.groups.get(usize::from(group.0)).map_or(0, Replays::total);
+            let record = gathered.first();
+            return format!(
+                "{name} was delivered {total} duplicates, and {bound} are allowed: {record} was one too many, at {at} during {phase}"
+            );
+        }
+        let partition = self.subject.partition_name(kind.partition.unwrap_or_default());
+        let (passed, next) = (gathered.first(), gathered.second());
+        let more = gathered.and_more();
+        format!(
+            "after a jump back {name} went on to {next} of {partition} at {at} during {phase}, and passed over {passed}{more}"
+        )
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let most = |count: &dyn Fn(&Replays) -> u64| {
+            let counts = self.groups.iter().map(count).zip(0..);
+            let worst = counts.max_by_key(|(count, group)| (*count, std::cmp::Reverse(*group)));
+            worst
+                .map_or((0, String::new()), |(count, group)| (count, self.subject.group_name(GroupId(group))))
+        };
+        let (total, place) = most(&Replays::total);
+        let mut figures = vec![figure("duplicates_in_a_group_records", total, place)];
+        for hop in Hop::iter() {
+            let (count, place) = most(&|replays| replays.duplicates[hop as usize]);
+            figures.push(figure(format!("duplicates_by_{hop}_records"), count, place));
+        }
+        figures.push(figure("interleaved_deliveries", self.interleaved, ""));
+        figures
+    }
+}
+
+fn skipped(phase: u32, group: GroupId, source: TopicPartition) -> Kind {
+    Kind { ground: Ground::Skipped, phase, group: Some(group), partition: Some(source), detail: 0 }
+}
+
+impl Replays {
+    fn total(&self) -> u64 {
+        self.duplicates.iter().sum()
+    }
+
+    /// Give a first delivery its rank, and note which ranks a delivery passed over in its queue.
+    fn rank(
+        &mut self,
+        at: Time,
+        phase: u32,
+        record: RecordId,
+        source: TopicPartition,
+        queue: Queue,
+        first: bool,
+    ) {
+        let stream = self.streams.at(source);
+        let delivery = self.deliveries.at(record);
+        if first {
+            delivery.rank = stream.ranked.len() as u32;
+            stream.ranked.push(record);
+        }
+        let rank = delivery.rank;
+        let frontier = &mut stream.frontier[queue as usize];
+        match *frontier {
+            Some(reached) if rank > reached + 1 => {
+                stream.holes.push(Hole { at, phase, queue, first: reached + 1, beyond: rank });
+                *frontier = Some(rank);
+            }
+            Some(reached) => *frontier = Some(reached.max(rank)),
+            None => *frontier = Some(rank),
+        }
+    }
+}
+
+impl Checker for BoundedReplay {
+    fn observe(&mut self, entry: &Entry) {
+        self.course.observe(entry);
+        match &entry.event {
+            Event::Acknowledged { record, queue, .. } => self.stored.at(*record)[*queue as usize] = true,
+            Event::Copied { record, .. } => self.stored.at(*record)[Queue::Kafka as usize] = true,
+            Event::Delivered { group, record, source, queue, partition, offset, copied_from } => {
+                let (queue, partition, offset) = (*queue, *partition, *offset);
+                let place = Place { queue, partition, offset, copied_from: *copied_from };
+                self.delivered(entry.at, entry.node, *group, *record, *source, place);
+            }
+            Event::Granted { group, queue, partitions } => {
+                self.begun_anew(entry.node, Some((*group, *queue, partitions)));
+            }
+            Event::Started { .. } => self.begun_anew(entry.node, None),
+            Event::Truncated { queue, partition, to, .. } => {
+                for replays in &mut self.groups {
+                    replays.logs[*queue as usize].at(*partition).truncate(*to);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn judge(&self) -> Judgement {
+        let guarantee = Guarantee::BoundedReplay;
+        let tally = self.concluded();
+        let findings = tally.findings(guarantee, |kind, gathered| self.summary(kind, gathered));
+        let exercised = self.groups.iter().any(|replays| replays.total() > 0);
+        judgement(guarantee, &self.course, exercised, self.figures(), (findings, tally.total))
+    }
+}
+
+#[cfg(test)]
+#[path = "bounded_replay_tests.rs"]
+mod tests;

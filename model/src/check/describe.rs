@@ -1,0 +1,226 @@
+//! One readable line for each entry of the history, with the case's names: for stories and traces.
+
+use super::Subject;
+use crate::deployment::RollOrder;
+use crate::history::{Entry, Event};
+use crate::plan::{Act, PreparedFrom};
+use crate::record::{Offset, Queue, TopicPartition};
+use crate::switch::{Hold, WriteTo};
+
+/// One readable line for an entry: `producer-2 sends p2#117 (key 12) to payments/3`.
+pub fn describe(entry: &Entry, subject: &Subject) -> String {
+    let node = subject.node_name(entry.node);
+    of_record(&node, &entry.event, subject)
+        .or_else(|| of_reader(&node, &entry.event, subject))
+        .or_else(|| of_plan(&entry.event, subject))
+        .unwrap_or_else(|| of_system(&node, &entry.event, subject))
+}
+
+/// A queue as a sentence has it.
+fn queue_name(queue: Queue) -> &'static str {
+    match queue {
+        Queue::Corgi => "Corgi",
+        Queue::Kafka => "Kafka",
+    }
+}
+
+fn position(subject: &Subject, queue: Queue, partition: TopicPartition, offset: Offset) -> String {
+    format!("{} {} offset {offset}", queue_name(queue), subject.partition_name(partition))
+}
+
+fn partition_names(subject: &Subject, partitions: &[TopicPartition]) -> String {
+    if partitions.is_empty() {
+        return "no partition".to_owned();
+    }
+    partitions.iter().map(|partition| subject.partition_name(*partition)).collect::<Vec<_>>().join(", ")
+}
+
+/// What becomes of a record.
+fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
+    Some(match event {
+        Event::Invoked { record } => {
+            let source = subject.partition_name(record.source_partition());
+            format!("{node} sends {} (key {}) to {source}", record.id, record.key.id)
+        }
+        Event::Acknowledged { record, queue, partition, offset } => {
+            let (queue, partition) = (queue_name(*queue), subject.partition_name(*partition));
+            format!("{queue} acknowledges {record} to {node}: {partition} offset {offset}")
+        }
+        Event::Refused { record } => format!("{node} is told that {record} is refused"),
+        Event::Indeterminate { record } => {
+            format!("{node} gives {record} up without knowing whether it is in a log")
+        }
+        Event::Delivered { group, record, source, queue, partition, offset, copied_from } => {
+            let (group, source) = (subject.group_name(*group), subject.partition_name(*source));
+            let position = position(subject, *queue, *partition, *offset);
+            let copy = if *copied_from >= 0 {
+                format!(", a copy of Corgi offset {copied_from}")
+            } else {
+                String::new()
+            };
+            format!("{node} ({group}) is delivered {record} of {source} from {position}{copy}")
+        }
+        Event::Processed { group, record, source } => {
+            let (group, source) = (subject.group_name(*group), subject.partition_name(*source));
+            format!("{node} ({group}) has processed {record} of {source}")
+        }
+        Event::Copied { record, source, source_offset, target, target_offset } => {
+            let from = position(subject, Queue::Corgi, *source, *source_offset);
+            let to = position(subject, Queue::Kafka, *target, *target_offset);
+            format!("{node} has copied {record} from {from} to {to}")
+        }
+        Event::Skipped { record, source, source_offset } => {
+            let from = position(subject, Queue::Corgi, *source, *source_offset);
+            format!("{node} gives {record} at {from} up and goes on without it")
+        }
+        _ => return None,
+    })
+}
+
+/// What consumers, mirror workers and producers do besides.
+fn of_reader(node: &str, event: &Event, subject: &Subject) -> Option<String> {
+    Some(match event {
+        Event::Committed { group, queue, partition, offset } => {
+            let group = subject.group_name(*group);
+            format!("{node} commits {} for {group}", position(subject, *queue, *partition, *offset))
+        }
+        Event::MirrorCommitted { source, offset } => {
+            format!("{node} commits {} for the mirror", position(subject, Queue::Corgi, *source, *offset))
+        }
+        Event::Granted { group, queue, partitions } => {
+            let (queue, group) = (queue_name(*queue), subject.group_name(*group));
+            format!("{node} ({group}) is granted {} in {queue}", partition_names(subject, partitions))
+        }
+        Event::Revoked { group, queue, partitions, orderly } => {
+            let (queue, group) = (queue_name(*queue), subject.group_name(*group));
+            let partitions = partition_names(subject, partitions);
+            let how = if *orderly { "hands back" } else { "loses" };
+            format!("{node} ({group}) {how} {partitions} in {queue}")
+        }
+        Event::Paused { group, paused } => {
+            let group = subject.group_name(*group);
+            format!("{node} ({group}) {}", if *paused { "pauses" } else { "goes on after a pause" })
+        }
+        Event::Writing { to, hold } => {
+            format!(
+                "{node} writes to {} from now on and holds {} back",
+                target_name(*to),
+                held(subject, hold)
+            )
+        }
+        _ => return None,
+    })
+}
+
+fn target_name(to: WriteTo) -> &'static str {
+    match to {
+        WriteTo::Corgi => "Corgi",
+        WriteTo::Kafka => "Kafka",
+        WriteTo::Both => "Corgi and Kafka",
+    }
+}
+
+fn held(subject: &Subject, hold: &Hold) -> String {
+    match hold {
+        Hold::Nothing => "nothing".to_owned(),
+        Hold::Everything => "everything".to_owned(),
+        Hold::Topics(topics) => {
+            let name = |topic: usize| {
+                subject.topics.get(topic).map_or_else(|| format!("topic {topic}"), |it| it.name.clone())
+            };
+            topics.iter().map(|topic| name(usize::from(topic.0))).collect::<Vec<_>>().join(", ")
+        }
+        Hold::Partitions(partitions) => partition_names(subject, partitions),
+    }
+}
+
+/// What the operator does.
+fn of_plan(event: &Event, subject: &Subject) -> Option<String> {
+    let line = |phase: u32, step: u32| format!("line {step} of {}", subject.phase_name(phase));
+    Some(match event {
+        Event::PhaseBegun { name, .. } => format!("the operator begins {name}"),
+        Event::StepDone { act, .. } => format!("the operator {}", act_done(act)),
+        Event::GateOpened { phase, step, waited } => {
+            format!("the gate at {} is open after {waited}", line(*phase, *step))
+        }
+        Event::GateTimedOut { phase, step } => {
+            format!("the operator gives up waiting at {}", line(*phase, *step))
+        }
+        Event::GateWaiting { phase, step, gate, because } => {
+            format!("the operator waits at {} for {gate}: {because}", line(*phase, *step))
+        }
+        Event::PlanCompleted => "the plan is complete".to_owned(),
+        _ => return None,
+    })
+}
+
+fn act_done(act: &Act) -> String {
+    let rolling = |order: &RollOrder| match order {
+        RollOrder::StartFirst => "each new instance before the old one stops",
+        RollOrder::StopFirst => "each old instance stopped first",
+    };
+    match act {
+        Act::StartMirror => "starts the mirror".to_owned(),
+        Act::StopMirror => "stops the mirror".to_owned(),
+        Act::RollOut { group, order } => format!("rolls {group} to the NewClient, {}", rolling(order)),
+        Act::RollBack { group, order } => format!("rolls {group} back to the OldClient, {}", rolling(order)),
+        Act::PrepareOffsets { group, from } => {
+            let from = match from {
+                PreparedFrom::Earliest => "the start of the log".to_owned(),
+                PreparedFrom::Latest => "the end of the log".to_owned(),
+                PreparedFrom::Ago(span) => format!("the records of {span} ago"),
+            };
+            format!("prepares the offsets of {group} in Kafka at {from}")
+        }
+        Act::SwitchRead { group, to } => format!("switches {group} to read from {}", queue_name(*to)),
+        Act::Pause { group } => format!("pauses {group}"),
+        Act::Resume { group } => format!("lets {group} go on"),
+        Act::SwitchWrite { to } => format!("switches the producers to write to {}", target_name(*to)),
+        Act::Hold { topics, partitions } => {
+            let topics = if topics.is_empty() {
+                "every topic".to_owned()
+            } else {
+                format!("topics {}", topics.join(", "))
+            };
+            let numbers: Vec<_> = partitions.iter().map(u16::to_string).collect();
+            let partitions = if numbers.is_empty() {
+                String::new()
+            } else {
+                format!(", source partitions {}", numbers.join(", "))
+            };
+            format!("has the producers hold their sends back ({topics}{partitions})")
+        }
+        Act::Release => "lets the producers send again".to_owned(),
+        Act::StopCorgi => "stops Corgi for good".to_owned(),
+    }
+}
+
+/// What happens to the systems.
+fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
+    match event {
+        Event::LeaderChanged { queue, partition, leader, epoch } => {
+            let partition = subject.partition_name(*partition);
+            let leader = leader.map_or_else(|| "no leader".to_owned(), |leader| subject.node_name(leader));
+            format!("{partition} in {} is led by {leader} (epoch {epoch})", queue_name(*queue))
+        }
+        Event::Truncated { queue, partition, from, to } => {
+            let partition = subject.partition_name(*partition);
+            let last = from - 1;
+            format!("the log of {partition} in {} at {node} loses offsets {to} to {last}", queue_name(*queue))
+        }
+        Event::Rebalanced { group, generation, members } => {
+            let group = subject.group_name(*group);
+            format!("{group} is at generation {generation} in Kafka, with {members} members")
+        }
+        Event::Started { incarnation } => format!("{node} starts (life {incarnation})"),
+        Event::Stopped { orderly: true } => format!("{node} stops in good order"),
+        Event::Stopped { orderly: false } => format!("{node} dies"),
+        Event::FaultBegun { fault, kind, target } => format!("fault {fault} begins: {kind} at {target}"),
+        Event::FaultEnded { fault } => format!("fault {fault} ends"),
+        Event::Healed => "the faults are over and everything runs again".to_owned(),
+        Event::WorkloadEnded => "the producers have sent everything".to_owned(),
+        Event::Ended { because } => format!("the run ends: {because}"),
+        // The rest was described before; a line that says little is better than a broken trace.
+        _ => format!("{node} did something"),
+    }
+}

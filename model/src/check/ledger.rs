@@ -1,0 +1,283 @@
+//! Where records stand and what went past them: from this at-least-once says where a lost record was lost.
+
+use super::Subject;
+use super::tables::{ByPartition, grown};
+use crate::history::{Entry, Event};
+use crate::record::{GroupId, Offset, Queue, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+
+/// Where a record was lost, as far as the history tells.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display, strum::EnumIter,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "snake_case")]
+pub enum Loss {
+    /// It was handed to an application, and never processed.
+    InTheApplication,
+    /// Corgi's log lost it before it was copied or read.
+    TruncatedFromCorgi,
+    /// The mirror gave it up.
+    SkippedByTheMirror,
+    /// The mirror committed beyond it, and had no copy acknowledged.
+    PassedByTheMirror,
+    /// It is in Corgi only, and the group went on beyond it there.
+    PassedInCorgi,
+    /// It is in Corgi only, and nobody read it.
+    LeftInCorgi,
+    /// Kafka's log lost it.
+    TruncatedFromKafka,
+    /// It is in Kafka, before the place where the group began to read.
+    BeforeThePreparedOffset,
+    /// It is in Kafka, and the group went on beyond it.
+    PassedInKafka,
+    /// It is in Kafka, and the group has not come to it.
+    LeftInKafka,
+}
+
+/// Where a record is said to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Stored {
+    corgi: Option<(TopicPartition, Offset, Time)>,
+    kafka: Option<(TopicPartition, Offset, Time)>,
+    pub(super) skipped_at: Option<Time>,
+}
+
+impl Stored {
+    /// The record is there now.
+    pub(super) fn at(&mut self, queue: Queue, partition: TopicPartition, offset: Offset, at: Time) {
+        let place = match queue {
+            Queue::Corgi => &mut self.corgi,
+            Queue::Kafka => &mut self.kafka,
+        };
+        *place = Some((partition, offset, at));
+    }
+}
+
+/// How a record came to be missing in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Passed {
+    pub(super) loss: Loss,
+    /// When it was passed over, where the history tells.
+    pub(super) at: Option<Time>,
+    /// Whether nothing that goes on by itself can bring it any more.
+    pub(super) for_good: bool,
+}
+
+/// How far a reader went in a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Reach {
+    /// The lowest offset that was read.
+    lowest: Option<(Offset, Time)>,
+    /// The highest offset that was read.
+    highest: Offset,
+    /// The greatest offset that was committed: everything below it counts as done.
+    committed: Offset,
+}
+
+impl Default for Reach {
+    fn default() -> Reach {
+        Reach { lowest: None, highest: -1, committed: -1 }
+    }
+}
+
+/// What happened to one log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Log {
+    /// Tails that it lost: when, from where and down to where.
+    truncated: Vec<(Time, Offset, Offset)>,
+    /// How far each group went.
+    groups: Vec<Reach>,
+    /// How far the mirror committed (in Corgi).
+    mirrored: Offset,
+}
+
+/// What happened to all logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Whereabouts {
+    corgi: ByPartition<Log>,
+    kafka: ByPartition<Log>,
+    mirror_stopped: bool,
+    corgi_stopped: bool,
+}
+
+impl Whereabouts {
+    fn log(&mut self, queue: Queue, partition: TopicPartition) -> &mut Log {
+        match queue {
+            Queue::Corgi => self.corgi.at(partition),
+            Queue::Kafka => self.kafka.at(partition),
+        }
+    }
+
+    pub(super) fn observe(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::Delivered { group, queue, partition, offset, .. } => {
+                let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
+                reach.highest = reach.highest.max(*offset);
+                if reach.lowest.is_none_or(|(lowest, _)| *offset < lowest) {
+                    reach.lowest = Some((*offset, entry.at));
+                }
+            }
+            Event::Committed { group, queue, partition, offset } => {
+                let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
+                reach.committed = reach.committed.max(*offset);
+            }
+            Event::MirrorCommitted { source, offset } => {
+                let log = self.corgi.at(*source);
+                log.mirrored = log.mirrored.max(*offset);
+            }
+            Event::Truncated { queue, partition, from, to } => {
+                self.log(*queue, *partition).truncated.push((entry.at, *from, *to));
+            }
+            Event::StepDone { act, .. } => match act {
+                crate::plan::Act::StartMirror => self.mirror_stopped = false,
+                crate::plan::Act::StopMirror => self.mirror_stopped = true,
+                crate::plan::Act::StopCorgi => self.corgi_stopped = true,
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    /// How a record that a group has not processed came to be missing.
+    pub(super) fn passed(
+        &self,
+        group: GroupId,
+        source: TopicPartition,
+        stored: &Stored,
+        delivered: bool,
+    ) -> Passed {
+        let in_kafka = stored.kafka.map(|place| self.passed_in(&self.kafka, group, place));
+        let in_corgi = stored.corgi.map(|place| self.passed_in(&self.corgi, group, place));
+        if delivered {
+            // A delivery that was not committed comes again; one that was committed does not.
+            let done =
+                |logs, place: Option<_>| place.is_some_and(|place| Self::committed(logs, group, place));
+            let for_good = done(&self.kafka, stored.kafka) || done(&self.corgi, stored.corgi);
+            return Passed { loss: Loss::InTheApplication, at: None, for_good };
+        }
+        match (in_kafka, in_corgi) {
+            (Some((InLog::Truncated, at)), _) => {
+                Passed { loss: Loss::TruncatedFromKafka, at, for_good: true }
+            }
+            (Some((InLog::Before, at)), _) => {
+                Passed { loss: Loss::BeforeThePreparedOffset, at, for_good: true }
+            }
+            (Some((InLog::Passed, at)), _) => Passed { loss: Loss::PassedInKafka, at, for_good: true },
+            (Some((InLog::Left, at)), _) => Passed { loss: Loss::LeftInKafka, at, for_good: false },
+            (None, in_corgi) => self.passed_in_corgi(source, stored, in_corgi),
+        }
+    }
+
+    /// The same of a record that Kafka never had.
+    fn passed_in_corgi(
+        &self,
+        source: TopicPartition,
+        stored: &Stored,
+        in_corgi: Option<(InLog, Option<Time>)>,
+    ) -> Passed {
+        let (partition, offset) =
+            stored.corgi.map_or((source, -1), |(partition, offset, _)| (partition, offset));
+        let mirrored = self.corgi.get(partition).is_some_and(|log| log.mirrored > offset && offset >= 0);
+        if stored.skipped_at.is_some() {
+            return Passed { loss: Loss::SkippedByTheMirror, at: stored.skipped_at, for_good: true };
+        }
+        match in_corgi {
+            Some((InLog::Truncated, at)) => Passed { loss: Loss::TruncatedFromCorgi, at, for_good: true },
+            _ if mirrored => Passed { loss: Loss::PassedByTheMirror, at: None, for_good: true },
+            Some((InLog::Before | InLog::Passed, at)) => {
+                Passed { loss: Loss::PassedInCorgi, at, for_good: true }
+            }
+            _ => {
+                let for_good = self.mirror_stopped || self.corgi_stopped;
+                Passed { loss: Loss::LeftInCorgi, at: None, for_good }
+            }
+        }
+    }
+
+    /// Whether a group committed beyond a place.
+    fn committed(
+        logs: &ByPartition<Log>,
+        group: GroupId,
+        (partition, offset, _): (TopicPartition, Offset, Time),
+    ) -> bool {
+        let reach = logs.get(partition).and_then(|log| log.groups.get(usize::from(group.0)));
+        reach.is_some_and(|reach| reach.committed > offset)
+    }
+
+    fn passed_in(
+        &self,
+        logs: &ByPartition<Log>,
+        group: GroupId,
+        (partition, offset, stored_at): (TopicPartition, Offset, Time),
+    ) -> (InLog, Option<Time>) {
+        let Some(log) = logs.get(partition) else { return (InLog::Left, None) };
+        let lost_tail =
+            log.truncated.iter().find(|(at, from, to)| *at >= stored_at && *to <= offset && offset < *from);
+        if let Some((at, _, _)) = lost_tail {
+            return (InLog::Truncated, Some(*at));
+        }
+        let reach = log.groups.get(usize::from(group.0)).copied().unwrap_or_default();
+        match reach.lowest {
+            _ if reach.committed <= offset && reach.highest <= offset => (InLog::Left, None),
+            Some((lowest, at)) if lowest > offset => (InLog::Before, Some(at)),
+            None => (InLog::Before, None),
+            Some(_) => (InLog::Passed, None),
+        }
+    }
+
+    /// Half a sentence about a loss.
+    pub(super) fn explain(&self, subject: &Subject, loss: Loss, group: GroupId, stored: &Stored) -> String {
+        let place = |place: Option<(TopicPartition, Offset, Time)>| match place {
+            Some((partition, offset, _)) => {
+                format!("{} at offset {offset}", subject.partition_name(partition))
+            }
+            None => "an unknown place".to_owned(),
+        };
+        let (corgi, kafka) = (place(stored.corgi), place(stored.kafka));
+        match loss {
+            Loss::InTheApplication => {
+                "it was handed to an application, which never processed it, and it did not come again"
+                    .to_owned()
+            }
+            Loss::TruncatedFromCorgi => {
+                format!("Corgi's log of {corgi} lost its tail before it was copied or read")
+            }
+            Loss::SkippedByTheMirror => format!("the mirror gave it up and went on ({corgi} in Corgi)"),
+            Loss::PassedByTheMirror => {
+                format!("the mirror committed beyond {corgi} in Corgi, and no copy was acknowledged")
+            }
+            Loss::PassedInCorgi => {
+                format!("the group went on beyond {corgi} in Corgi, and it was never copied")
+            }
+            Loss::LeftInCorgi => format!("it was left in Corgi ({corgi}), never copied and never read"),
+            Loss::TruncatedFromKafka => format!("Kafka's log of {kafka} lost its tail"),
+            Loss::BeforeThePreparedOffset => {
+                let began = stored.kafka.and_then(|(partition, ..)| self.began_at(group, partition));
+                let began = began.map_or_else(String::new, |offset| format!(", which is {offset}"));
+                format!("it is in Kafka ({kafka}), before the offset at which the group began to read{began}")
+            }
+            Loss::PassedInKafka => format!("it is in Kafka ({kafka}), and the group went on beyond it"),
+            Loss::LeftInKafka => format!("it is in Kafka ({kafka}), and the group never came to it"),
+        }
+    }
+
+    fn began_at(&self, group: GroupId, partition: TopicPartition) -> Option<Offset> {
+        let reach = self.kafka.get(partition)?.groups.get(usize::from(group.0))?;
+        Some(reach.lowest.map_or(reach.committed, |(lowest, _)| lowest))
+    }
+}
+
+/// How a record stands in one log, for one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum InLog {
+    /// The log lost it.
+    Truncated,
+    /// The group began behind it.
+    Before,
+    /// The group began before it and went on beyond it.
+    Passed,
+    /// The group has not come to it.
+    Left,
+}

@@ -1,0 +1,250 @@
+//! Progress: after the faults and the workload the plan completes and every lag drains, within the objective. A run that
+//! is stuck names the gate that waits, or the lag that did not drain.
+
+use super::tables::{ByPartition, ByRecord, Readers};
+use super::tally::{figure, judgement};
+use super::{Checker, Course, Finding, Ground, Guarantee, Judgement, Subject, Verdict};
+use crate::history::{EndReason, Entry, Event};
+use crate::record::{GroupId, RecordId, TopicPartition};
+use crate::units::{Span, Time};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// The checker of progress.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Progress {
+    subject: Arc<Subject>,
+    readers: Readers,
+    course: Course,
+    /// The source partition of each acknowledged record.
+    acknowledged: ByRecord<Option<TopicPartition>>,
+    sources: ByRecord<Option<TopicPartition>>,
+    groups: Vec<Drain>,
+    gate: Option<Gate>,
+    /// The plan's line that was reached last.
+    line: Option<(u32, u32)>,
+    longest_wait: Span,
+}
+
+/// What a group has still to process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Drain {
+    processed: ByRecord<bool>,
+    lag: ByPartition<u64>,
+}
+
+/// A gate that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Gate {
+    at: Time,
+    phase: u32,
+    step: u32,
+    gate: String,
+    because: String,
+}
+
+impl Progress {
+    /// A checker of a run that has not begun.
+    pub fn new(subject: Arc<Subject>) -> Progress {
+        Progress {
+            readers: Readers::new(&subject),
+            groups: vec![Drain::default(); subject.groups.len()],
+            subject,
+            course: Course::default(),
+            acknowledged: ByRecord::default(),
+            sources: ByRecord::default(),
+            gate: None,
+            line: None,
+            longest_wait: Span::ZERO,
+        }
+    }
+
+    fn acknowledged(&mut self, record: RecordId) {
+        let Some(source) = *self.sources.at(record) else { return };
+        if self.acknowledged.at(record).replace(source).is_some() {
+            return;
+        }
+        for group in self.readers.of(source.topic) {
+            let drain = &mut self.groups[usize::from(group.0)];
+            if !*drain.processed.at(record) {
+                *drain.lag.at(source) += 1;
+            }
+        }
+    }
+
+    fn processed(&mut self, group: GroupId, record: RecordId) {
+        let Some(drain) = self.groups.get_mut(usize::from(group.0)) else { return };
+        if std::mem::replace(drain.processed.at(record), true) {
+            return;
+        }
+        if let Some(source) = *self.acknowledged.at(record)
+            && self.readers.of(source.topic).contains(&group)
+        {
+            *drain.lag.at(source) -= 1;
+        }
+    }
+
+    fn gate_waits(&mut self, at: Time, place: (u32, u32), gate: &str, because: &str) {
+        let (phase, step) = place;
+        let since = match &self.gate {
+            Some(waiting) if (waiting.phase, waiting.step) == place => waiting.at,
+            _ => at,
+        };
+        let (gate, because) = (gate.to_owned(), because.to_owned());
+        self.gate = Some(Gate { at: since, phase, step, gate, because });
+    }
+
+    fn plan_is_open(&self) -> bool {
+        !self.subject.phases.is_empty() && self.course.completed.is_none()
+    }
+
+    /// The lags that did not drain, the greatest first.
+    fn lags(&self) -> Vec<(u64, GroupId, TopicPartition)> {
+        let mut lags = Vec::new();
+        for (drain, group) in self.groups.iter().zip(0..) {
+            let open = drain.lag.iter().filter(|(_, lag)| **lag > 0);
+            lags.extend(open.map(|(partition, lag)| (*lag, GroupId(group), partition)));
+        }
+        lags.sort_by_key(|(lag, group, partition)| (std::cmp::Reverse(*lag), *group, *partition));
+        lags
+    }
+
+    /// When the time to drain began: after the faults and the workload.
+    fn quiet_since(&self) -> Option<Time> {
+        Some(self.course.healed?.max(self.course.workload_ended?))
+    }
+
+    /// How long the run could drain, if it came that far.
+    fn drained_for(&self) -> Option<Span> {
+        Some(self.course.now.since(self.quiet_since()?))
+    }
+
+    fn finding(
+        &self,
+        group: Option<GroupId>,
+        partition: Option<TopicPartition>,
+        weight: u64,
+        summary: String,
+    ) -> Finding {
+        Finding {
+            guarantee: Guarantee::Progress,
+            ground: Ground::Stuck,
+            phase: self.course.phase,
+            at: self.course.now,
+            group,
+            partition,
+            records: Vec::new(),
+            weight,
+            summary,
+        }
+    }
+
+    fn plan_stuck(&self) -> Finding {
+        let now = self.course.now;
+        if let Some(gate) = &self.gate {
+            let waited = now.since(gate.at);
+            let phase = self.subject.phase_name(gate.phase);
+            let (step, name, because) = (gate.step, &gate.gate, &gate.because);
+            let summary = format!(
+                "the plan waits at line {step} of {phase} since {}: {name}, because {because}",
+                gate.at
+            );
+            let finding = self.finding(None, None, waited.as_millis(), summary);
+            return Finding { at: gate.at, phase: gate.phase, ..finding };
+        }
+        let since = self.quiet_since().unwrap_or_default();
+        let reached = match self.line {
+            Some((phase, step)) => format!("line {step} of {}", self.subject.phase_name(phase)),
+            None => "no line of it".to_owned(),
+        };
+        let summary =
+            format!("the plan did not complete: it had reached {reached}, and no gate is known to wait");
+        self.finding(None, None, now.since(since).as_millis(), summary)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        if self.plan_is_open() {
+            findings.push(self.plan_stuck());
+        }
+        if self.course.ended == Some(EndReason::Drained) {
+            // What is missing in a drained run is at-least-once's finding.
+            return findings;
+        }
+        for (lag, group, partition) in self.lags() {
+            let name = self.subject.group_name(group);
+            let stands = self.subject.partition_name(partition);
+            let drained_for = self.drained_for().unwrap_or_default();
+            let summary = format!(
+                "{name} has {lag} acknowledged records of {stands} unprocessed {drained_for} after the faults and the workload ended"
+            );
+            findings.push(self.finding(Some(group), Some(partition), lag, summary));
+        }
+        if findings.is_empty() {
+            let summary =
+                "the plan is complete and no record is missing, but the systems did not come to rest";
+            findings.push(self.finding(None, None, 1, summary.to_owned()));
+        }
+        findings
+    }
+
+    /// Whether the run was given what it was promised to drain in.
+    fn decided(&self) -> bool {
+        match self.course.ended {
+            Some(EndReason::Drained) => self.course.healed.is_some(),
+            Some(EndReason::TimeBudget) => {
+                self.drained_for().is_some_and(|span| span >= self.subject.objectives.drain)
+            }
+            Some(EndReason::StepBudget) | None => false,
+        }
+    }
+}
+
+impl Checker for Progress {
+    fn observe(&mut self, entry: &Entry) {
+        self.course.observe(entry);
+        match &entry.event {
+            Event::Invoked { record } => *self.sources.at(record.id) = Some(record.source_partition()),
+            Event::Acknowledged { record, .. } => self.acknowledged(*record),
+            Event::Processed { group, record, .. } => self.processed(*group, *record),
+            Event::StepDone { phase, step, .. } => self.line = Some((*phase, *step)),
+            Event::GateOpened { phase, step, waited } => {
+                self.line = Some((*phase, *step));
+                self.gate = None;
+                self.longest_wait = self.longest_wait.max(*waited);
+            }
+            Event::GateTimedOut { phase, step } => self.line = Some((*phase, *step)),
+            Event::GateWaiting { phase, step, gate, because } => {
+                self.gate_waits(entry.at, (*phase, *step), gate, because);
+            }
+            _ => {}
+        }
+    }
+
+    fn judge(&self) -> Judgement {
+        let decided = self.decided();
+        let stuck = decided && (self.course.ended == Some(EndReason::TimeBudget) || self.plan_is_open());
+        let findings = if stuck { self.findings() } else { Vec::new() };
+        let total = findings.len() as u64;
+        let lag: u64 = self.lags().iter().map(|(lag, _, _)| lag).sum();
+        let drained_for = self.drained_for().unwrap_or_default();
+        let figures = vec![
+            figure("time_to_drain_ms", drained_for.as_millis(), ""),
+            figure("undrained_records", lag, ""),
+            figure("longest_gate_wait_ms", self.longest_wait.as_millis(), ""),
+        ];
+        let exercised =
+            self.acknowledged.iter().any(|(_, source)| source.is_some()) || !self.subject.phases.is_empty();
+        let mut judgement =
+            judgement(Guarantee::Progress, &self.course, exercised, figures, (findings, total));
+        judgement.findings.truncate(super::tally::FINDINGS_AT_MOST);
+        if judgement.verdict == Verdict::Held && !decided {
+            judgement.verdict = Verdict::Unknown;
+        }
+        judgement
+    }
+}
+
+#[cfg(test)]
+#[path = "progress_tests.rs"]
+mod tests;

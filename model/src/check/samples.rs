@@ -1,0 +1,81 @@
+//! One of each event, for the tests of what must know them all.
+
+use crate::history::{EndReason, Event};
+use crate::plan::Act;
+use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
+use crate::switch::{Hold, WriteTo};
+use crate::units::Span;
+
+/// One of each event.
+pub(super) fn events() -> Vec<Event> {
+    let mut events = of_records();
+    events.extend(of_systems());
+    events.extend(of_the_plan());
+    events
+}
+
+/// Fails to compile when an event is added: add a sample of it too.
+pub(super) fn known(event: &Event) {
+    match event {
+        Event::Invoked { .. } | Event::Acknowledged { .. } | Event::Refused { .. } => {}
+        Event::Indeterminate { .. } | Event::Delivered { .. } | Event::Processed { .. } => {}
+        Event::Committed { .. } | Event::Granted { .. } | Event::Revoked { .. } | Event::Paused { .. } => {}
+        Event::Copied { .. } | Event::Skipped { .. } | Event::MirrorCommitted { .. } => {}
+        Event::Writing { .. } | Event::LeaderChanged { .. } | Event::Truncated { .. } => {}
+        Event::Rebalanced { .. } | Event::PhaseBegun { .. } | Event::StepDone { .. } => {}
+        Event::GateOpened { .. } | Event::GateTimedOut { .. } | Event::GateWaiting { .. } => {}
+        Event::PlanCompleted | Event::Started { .. } | Event::Stopped { .. } => {}
+        Event::FaultBegun { .. } | Event::FaultEnded { .. } | Event::Healed => {}
+        Event::WorkloadEnded | Event::Ended { .. } => {}
+    }
+}
+
+fn of_records() -> Vec<Event> {
+    let record = RecordId { producer: 1, sequence: 7 };
+    let (group, queue, source) = (GroupId(0), Queue::Kafka, TopicPartition::new(0, 3));
+    let partition = TopicPartition::new(0, 2);
+    vec![
+        Event::Invoked { record: Record { id: record, ..Record::default() } },
+        Event::Acknowledged { record, queue, partition, offset: 5 },
+        Event::Refused { record },
+        Event::Indeterminate { record },
+        Event::Delivered { group, record, source, queue, partition, offset: 5, copied_from: 4 },
+        Event::Processed { group, record, source },
+        Event::Committed { group, queue, partition, offset: 6 },
+        Event::Copied { record, source, source_offset: 4, target: partition, target_offset: 5 },
+        Event::Skipped { record, source, source_offset: 4 },
+        Event::MirrorCommitted { source, offset: 5 },
+    ]
+}
+
+fn of_systems() -> Vec<Event> {
+    let (group, queue, partition) = (GroupId(0), Queue::Corgi, TopicPartition::new(0, 3));
+    vec![
+        Event::Granted { group, queue, partitions: vec![partition] },
+        Event::Revoked { group, queue, partitions: vec![partition], orderly: true },
+        Event::Paused { group, paused: true },
+        Event::Writing { to: WriteTo::Both, hold: Hold::Partitions(vec![partition]) },
+        Event::LeaderChanged { queue, partition, leader: Some(NodeId(1)), epoch: 3 },
+        Event::Truncated { queue, partition, from: 9, to: 7 },
+        Event::Rebalanced { group, generation: 4, members: 3 },
+        Event::Started { incarnation: 2 },
+        Event::Stopped { orderly: false },
+        Event::FaultBegun { fault: 0, kind: "crash".to_owned(), target: "corgi-1".to_owned() },
+        Event::FaultEnded { fault: 0 },
+        Event::Healed,
+        Event::WorkloadEnded,
+        Event::Ended { because: EndReason::TimeBudget },
+    ]
+}
+
+fn of_the_plan() -> Vec<Event> {
+    let (phase, step) = (2, 3);
+    vec![
+        Event::PhaseBegun { phase, name: "cut-read".to_owned() },
+        Event::StepDone { phase, step, act: Act::Pause { group: "billing".to_owned() } },
+        Event::GateOpened { phase, step, waited: Span::secs(9) },
+        Event::GateTimedOut { phase, step },
+        Event::GateWaiting { phase, step, gate: "held".to_owned(), because: "no report".to_owned() },
+        Event::PlanCompleted,
+    ]
+}

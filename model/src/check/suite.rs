@@ -1,0 +1,68 @@
+//! All checkers of a run together.
+
+use super::conditions::Conditions;
+use super::{
+    AtLeastOnce, BoundedReplay, Checker, Exclusive, Judgement, Order, Progress, Subject, ZeroDowntime,
+};
+use crate::history::Entry;
+use serde::Serialize;
+use std::sync::Arc;
+
+/// All checkers of a run, and the conditions that it reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Suite {
+    at_least_once: AtLeastOnce,
+    order: Order,
+    bounded_replay: BoundedReplay,
+    exclusive: Exclusive,
+    zero_downtime: ZeroDowntime,
+    progress: Progress,
+    conditions: Conditions,
+}
+
+impl Suite {
+    /// Checkers of a run that has not begun.
+    pub fn new(subject: impl Into<Arc<Subject>>) -> Suite {
+        let subject = subject.into();
+        Suite {
+            at_least_once: AtLeastOnce::new(subject.clone()),
+            order: Order::new(subject.clone()),
+            bounded_replay: BoundedReplay::new(subject.clone()),
+            exclusive: Exclusive::new(subject.clone()),
+            zero_downtime: ZeroDowntime::new(subject.clone()),
+            progress: Progress::new(subject.clone()),
+            conditions: Conditions::new(subject),
+        }
+    }
+
+    /// Take the next entry of the history.
+    pub fn observe(&mut self, entry: &Entry) {
+        self.at_least_once.observe(entry);
+        self.order.observe(entry);
+        self.bounded_replay.observe(entry);
+        self.exclusive.observe(entry);
+        self.zero_downtime.observe(entry);
+        self.progress.observe(entry);
+        self.conditions.observe(entry);
+    }
+
+    /// Conclude: a judgement a guarantee, in the guarantees' order.
+    pub fn judge(&self) -> Vec<Judgement> {
+        let mut judgements = vec![
+            self.at_least_once.judge(),
+            self.order.judge(),
+            self.bounded_replay.judge(),
+            self.exclusive.judge(),
+            self.zero_downtime.judge(),
+            self.progress.judge(),
+        ];
+        for judgement in &mut judgements {
+            judgement.conditions = self.conditions.of(judgement.guarantee);
+        }
+        judgements
+    }
+}
+
+#[cfg(test)]
+#[path = "suite_tests.rs"]
+mod tests;

@@ -1,0 +1,159 @@
+use super::Suite;
+use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, PRODUCER, Scene, subject};
+use crate::check::{Condition, Guarantee, Judgement, Verdict};
+use crate::history::{EndReason, Event};
+use crate::record::{NodeId, Queue};
+use crate::switch::{Hold, WriteTo};
+use crate::units::Span;
+use strum::IntoEnumIterator;
+
+fn judged(scene: &Scene) -> Vec<Judgement> {
+    let mut suite = Suite::new(subject());
+    scene.entries.iter().for_each(|entry| suite.observe(entry));
+    suite.judge()
+}
+
+fn reached(scene: &Scene) -> Vec<String> {
+    let conditions = judged(scene).into_iter().flat_map(|judgement| judgement.conditions);
+    conditions.filter(|condition| condition.reached).map(|condition| condition.name).collect()
+}
+
+#[test]
+fn a_judgement_a_guarantee_in_their_order() {
+    let mut scene = Scene::new();
+    scene.sends(4).copies(4).reads(A, &[0, 1, 2]).reads_copies(B, &[1, 2, 3]).drained();
+    let judgements = judged(&scene);
+    let guarantees: Vec<_> = judgements.iter().map(|judgement| judgement.guarantee).collect();
+    assert_eq!(guarantees, Guarantee::iter().collect::<Vec<_>>());
+    assert!(judgements.iter().all(|judgement| judgement.verdict == Verdict::Held), "{judgements:#?}");
+}
+
+#[test]
+fn an_empty_history_is_unknown_throughout() {
+    assert!(judged(&Scene::new()).iter().all(|judgement| judgement.verdict == Verdict::Unknown));
+}
+
+#[test]
+fn a_run_that_broke_off_is_unknown_throughout() {
+    let mut scene = Scene::new();
+    scene.sends(4).reads(A, &[0, 1, 2]).reads(B, &[1, 2, 3]).quiet().end(EndReason::StepBudget);
+    assert!(judged(&scene).iter().all(|judgement| judgement.verdict == Verdict::Unknown));
+}
+
+#[test]
+fn every_run_has_the_same_conditions_and_they_show_what_was_not_reached() {
+    let mut scene = Scene::new();
+    let names = |scene: &Scene| -> Vec<String> {
+        let conditions = judged(scene).into_iter().flat_map(|judgement| judgement.conditions);
+        conditions.map(|condition: Condition| condition.name).collect()
+    };
+    let before = names(&scene);
+    assert!(reached(&scene).is_empty());
+    scene.phase(1).sends(4).reads(A, &[0]).reads(B, &[0]).drained();
+    assert_eq!(names(&scene), before);
+    let mut unique = before.clone();
+    unique.sort();
+    unique.dedup();
+    assert_eq!(unique.len(), before.len());
+    assert!(before.contains(&"mirror-lagged-during-cut-write".to_owned()));
+    assert_eq!(
+        reached(&scene),
+        [
+            "record-redelivered-during-dual-write",
+            "redelivery-happened",
+            "instance-took-over-during-dual-write"
+        ]
+    );
+}
+
+#[test]
+fn a_lag_of_the_mirror_counts_in_the_phase_in_which_it_shows() {
+    let mut scene = Scene::new();
+    scene.phase(1).send((0, 0), 0).phase(3).wait(Span::secs(2)).copy((0, 0), 0, 0);
+    assert_eq!(reached(&scene), ["mirror-lagged-during-cut-write"]);
+    let mut scene = Scene::new();
+    scene.phase(1).send((0, 0), 0).copy((0, 0), 0, 0);
+    assert!(reached(&scene).is_empty());
+}
+
+#[test]
+fn a_direct_write_beside_a_lagging_mirror_is_seen() {
+    let mut scene = Scene::new();
+    scene.phase(3).send((0, 0), 0).invoke((0, 1)).acknowledge((0, 1), Queue::Kafka, 0);
+    assert_eq!(reached(&scene), ["written-to-kafka-while-the-mirror-lagged"]);
+}
+
+#[test]
+fn a_crash_counts_by_what_the_node_was_doing() {
+    let mut scene = Scene::new();
+    scene.phase(2).sends(2).deliver(A, (0, 0), Queue::Corgi, 0).event(A, Event::Stopped { orderly: false });
+    scene.deliver(A, (0, 1), Queue::Corgi, 1).process(A, (0, 1)).event(A, Event::Stopped { orderly: false });
+    scene.event(OPERATOR, Event::Stopped { orderly: false });
+    let names = ["instance-crashed-while-processing-during-cut-read", "operator-crashed-during-cut-read"];
+    assert_eq!(reached(&scene), names);
+}
+
+#[test]
+fn a_hold_while_a_mirror_is_down_is_seen_from_either_side() {
+    let producer = NodeId(PRODUCER);
+    let hold = Event::Writing { to: WriteTo::Corgi, hold: Hold::Everything };
+    let stop = Event::Stopped { orderly: true };
+    for mirror_first in [true, false] {
+        let mut scene = Scene::new();
+        scene.phase(3).send((0, 0), 0).copy((0, 0), 0, 0);
+        let pair = [(MIRROR, stop.clone()), (producer, hold.clone())];
+        let order = if mirror_first { [0, 1] } else { [1, 0] };
+        for place in order {
+            scene.event(pair[place].0, pair[place].1.clone());
+        }
+        assert!(reached(&scene).contains(&"producer-held-while-a-mirror-was-down".to_owned()));
+    }
+    let mut scene = Scene::new();
+    scene.phase(3).copy((0, 0), 0, 0).event(MIRROR, stop).event(MIRROR, Event::Started { incarnation: 2 });
+    scene.event(producer, hold);
+    assert!(!reached(&scene).contains(&"producer-held-while-a-mirror-was-down".to_owned()));
+}
+
+#[test]
+fn a_rebalance_while_paused_is_seen() {
+    let mut scene = Scene::new();
+    let rebalanced = Event::Rebalanced { group: BILLING, generation: 2, members: 2 };
+    scene.event(A, Event::Paused { group: BILLING, paused: true });
+    scene.event(A, Event::Paused { group: BILLING, paused: false }).event(B, rebalanced.clone());
+    assert!(reached(&scene).is_empty());
+    scene.event(A, Event::Paused { group: BILLING, paused: true }).event(B, rebalanced);
+    assert_eq!(reached(&scene), ["group-rebalanced-while-paused"]);
+}
+
+/// A history about as long as a standard run's, timed by hand:
+/// `cargo test --release -p cutover-model --lib a_standard_history -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement, not a test"]
+fn a_standard_history_is_judged_quickly() {
+    let mut scene = Scene::new();
+    for sequence in 0..2_000 {
+        let offset = i64::from(sequence);
+        scene.partition.partition = (sequence % 4) as u16;
+        scene.send((sequence % 4, sequence), offset).copy((sequence % 4, sequence), offset, offset);
+        for node in [A, B, A] {
+            scene.read_copy(node, (sequence % 4, sequence), offset, offset);
+        }
+    }
+    scene.drained();
+    println!("{} entries", scene.entries.len());
+    let subject = std::sync::Arc::new(subject());
+    let mut least = u128::MAX;
+    for _ in 0..50 {
+        let begun = measured();
+        let mut suite = Suite::new(subject.clone());
+        scene.entries.iter().for_each(|entry| suite.observe(entry));
+        assert_eq!(suite.judge().len(), 6);
+        least = least.min(begun.elapsed().as_micros());
+    }
+    println!("{least} us at best");
+}
+
+#[expect(clippy::disallowed_types, reason = "a measurement needs a clock; the models have none")]
+fn measured() -> std::time::Instant {
+    std::time::Instant::now()
+}

@@ -1,0 +1,267 @@
+//! What several checkers keep: tables indexed by record, partition and group (vectors, so that an entry costs constant
+//! time), the course of the run, and the places at which a group was delivered a record.
+
+use super::{Subject, Verdict};
+use crate::history::{EndReason, Entry, Event};
+use crate::record::{GroupId, Offset, Queue, RecordId, TopicId, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+
+/// A table by record: producers outside, sequences inside. It grows with what is put in; what was not is the default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct ByRecord<T> {
+    rows: Vec<Vec<T>>,
+}
+
+impl<T: Clone + Default> ByRecord<T> {
+    /// The value of a record, to change.
+    pub(super) fn at(&mut self, id: RecordId) -> &mut T {
+        grown(grown(&mut self.rows, id.producer as usize), id.sequence as usize)
+    }
+
+    /// The value of a record, if the table has grown to it.
+    pub(super) fn get(&self, id: RecordId) -> Option<&T> {
+        self.rows.get(id.producer as usize)?.get(id.sequence as usize)
+    }
+
+    /// All values, by producer and sequence.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (RecordId, &T)> {
+        self.rows.iter().zip(0..).flat_map(|(row, producer)| {
+            row.iter().zip(0..).map(move |(value, sequence)| (RecordId { producer, sequence }, value))
+        })
+    }
+}
+
+/// A table by partition: topics outside, partitions inside.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct ByPartition<T> {
+    rows: Vec<Vec<T>>,
+}
+
+impl<T: Clone + Default> ByPartition<T> {
+    /// The value of a partition, to change.
+    pub(super) fn at(&mut self, partition: TopicPartition) -> &mut T {
+        grown(grown(&mut self.rows, usize::from(partition.topic.0)), usize::from(partition.partition))
+    }
+
+    /// The value of a partition, if the table has grown to it.
+    pub(super) fn get(&self, partition: TopicPartition) -> Option<&T> {
+        self.rows.get(usize::from(partition.topic.0))?.get(usize::from(partition.partition))
+    }
+
+    /// All values, by topic and partition.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (TopicPartition, &T)> {
+        self.rows.iter().zip(0..).flat_map(|(row, topic)| {
+            row.iter().zip(0..).map(move |(value, partition)| (TopicPartition::new(topic, partition), value))
+        })
+    }
+
+    /// All values, to change.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.rows.iter_mut().flatten()
+    }
+}
+
+/// The place with that index, made if it is not there.
+pub(super) fn grown<T: Clone + Default>(row: &mut Vec<T>, index: usize) -> &mut T {
+    if row.len() <= index {
+        row.resize(index + 1, T::default());
+    }
+    &mut row[index]
+}
+
+/// The groups that read each topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Readers {
+    of_topic: Vec<Vec<GroupId>>,
+}
+
+impl Readers {
+    pub(super) fn new(subject: &Subject) -> Readers {
+        let mut of_topic: Vec<Vec<GroupId>> = Vec::new();
+        for (group, id) in subject.groups.iter().zip(0..) {
+            for topic in &group.topics {
+                grown(&mut of_topic, usize::from(topic.0)).push(GroupId(id));
+            }
+        }
+        Readers { of_topic }
+    }
+
+    /// The groups that are to process the records of a topic.
+    pub(super) fn of(&self, topic: TopicId) -> &[GroupId] {
+        self.of_topic.get(usize::from(topic.0)).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// How the run went on the whole: its phases, and whether it healed and came to its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Course {
+    /// The moment of the last entry.
+    pub(super) now: Time,
+    /// The phase that the operator is in.
+    pub(super) phase: u32,
+    begun: Vec<(Time, u32)>,
+    /// When everything was started and connected again.
+    pub(super) healed: Option<Time>,
+    /// When the producers had sent everything.
+    pub(super) workload_ended: Option<Time>,
+    /// When the plan was complete.
+    pub(super) completed: Option<Time>,
+    /// Why the run ended.
+    pub(super) ended: Option<EndReason>,
+}
+
+impl Course {
+    pub(super) fn observe(&mut self, entry: &Entry) {
+        self.now = entry.at;
+        match &entry.event {
+            Event::PhaseBegun { phase, .. } => {
+                self.phase = *phase;
+                self.begun.push((entry.at, *phase));
+            }
+            Event::Healed => self.healed = Some(entry.at),
+            Event::WorkloadEnded => self.workload_ended = Some(entry.at),
+            Event::PlanCompleted => self.completed = Some(entry.at),
+            Event::Ended { because } => self.ended = Some(*because),
+            _ => {}
+        }
+    }
+
+    /// The phase at that moment.
+    pub(super) fn phase_at(&self, at: Time) -> u32 {
+        self.begun.iter().rev().find(|(begun, _)| *begun <= at).map_or(0, |(_, phase)| *phase)
+    }
+
+    /// Violated where something was found; unknown where the run did not exercise it or did not end; held otherwise.
+    pub(super) fn verdict(&self, found: u64, exercised: bool) -> Verdict {
+        let came_to_its_end = matches!(self.ended, Some(EndReason::Drained | EndReason::TimeBudget));
+        match (found > 0, exercised && came_to_its_end) {
+            (true, _) => Verdict::Violated,
+            (false, true) => Verdict::Held,
+            (false, false) => Verdict::Unknown,
+        }
+    }
+}
+
+/// Which hop made a duplicate, the one farthest upstream first.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display, strum::EnumIter,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Hop {
+    /// The producer stored the record several times: at several offsets of Corgi, or of Kafka and not by a copy.
+    Producer,
+    /// The mirror copied one record of Corgi to several offsets of Kafka.
+    Mirror,
+    /// The group read the record from Corgi and from Kafka.
+    Crossing,
+    /// The group was delivered the same position again.
+    Consumer,
+}
+
+/// A place at which a record was delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Place {
+    pub(super) queue: Queue,
+    pub(super) partition: TopicPartition,
+    pub(super) offset: Offset,
+    pub(super) copied_from: Offset,
+}
+
+impl Place {
+    fn same_position(&self, other: &Place) -> bool {
+        (self.queue, self.partition, self.offset) == (other.queue, other.partition, other.offset)
+    }
+}
+
+/// All places at which a group was delivered one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Places {
+    first: Option<Place>,
+    further: Vec<Place>,
+}
+
+impl Places {
+    /// Whether the record was delivered at all.
+    pub(super) fn delivered(&self) -> bool {
+        self.first.is_some()
+    }
+
+    /// Whether the record was delivered from that queue.
+    pub(super) fn delivered_from(&self, queue: Queue) -> bool {
+        self.iter().any(|place| place.queue == queue)
+    }
+
+    /// Take a delivery. Returns the hop that made it a duplicate; nothing for a first delivery.
+    pub(super) fn deliver(&mut self, place: Place) -> Option<Hop> {
+        if self.first.is_none() {
+            self.first = Some(place);
+            return None;
+        }
+        let hop = self.hop(&place);
+        if hop != Hop::Consumer {
+            self.further.push(place);
+        }
+        Some(hop)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Place> {
+        self.first.iter().chain(&self.further)
+    }
+
+    fn hop(&self, place: &Place) -> Hop {
+        if self.iter().any(|earlier| earlier.same_position(place)) {
+            return Hop::Consumer;
+        }
+        let mut same_queue = self.iter().filter(|earlier| earlier.queue == place.queue).peekable();
+        if same_queue.peek().is_none() {
+            return Hop::Crossing;
+        }
+        let copied_again =
+            place.copied_from >= 0 && same_queue.any(|earlier| earlier.copied_from == place.copied_from);
+        if copied_again { Hop::Mirror } else { Hop::Producer }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn corgi(offset: Offset) -> Place {
+        Place { queue: Queue::Corgi, partition: TopicPartition::new(0, 0), offset, copied_from: -1 }
+    }
+
+    fn kafka(offset: Offset, copied_from: Offset) -> Place {
+        Place { queue: Queue::Kafka, partition: TopicPartition::new(0, 0), offset, copied_from }
+    }
+
+    fn hops(places: &[Place]) -> Vec<Option<Hop>> {
+        let mut table = Places::default();
+        places.iter().map(|place| table.deliver(*place)).collect()
+    }
+
+    #[test]
+    fn a_duplicate_is_put_down_to_the_hop_that_made_it() {
+        assert_eq!(hops(&[corgi(1), corgi(1)]), [None, Some(Hop::Consumer)]);
+        assert_eq!(hops(&[corgi(1), corgi(2)]), [None, Some(Hop::Producer)]);
+        assert_eq!(hops(&[kafka(1, -1), kafka(2, -1)]), [None, Some(Hop::Producer)]);
+        assert_eq!(hops(&[kafka(1, 7), kafka(2, 7)]), [None, Some(Hop::Mirror)]);
+        assert_eq!(hops(&[kafka(1, 7), kafka(2, 8)]), [None, Some(Hop::Producer)]);
+        assert_eq!(hops(&[kafka(1, 7), kafka(2, -1)]), [None, Some(Hop::Producer)]);
+        assert_eq!(hops(&[corgi(7), kafka(2, 7)]), [None, Some(Hop::Crossing)]);
+        assert_eq!(
+            hops(&[corgi(7), kafka(2, 7), kafka(3, 7), kafka(2, 7)]),
+            [None, Some(Hop::Crossing), Some(Hop::Mirror), Some(Hop::Consumer)]
+        );
+    }
+
+    #[test]
+    fn a_table_grows_and_remembers() {
+        let mut table = ByRecord::<u32>::default();
+        *table.at(RecordId { producer: 2, sequence: 5 }) = 9;
+        assert_eq!(table.get(RecordId { producer: 2, sequence: 5 }), Some(&9));
+        assert_eq!(table.get(RecordId { producer: 2, sequence: 6 }), None);
+        assert_eq!(table.iter().filter(|(_, value)| **value == 9).count(), 1);
+    }
+}

@@ -1,0 +1,185 @@
+//! Committing offsets: one request at a time with the newest offset of each partition, so that the last one issued
+//! wins; retried while only the coordinator is at fault, dropped with the membership.
+
+use super::{COMMIT, KafkaConsumer, Purpose};
+use crate::client::kafka_network::backoff;
+use crate::history::Event;
+use crate::kafka::protocol::{CommitPartition, ErrorCode, MemberId, Request};
+use crate::machine::{Effects, Now};
+use crate::record::{NodeId, Offset, Queue, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The commits that are not answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Commits {
+    waiting: BTreeMap<TopicPartition, CommitPartition>,
+    sent: BTreeMap<TopicPartition, CommitPartition>,
+    /// Since when no commit was answered.
+    since: Option<Time>,
+    /// The back-off before the next attempt runs.
+    pub(super) resting: bool,
+    failures: u32,
+    /// Where each leader epoch begins among the records handed out: a committed offset carries the epoch of the
+    /// record before it.
+    epochs: BTreeMap<TopicPartition, Vec<(Offset, i32)>>,
+}
+
+impl Commits {
+    pub(super) fn unanswered(&self) -> bool {
+        !self.waiting.is_empty() || !self.sent.is_empty()
+    }
+
+    /// The membership has ended: nothing of this can be committed any more.
+    pub(super) fn drop_all(&mut self) {
+        self.waiting.clear();
+        self.sent.clear();
+        self.since = None;
+    }
+
+    /// A record of that epoch stands at that offset.
+    pub(super) fn note_epoch(&mut self, partition: TopicPartition, offset: Offset, epoch: i32) {
+        let epochs = self.epochs.entry(partition).or_default();
+        if epochs.last().is_none_or(|(_, last)| *last != epoch) {
+            epochs.push((offset, epoch));
+        }
+    }
+
+    /// Forget the epochs of partitions that are not kept over a rebalance.
+    pub(super) fn forget_epochs(&mut self, kept: impl Fn(&TopicPartition) -> bool) {
+        self.epochs.retain(|partition, _| kept(partition));
+    }
+
+    fn epoch_before(&self, partition: TopicPartition, offset: Offset) -> i32 {
+        let epochs = self.epochs.get(&partition).map_or(&[][..], Vec::as_slice);
+        epochs.iter().rev().find(|(start, _)| *start < offset).map_or(-1, |(_, epoch)| *epoch)
+    }
+}
+
+impl KafkaConsumer {
+    /// The owner commits. Outside a generation that stands, Java fails at once and locally (observed rows 11, 12).
+    pub(super) fn add_commits(
+        &mut self,
+        now: Now,
+        offsets: &[(TopicPartition, Offset)],
+        effects: &mut Effects,
+    ) {
+        if !self.volatile.membership.may_commit() {
+            return;
+        }
+        let commits = &mut self.volatile.commits;
+        for (partition, offset) in offsets {
+            let leader_epoch = commits.epoch_before(*partition, *offset);
+            let commit =
+                CommitPartition { partition: *partition, offset: *offset, leader_epoch, metadata_bytes: 0 };
+            commits.waiting.insert(*partition, commit);
+        }
+        if commits.unanswered() {
+            commits.since.get_or_insert(now.elapsed);
+        }
+        self.send_commits(now, effects);
+    }
+
+    /// Send what waits, unless a commit is unanswered.
+    pub(super) fn send_commits(&mut self, now: Now, effects: &mut Effects) {
+        let commits = &mut self.volatile.commits;
+        if commits.waiting.is_empty() || !commits.sent.is_empty() || commits.resting {
+            return;
+        }
+        let given_up =
+            commits.since.is_some_and(|since| now.elapsed.since(since) > self.settings.request_timeout);
+        if given_up {
+            return commits.drop_all();
+        }
+        let Some(node) = self.reachable_coordinator(now, effects) else { return };
+        let (request, purpose) = self.commit_request();
+        self.volatile.network.ask(now, node, purpose, request, effects);
+    }
+
+    fn commit_request(&mut self) -> (Request, Purpose) {
+        let own = &mut self.volatile;
+        let (member, generation): (MemberId, i32) = (own.membership.member, own.membership.generation);
+        own.commits.sent = std::mem::take(&mut own.commits.waiting);
+        let request = Request::OffsetCommit {
+            group: self.group,
+            generation,
+            member,
+            instance: self.instance,
+            offsets: own.commits.sent.values().copied().collect(),
+        };
+        (request, Purpose::Commit(member, generation))
+    }
+
+    /// On close: what waits is sent, and its answer is not awaited.
+    pub(super) fn tell_commits(&mut self, effects: &mut Effects) {
+        let coordinator: Option<NodeId> = self.volatile.coordinator;
+        if let (Some(node), false) = (coordinator, self.volatile.commits.waiting.is_empty()) {
+            let (request, _) = self.commit_request();
+            self.volatile.network.tell(node, request, effects);
+        }
+        self.volatile.commits.drop_all();
+    }
+
+    /// The attempt failed, the offsets not: try again after a back-off. Newer ones are not overwritten.
+    pub(super) fn retry_commit(&mut self, effects: &mut Effects) {
+        let commits = &mut self.volatile.commits;
+        for (partition, commit) in std::mem::take(&mut commits.sent) {
+            commits.waiting.entry(partition).or_insert(commit);
+        }
+        commits.resting = true;
+        let settings = &self.settings;
+        let (least, most) = backoff(settings.retry_backoff, settings.retry_backoff_max, commits.failures);
+        commits.failures += 1;
+        effects.set_timer_between(COMMIT, least, most);
+    }
+
+    /// A commit was answered.
+    pub(super) fn commit_answered(
+        &mut self,
+        now: Now,
+        sent: (MemberId, i32),
+        answers: &[(TopicPartition, ErrorCode)],
+        effects: &mut Effects,
+    ) {
+        let membership = &self.volatile.membership;
+        if sent != (membership.member, membership.generation) {
+            return;
+        }
+        let error = answers.iter().map(|answer| answer.1).find(|error| *error != ErrorCode::None);
+        let commits = &mut self.volatile.commits;
+        match error {
+            None => {
+                for commit in std::mem::take(&mut commits.sent).values() {
+                    effects.record(Event::Committed {
+                        group: self.group,
+                        queue: Queue::Kafka,
+                        partition: commit.partition,
+                        offset: commit.offset,
+                    });
+                }
+                commits.failures = 0;
+                commits.since = (!commits.waiting.is_empty()).then_some(now.elapsed);
+            }
+            Some(
+                ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable | ErrorCode::RequestTimedOut,
+            ) => {
+                self.forget_coordinator();
+                self.retry_commit(effects);
+            }
+            Some(ErrorCode::CoordinatorLoadInProgress | ErrorCode::UnknownTopicOrPartition) => {
+                self.retry_commit(effects);
+            }
+            Some(error) => self.commit_refused(error),
+        }
+    }
+
+    fn commit_refused(&mut self, error: ErrorCode) {
+        self.volatile.commits.drop_all();
+        if error == ErrorCode::RebalanceInProgress {
+            self.rebalance();
+        } else {
+            self.membership_ended(error);
+        }
+    }
+}

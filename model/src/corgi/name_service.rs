@@ -1,0 +1,130 @@
+//! Corgi's name service: tells clients where the masters are, by what the brokers report. It keeps nothing on disk.
+
+use crate::corgi::protocol::{Epoch, Request, Response};
+use crate::corgi::{Settings, Wiring};
+use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, Timer};
+use crate::message::Message;
+use crate::record::NodeId;
+use crate::units::Time;
+use serde::Serialize;
+
+const SCAN: Timer = Timer::new("corgi-name-service/scan", 0);
+
+/// The name service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NameService {
+    settings: Settings,
+    wiring: Wiring,
+    durable: Durable,
+    volatile: Volatile,
+}
+
+/// What survives a crash: nothing (assumed, after RocketMQ).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Durable {}
+
+/// What a crash takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Volatile {
+    /// By the number of the broker set.
+    sets: Vec<SetView>,
+}
+
+/// What is known of a broker set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct SetView {
+    /// The master that is listed, and when it last reported.
+    master: Option<(NodeId, Epoch, Time)>,
+    /// The highest epoch that was ever reported.
+    epoch: Epoch,
+}
+
+impl NameService {
+    /// The name service of that Corgi.
+    pub fn new(settings: Settings, wiring: Wiring) -> NameService {
+        NameService { settings, wiring, durable: Durable::default(), volatile: Volatile::default() }
+    }
+
+    /// A broker reports itself. With epochs an earlier epoch's master is not listed; without, the last report counts
+    /// (e3).
+    fn register(&mut self, now: Time, from: NodeId, (set, master, epoch): (u16, bool, Epoch)) -> Response {
+        let Some(view) = self.volatile.sets.get_mut(usize::from(set)) else {
+            return Response::Register { master: None };
+        };
+        if self.settings.epochs && epoch > view.epoch {
+            // Whoever was master of an earlier epoch is none any more, even if its successor is not known yet.
+            view.epoch = epoch;
+            view.master = view.master.filter(|(node, ..)| *node == from && master);
+        }
+        let listed = view.master.is_some_and(|(node, ..)| node == from);
+        if master && (!self.settings.epochs || epoch >= view.epoch) {
+            view.master = Some((from, epoch, now));
+        } else if listed {
+            view.master = None;
+        }
+        Response::Register { master: view.master.map(|(node, epoch, _)| (node, epoch)) }
+    }
+
+    fn answer(&mut self, now: Time, from: NodeId, request: &Request) -> Option<Response> {
+        match request {
+            Request::Route => {
+                let masters = self.volatile.sets.iter();
+                let masters = masters.map(|view| view.master.map(|(node, epoch, _)| (node, epoch))).collect();
+                Some(Response::Route { masters, topics: self.wiring.topics.clone() })
+            }
+            Request::Register { set, master, epoch } => {
+                Some(self.register(now, from, (*set, *master, *epoch)))
+            }
+            Request::Seen { set } => {
+                let master = self.volatile.sets.get(usize::from(*set)).and_then(|view| view.master);
+                Some(Response::Seen {
+                    set: *set,
+                    master: master.map(|(node, _, heard)| (node, now.since(heard))),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn message(&mut self, now: Time, from: NodeId, id: RequestId, request: &Request, effects: &mut Effects) {
+        if let Some(response) = self.answer(now, from, request) {
+            effects.send(from, Message::CorgiResponse(id, Box::new(response)));
+        }
+    }
+
+    fn scan(&mut self, now: Time, effects: &mut Effects) {
+        let silence = self.settings.name_service.silence;
+        for view in &mut self.volatile.sets {
+            view.master = view.master.filter(|(_, _, heard)| now.since(*heard) < silence);
+        }
+        effects.set_timer(SCAN, self.settings.name_service.scan_interval);
+    }
+}
+
+impl Machine for NameService {
+    fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
+        let now = now.elapsed;
+        match input {
+            Input::Start { .. } => {
+                self.volatile.sets = vec![SetView::default(); self.wiring.sets.len()];
+                effects.set_timer(SCAN, self.settings.name_service.scan_interval);
+            }
+            Input::Message { from, message: Message::CorgiRequest(id, request) } => {
+                self.message(now, from, id, &request, effects);
+            }
+            Input::Timer(SCAN) => self.scan(now, effects),
+            // A broken connection drops a broker within 0.15 s (e2kill).
+            Input::Disconnected(node) => {
+                for view in &mut self.volatile.sets {
+                    view.master = view.master.filter(|(master, ..)| *master != node);
+                }
+            }
+            Input::Terminate => effects.processes.push(Process::Exit),
+            Input::Message { .. } | Input::Timer(_) => {}
+        }
+    }
+
+    fn crash(&mut self) {
+        self.volatile = Volatile::default();
+    }
+}

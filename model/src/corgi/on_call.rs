@@ -1,0 +1,354 @@
+//! The human on call, who does Corgi's failover by hand: he watches the masters, and when one is gone for everybody
+//! and not only for him, he promotes a slave.
+//!
+//! He works from what he is told, repeats everything until it is answered, and keeps notes of what he has begun. He
+//! never gives up a failover that has begun to fence, since the slaves obey the old master no more.
+
+use crate::corgi::protocol::{Epoch, Length, Refusal, Request, Response, Status};
+use crate::corgi::settings::Promote;
+use crate::corgi::{Settings, Wiring};
+use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
+use crate::message::Message;
+use crate::record::NodeId;
+use crate::units::{Span, Time};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+const WATCH: Timer = Timer::new("corgi-on-call/watch", 0);
+
+/// The human on call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OnCall {
+    settings: Settings,
+    wiring: Wiring,
+    durable: Durable,
+    volatile: Volatile,
+}
+
+/// His notes, which survive.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Durable {
+    /// By the number of the broker set.
+    sets: Vec<Notes>,
+}
+
+/// What he has noted of a broker set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Notes {
+    master: NodeId,
+    epoch: Epoch,
+    /// The failover that he has begun and whose new master has not confirmed yet.
+    failover: Option<Failover>,
+    /// Who has still to be told of the new master.
+    to_tell: BTreeSet<NodeId>,
+}
+
+/// A failover under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Failover {
+    epoch: Epoch,
+    /// The slaves' final lengths, as they report them.
+    lengths: BTreeMap<NodeId, Length>,
+    chosen: Option<NodeId>,
+}
+
+/// What he forgets when he falls asleep.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Volatile {
+    ids: RequestIds,
+    sets: Vec<Watch>,
+}
+
+/// What he sees of a broker set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Watch {
+    /// The question to the master that is not answered yet, and when he first asked without an answer.
+    looking: Option<(RequestId, Time)>,
+    unreachable_since: Option<Time>,
+    /// What the brokers said of themselves, and when.
+    statuses: BTreeMap<NodeId, (Time, Status)>,
+    /// The master that the name service lists and how long it has been silent, and when that was said.
+    seen: Option<(Time, Option<(NodeId, Span)>)>,
+    /// The last order to each broker.
+    orders: BTreeMap<NodeId, RequestId>,
+}
+
+impl OnCall {
+    /// The human on call for that Corgi.
+    pub fn new(settings: Settings, wiring: Wiring) -> OnCall {
+        let notes = |brokers: &Vec<NodeId>| Notes {
+            master: brokers.first().copied().unwrap_or_default(),
+            epoch: 1,
+            failover: None,
+            to_tell: BTreeSet::new(),
+        };
+        let durable = Durable { sets: wiring.sets.iter().map(notes).collect() };
+        let mut on_call = OnCall { settings, wiring, durable, volatile: Volatile::default() };
+        on_call.crash();
+        on_call
+    }
+
+    fn ask(&mut self, node: NodeId, request: Request, effects: &mut Effects) -> RequestId {
+        let id = self.volatile.ids.next_id();
+        effects.send(node, Message::CorgiRequest(id, Box::new(request)));
+        id
+    }
+
+    fn order(&mut self, set: usize, node: NodeId, request: Request, effects: &mut Effects) {
+        let id = self.ask(node, request, effects);
+        self.volatile.sets[set].orders.insert(node, id);
+    }
+
+    /// The brokers of a set that are not its noted master.
+    fn slaves(&self, set: usize) -> Vec<NodeId> {
+        let master = self.durable.sets[set].master;
+        self.wiring.sets[set].iter().copied().filter(|node| *node != master).collect()
+    }
+
+    fn watch(&mut self, now: Time, effects: &mut Effects) {
+        for set in 0..self.durable.sets.len() {
+            self.tell(set, effects);
+            if self.durable.sets[set].failover.is_some() {
+                self.pursue(set, effects);
+                continue;
+            }
+            self.look(now, set, effects);
+            if self.is_gone(now, set) {
+                self.begin(set, effects);
+            }
+        }
+        effects.set_timer(WATCH, self.settings.on_call.watch_interval);
+    }
+
+    /// Looks at the master, and where it does not answer, also asks those who should hear it.
+    fn look(&mut self, now: Time, set: usize, effects: &mut Effects) {
+        let wait = self.settings.on_call.answer_wait;
+        let watch = &mut self.volatile.sets[set];
+        let unanswered = watch.looking.filter(|(_, at)| now.since(*at) >= wait);
+        if let Some((_, asked_at)) = unanswered {
+            watch.unreachable_since.get_or_insert(asked_at);
+        }
+        let suspicious = watch.unreachable_since.is_some();
+        let id = self.ask(self.durable.sets[set].master, Request::Status, effects);
+        self.volatile.sets[set].looking = Some((id, now));
+        if suspicious {
+            for slave in self.slaves(set) {
+                self.ask(slave, Request::Status, effects);
+            }
+            self.ask(self.wiring.name_service, Request::Seen { set: set as u16 }, effects);
+        }
+    }
+
+    /// Whether a master is gone for everybody: he has not reached it for long, and lately both slaves and the name
+    /// service have said that they do not hear it either. His own broken link alone never makes a failover.
+    fn is_gone(&self, now: Time, set: usize) -> bool {
+        let settings = &self.settings.on_call;
+        let watch = &self.volatile.sets[set];
+        let fresh = |at: Time| now.since(at) <= settings.watch_interval * 2;
+        let Some(since) = watch.unreachable_since else { return false };
+        if now.since(since) < settings.detection {
+            return false;
+        }
+        let slaves_miss_it = self.slaves(set).iter().all(|slave| {
+            let said = watch.statuses.get(slave).filter(|(at, _)| fresh(*at));
+            said.is_some_and(|(_, status)| !status.master && status.master_silent_for >= settings.silence)
+        });
+        let listed = watch.seen.filter(|(at, _)| fresh(*at)).map(|(_, master)| master);
+        let service_misses_it =
+            listed.is_some_and(|master| master.is_none_or(|(_, silent)| silent >= settings.silence));
+        slaves_miss_it && service_misses_it
+    }
+
+    /// Decides for a failover and notes it.
+    fn begin(&mut self, set: usize, effects: &mut Effects) {
+        let watch = &mut self.volatile.sets[set];
+        watch.orders.clear();
+        let known = watch.statuses.values().map(|(_, status)| status.epoch).max().unwrap_or(0);
+        let lengths = watch.statuses.iter().map(|(node, (_, status))| (*node, status.length)).collect();
+        let notes = &mut self.durable.sets[set];
+        notes.to_tell.clear();
+        // With a fence only what the slaves report after they have stopped counts.
+        let lengths = if self.settings.on_call.fence { BTreeMap::new() } else { lengths };
+        notes.failover = Some(Failover { epoch: known.max(notes.epoch) + 1, lengths, chosen: None });
+        self.pursue(set, effects);
+    }
+
+    /// Does, or does again, what a failover needs next.
+    fn pursue(&mut self, set: usize, effects: &mut Effects) {
+        let slaves = self.slaves(set);
+        let Some(failover) = &mut self.durable.sets[set].failover else { return };
+        let all_known = slaves.iter().all(|slave| failover.lengths.contains_key(slave));
+        if failover.chosen.is_none() && all_known {
+            let by_epoch = self.settings.epochs;
+            failover.chosen = choose(self.settings.on_call.promote, by_epoch, &slaves, &failover.lengths);
+        }
+        let epoch = failover.epoch;
+        if let Some(chosen) = failover.chosen {
+            return self.order(set, chosen, Request::Promote { epoch }, effects);
+        }
+        let missing: Vec<NodeId> =
+            slaves.into_iter().filter(|slave| !failover.lengths.contains_key(slave)).collect();
+        for slave in missing {
+            self.order(set, slave, Request::Fence { epoch }, effects);
+        }
+        // The old master is told as well; nobody waits for its answer.
+        let master = self.durable.sets[set].master;
+        self.order(set, master, Request::Fence { epoch }, effects);
+    }
+
+    /// Tells those who have not confirmed yet whom they follow.
+    fn tell(&mut self, set: usize, effects: &mut Effects) {
+        let notes = &self.durable.sets[set];
+        let (master, epoch) = (notes.master, notes.epoch);
+        for node in notes.to_tell.clone() {
+            self.order(set, node, Request::FollowMaster { master, epoch }, effects);
+        }
+    }
+
+    fn done(&mut self, (set, node): (usize, NodeId), epoch: Epoch, length: Length, effects: &mut Effects) {
+        let fence = self.settings.on_call.fence;
+        let notes = &mut self.durable.sets[set];
+        let Some(failover) = notes.failover.as_mut().filter(|failover| failover.epoch == epoch) else {
+            if notes.epoch == epoch {
+                notes.to_tell.remove(&node);
+            }
+            return;
+        };
+        match failover.chosen {
+            None if node == notes.master => {}
+            None => {
+                failover.lengths.insert(node, length);
+                let known = failover.lengths.len();
+                if known >= self.slaves(set).len() {
+                    self.pursue(set, effects);
+                }
+            }
+            Some(chosen) if chosen == node => {
+                let old = notes.master;
+                notes.master = chosen;
+                notes.epoch = epoch;
+                notes.failover = None;
+                let others = self.wiring.sets[set].iter().copied().filter(|other| *other != chosen);
+                notes.to_tell = others.filter(|other| fence || *other != old).collect();
+                self.volatile.sets[set] = Watch::default();
+                self.tell(set, effects);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// An order was refused: its epoch is over. Only a failover with a greater one can succeed.
+    fn outdated(&mut self, (set, node): (usize, NodeId), epoch: Epoch) {
+        let notes = &mut self.durable.sets[set];
+        match &mut notes.failover {
+            Some(failover) if epoch >= failover.epoch => {
+                failover.epoch = epoch + 1;
+                failover.chosen = None;
+                failover.lengths.clear();
+            }
+            Some(_) => {}
+            None => {
+                notes.to_tell.remove(&node);
+            }
+        }
+    }
+
+    fn status(&mut self, now: Time, (set, node): (usize, NodeId), status: Status) {
+        let watch = &mut self.volatile.sets[set];
+        watch.statuses.insert(node, (now, status));
+        let notes = &mut self.durable.sets[set];
+        if notes.failover.is_some() {
+            return;
+        }
+        if node == notes.master {
+            // It is back before he decided: he stands down.
+            watch.looking = None;
+            watch.unreachable_since = None;
+        } else if status.master && status.epoch > notes.epoch {
+            notes.master = node;
+            notes.epoch = status.epoch;
+            *watch = Watch::default();
+        }
+    }
+
+    fn response(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        id: RequestId,
+        response: &Response,
+        effects: &mut Effects,
+    ) {
+        if !self.volatile.ids.issued(id) {
+            return;
+        }
+        if let Response::Seen { set, master } = response {
+            if let Some(watch) = self.volatile.sets.get_mut(usize::from(*set)) {
+                watch.seen = Some((now, *master));
+            }
+            return;
+        }
+        let Some(set) = self.wiring.sets.iter().position(|brokers| brokers.contains(&from)) else { return };
+        let ordered = self.volatile.sets[set].orders.get(&from) == Some(&id);
+        match response {
+            Response::Status(status) => self.status(now, (set, from), *status),
+            Response::Done { epoch, length } if ordered => {
+                self.done((set, from), *epoch, *length, effects);
+            }
+            Response::Refused(Refusal::Stale(epoch)) if ordered => self.outdated((set, from), *epoch),
+            _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, now: Time, node: NodeId) {
+        for (notes, watch) in self.durable.sets.iter().zip(&mut self.volatile.sets) {
+            if notes.master == node {
+                watch.looking = None;
+                watch.unreachable_since.get_or_insert(now);
+            }
+        }
+    }
+}
+
+/// Chooses whom to promote.
+fn choose(
+    promote: Promote,
+    by_epoch: bool,
+    slaves: &[NodeId],
+    lengths: &BTreeMap<NodeId, Length>,
+) -> Option<NodeId> {
+    let worth = |slave: &NodeId| {
+        let length = lengths.get(slave).copied().unwrap_or_default();
+        if by_epoch { length } else { Length { epoch: 0, end: length.end } }
+    };
+    match promote {
+        Promote::First => slaves.first().copied(),
+        Promote::Stalest => slaves.iter().copied().min_by_key(worth),
+        // Of equals the first in the list.
+        Promote::Freshest => slaves.iter().rev().copied().max_by_key(worth),
+    }
+}
+
+impl Machine for OnCall {
+    fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
+        let now = now.elapsed;
+        match input {
+            Input::Start { incarnation } => {
+                self.volatile.ids = RequestIds::new(incarnation, 0);
+                effects.set_timer(WATCH, self.settings.on_call.watch_interval);
+            }
+            Input::Message { from, message: Message::CorgiResponse(id, response) } => {
+                self.response(now, from, id, &response, effects);
+            }
+            Input::Timer(WATCH) => self.watch(now, effects),
+            Input::Disconnected(node) => self.disconnected(now, node),
+            Input::Terminate => effects.processes.push(Process::Exit),
+            Input::Message { .. } | Input::Timer(_) => {}
+        }
+    }
+
+    fn crash(&mut self) {
+        self.volatile =
+            Volatile { ids: RequestIds::default(), sets: vec![Watch::default(); self.durable.sets.len()] };
+    }
+}

@@ -1,0 +1,68 @@
+//! Where Corgi's nodes are and which partitions lie on which broker set: plain data, built from a case.
+
+use crate::record::{NodeId, TopicId, TopicPartition};
+use serde::Serialize;
+
+/// The nodes and the topics.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Wiring {
+    /// The name service.
+    pub name_service: NodeId,
+    /// The human on call.
+    pub on_call: NodeId,
+    /// The brokers of each set; the first of a set is its master when everything starts for the first time.
+    pub sets: Vec<Vec<NodeId>>,
+    /// The topics.
+    pub topics: Vec<Topic>,
+}
+
+/// A topic and the sets that its partitions lie on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Topic {
+    /// Which.
+    pub topic: TopicId,
+    /// The broker set of each partition, by the partition's number.
+    pub sets: Vec<u16>,
+}
+
+impl Topic {
+    /// A topic of so many partitions, spread over so many sets in turn.
+    ///
+    /// # Panics
+    /// If there is no set.
+    pub fn spread(topic: TopicId, partitions: u16, sets: u16) -> Topic {
+        assert!(sets > 0, "Corgi has at least one broker set");
+        Topic { topic, sets: (0..partitions).map(|partition| partition % sets).collect() }
+    }
+}
+
+impl Wiring {
+    /// The set that a partition lies on, if there is such a partition.
+    pub fn set_of(&self, partition: TopicPartition) -> Option<u16> {
+        set_of(&self.topics, partition)
+    }
+
+    /// The brokers of a set.
+    pub fn brokers(&self, set: u16) -> &[NodeId] {
+        self.sets.get(usize::from(set)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first partition of a set, which stands for the whole of it in the history.
+    pub fn first_partition(&self, set: u16) -> Option<TopicPartition> {
+        self.partitions(set).next()
+    }
+
+    /// The partitions of a set.
+    pub fn partitions(&self, set: u16) -> impl Iterator<Item = TopicPartition> + '_ {
+        self.topics.iter().flat_map(move |topic| {
+            let numbered = (0u16..).zip(&topic.sets).filter(move |(_, on)| **on == set);
+            numbered.map(move |(partition, _)| TopicPartition { topic: topic.topic, partition })
+        })
+    }
+}
+
+/// The set that a partition lies on, if there is such a partition among those topics.
+pub fn set_of(topics: &[Topic], partition: TopicPartition) -> Option<u16> {
+    let topic = topics.iter().find(|topic| topic.topic == partition.topic)?;
+    topic.sets.get(usize::from(partition.partition)).copied()
+}

@@ -1,0 +1,361 @@
+//! One transactional producer: it opens a transaction with the first record, produces each record at once, and after
+//! the interval commits the source offsets in the same transaction.
+//!
+//! Each target partition has one batch in flight at most. What belongs to the open transaction is kept until the
+//! target says that it is committed, so that an aborted one can be done again.
+
+mod answers;
+
+use super::Notice;
+use super::conversation::{Conversation, Party, Switchboard, Talk};
+use crate::kafka::protocol::{
+    Acks, CommitPartition, CoordinatorKey, MemberId, ProduceBatch, ProducerId, ProducerStamp, Request,
+    TransactionalId,
+};
+use crate::machine::Effects;
+use crate::mirror::ledger::Transfer;
+use crate::record::{NodeId, Offset, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// What a writer is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum State {
+    /// It gets its producer id, which fences its predecessor and aborts his open transaction.
+    Starting,
+    /// No transaction is open.
+    Ready,
+    /// Records are produced.
+    Open,
+    /// The offsets' partition is put into the transaction.
+    AddingOffsets,
+    /// The offsets are put into it.
+    CommittingOffsets,
+    /// It is committed.
+    Ending,
+    /// It is aborted.
+    Aborting,
+    /// Another owner is in charge, or the transaction timed out.
+    Fenced,
+}
+
+/// A target partition of the open transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Lane {
+    /// Whether the coordinator has it in the transaction.
+    added: bool,
+    /// The tokens to produce.
+    queue: VecDeque<u64>,
+    /// The tokens of the batch in flight.
+    batch: Vec<u64>,
+    /// Whether records go alone, since a batch was too large for the target.
+    alone: bool,
+    conversation: Conversation,
+}
+
+/// A transactional producer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Writer {
+    id: TransactionalId,
+    /// The source partitions that it copies.
+    pub partitions: BTreeSet<TopicPartition>,
+    coordinator: Option<NodeId>,
+    pub producer: Option<(ProducerId, i16)>,
+    /// Of each target partition, the next sequence in this epoch.
+    sequences: BTreeMap<TopicPartition, i32>,
+    pub state: State,
+    pub conversation: Conversation,
+    /// What the next transaction will have.
+    waiting: VecDeque<(u64, Transfer)>,
+    /// What the open transaction has.
+    members: BTreeMap<u64, Transfer>,
+    /// Those of them that were read under a grant that was lost since: they are in no second attempt.
+    doomed: BTreeSet<u64>,
+    /// Those that were appended, and where.
+    appended: Vec<(u64, Offset)>,
+    /// The offsets that the open transaction commits.
+    positions: BTreeMap<TopicPartition, Offset>,
+    lanes: BTreeMap<TopicPartition, Lane>,
+    /// When the open transaction is to end.
+    ends_at: Time,
+    /// End it at once, for a flush.
+    pub finishing: bool,
+    /// Its partition was given back and granted again: somebody else may have had it meanwhile, so fence anew.
+    renewing: bool,
+}
+
+impl Writer {
+    pub(super) fn new(id: TransactionalId) -> Writer {
+        Writer {
+            id,
+            partitions: BTreeSet::new(),
+            coordinator: None,
+            producer: None,
+            sequences: BTreeMap::new(),
+            state: State::Starting,
+            conversation: Conversation::default(),
+            waiting: VecDeque::new(),
+            members: BTreeMap::new(),
+            doomed: BTreeSet::new(),
+            appended: Vec::new(),
+            positions: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            ends_at: Time::NEVER,
+            finishing: false,
+            renewing: false,
+        }
+    }
+
+    /// Take a record for the open transaction, or the next one.
+    pub(super) fn send(&mut self, token: u64, transfer: Transfer) {
+        self.waiting.push_back((token, transfer));
+    }
+
+    /// Fence whoever had the partitions, also if this writer had them before.
+    pub(super) fn renew(&mut self) {
+        if matches!(self.state, State::Starting | State::Ready) {
+            self.begin_anew(None);
+        } else {
+            self.renewing = true;
+        }
+    }
+
+    /// Its owner lost these partitions. A transaction that is not about to be committed is aborted, since it may have
+    /// records of theirs.
+    pub(super) fn forsake(&mut self, lost: &[TopicPartition], notices: &mut VecDeque<Notice>) {
+        self.partitions.retain(|partition| !lost.contains(partition));
+        self.waiting.retain(|(token, transfer)| {
+            let is_lost = lost.contains(&transfer.source);
+            if is_lost {
+                notices.push_back(Notice::Dropped(*token));
+            }
+            !is_lost
+        });
+        let members = self.members.iter().filter(|(_, transfer)| lost.contains(&transfer.source));
+        self.doomed.extend(members.map(|(token, _)| *token));
+        let is_uncommitted =
+            matches!(self.state, State::Open | State::AddingOffsets | State::CommittingOffsets);
+        if is_uncommitted && !self.doomed.is_empty() {
+            self.abort();
+        }
+    }
+
+    /// Whether it has fenced whoever had its partitions before, and is not to do it anew.
+    pub(super) fn is_in_charge(&self) -> bool {
+        !self.renewing && !matches!(self.state, State::Starting | State::Fenced)
+    }
+
+    /// Whether nobody needs it any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.partitions.is_empty() && matches!(self.state, State::Starting | State::Ready)
+    }
+
+    /// Everything that it has and will not write.
+    pub(super) fn tokens(&self) -> Vec<u64> {
+        self.members.keys().copied().chain(self.waiting.iter().map(|(token, _)| *token)).collect()
+    }
+
+    fn enter(&mut self, state: State) {
+        self.state = state;
+        self.conversation.settle();
+    }
+
+    fn begin_anew(&mut self, producer: Option<(ProducerId, i16)>) {
+        self.enter(State::Starting);
+        self.producer = producer;
+        self.sequences.clear();
+        self.renewing = false;
+    }
+
+    fn abort(&mut self) {
+        self.enter(State::Aborting);
+        self.lanes.clear();
+    }
+
+    /// Go on as far as that goes without an answer, and ask what is due.
+    pub(super) fn go_on(&mut self, now: Time, board: &mut Switchboard, effects: &mut Effects) {
+        self.time_out(now, board);
+        match self.state {
+            State::Ready => self.open(now, board),
+            State::Open => self.fill(now, board),
+            State::Starting
+            | State::AddingOffsets
+            | State::CommittingOffsets
+            | State::Ending
+            | State::Aborting => {
+                self.conversation.wish(now);
+            }
+            State::Fenced => return,
+        }
+        if self.conversation.is_due(now) {
+            let question = self.question(board);
+            board.ask(now, Party::Writer(self.id), &mut self.conversation, question, effects);
+        }
+        self.produce(now, board, effects);
+    }
+
+    /// An answer that does not come makes way for the question who is in charge.
+    fn time_out(&mut self, now: Time, board: &mut Switchboard) {
+        let lanes = self.lanes.values_mut().map(|lane| &mut lane.conversation);
+        for conversation in lanes.chain([&mut self.conversation]) {
+            if let Some(node) = conversation.overdue(now) {
+                conversation.talk = Talk::Due(now);
+                self.coordinator = self.coordinator.filter(|coordinator| *coordinator != node);
+                board.forget(node);
+            }
+        }
+    }
+
+    /// A connection broke: what was asked there is asked again.
+    pub(super) fn disconnected(&mut self, now: Time, node: NodeId, board: &Switchboard) {
+        self.coordinator = self.coordinator.filter(|coordinator| *coordinator != node);
+        let lanes = self.lanes.values_mut().map(|lane| &mut lane.conversation);
+        for conversation in lanes.chain([&mut self.conversation]) {
+            if matches!(conversation.talk, Talk::Asked { to, .. } if to == node) {
+                conversation.ask_again(now, &board.settings);
+            }
+        }
+    }
+
+    fn open(&mut self, now: Time, board: &Switchboard) {
+        if self.waiting.is_empty() {
+            self.finishing = false;
+            return;
+        }
+        self.enter(State::Open);
+        self.ends_at = now + board.settings.transaction_interval;
+        // The first records belong to it even where the flush is waited for.
+        self.admit();
+        self.fill(now, board);
+    }
+
+    /// The waiting records become members.
+    fn admit(&mut self) {
+        for (token, transfer) in std::mem::take(&mut self.waiting) {
+            let position = self.positions.entry(transfer.source).or_default();
+            *position = transfer.source_offset + 1;
+            self.lanes.entry(transfer.target).or_default().queue.push_back(token);
+            self.members.insert(token, transfer);
+        }
+    }
+
+    fn fill(&mut self, now: Time, board: &Switchboard) {
+        if !self.finishing && now < self.ends_at {
+            self.admit();
+        } else if self.lanes.values().all(|lane| lane.queue.is_empty() && lane.batch.is_empty()) {
+            self.enter(State::AddingOffsets);
+            self.conversation.wish(now);
+            return;
+        }
+        if self.lanes.values().any(|lane| !lane.added) {
+            self.conversation.wish(now);
+        }
+        for lane in self.lanes.values_mut() {
+            if lane.added && lane.batch.is_empty() && !lane.queue.is_empty() {
+                lane.batch = cut_batch(lane, &self.members, board.settings.batch_size.0);
+                lane.conversation.wish(now);
+            }
+        }
+    }
+
+    /// What its coordinators are asked next.
+    fn question(&self, board: &Switchboard) -> (Option<NodeId>, Request) {
+        let transaction = self.id;
+        let Some(coordinator) = self.coordinator else {
+            return (None, Request::FindCoordinator { key: CoordinatorKey::Transaction(transaction) });
+        };
+        let producer = self.producer.unwrap_or_default();
+        let group = board.group;
+        let request = match self.state {
+            State::Starting | State::Ready | State::Fenced => Request::InitProducerId {
+                transaction: Some(transaction),
+                transaction_timeout: board.settings.transaction_timeout,
+                current: self.producer,
+            },
+            State::Open => {
+                let missing = self.lanes.iter().filter(|(_, lane)| !lane.added);
+                let partitions = missing.map(|(partition, _)| *partition).collect();
+                Request::AddPartitionsToTxn { transaction, producer, partitions }
+            }
+            State::AddingOffsets => Request::AddOffsetsToTxn { transaction, producer, group },
+            State::CommittingOffsets => return board.to_group(self.offsets(board)),
+            State::Ending => Request::EndTxn { transaction, producer, commit: true },
+            State::Aborting => Request::EndTxn { transaction, producer, commit: false },
+        };
+        (Some(coordinator), request)
+    }
+
+    /// The source offsets, committed without a member: what fences them is the producer's epoch.
+    fn offsets(&self, board: &Switchboard) -> Request {
+        let offset = |(partition, offset): (&TopicPartition, &Offset)| CommitPartition {
+            partition: *partition,
+            offset: *offset,
+            leader_epoch: -1,
+            metadata_bytes: 0,
+        };
+        Request::TxnOffsetCommit {
+            transaction: self.id,
+            producer: self.producer.unwrap_or_default(),
+            group: board.group,
+            generation: -1,
+            member: MemberId::NONE,
+            offsets: self.positions.iter().map(offset).collect(),
+        }
+    }
+
+    /// Send each lane's batch to its leader, or ask who that is.
+    fn produce(&mut self, now: Time, board: &mut Switchboard, effects: &mut Effects) {
+        let Some((id, epoch)) = self.producer else {
+            return;
+        };
+        for (target, lane) in &mut self.lanes {
+            if !lane.conversation.is_due(now) {
+                continue;
+            }
+            let leader = board.leaders.get(target).copied();
+            let request = if leader.is_none() {
+                Request::Metadata { topics: vec![target.topic] }
+            } else {
+                let base_sequence = self.sequences.get(target).copied().unwrap_or(0);
+                let stamp = Some(ProducerStamp { id, epoch, base_sequence, transactional: true });
+                let records = lane.batch.iter().filter_map(|token| self.members.get(token));
+                let records = records.map(|transfer| transfer.record).collect();
+                Request::Produce {
+                    acks: Acks::All,
+                    timeout: board.settings.request_timeout,
+                    transaction: Some(self.id),
+                    batches: vec![ProduceBatch { partition: *target, stamp, records }],
+                }
+            };
+            let party = Party::Lane(self.id, *target);
+            board.ask(now, party, &mut lane.conversation, (leader, request), effects);
+        }
+    }
+
+    /// When it needs attention next.
+    pub(super) fn wakes_at(&self) -> Time {
+        let lanes = self.lanes.values().map(|lane| lane.conversation.wakes_at());
+        let ends_at = if self.state == State::Open && !self.finishing { self.ends_at } else { Time::NEVER };
+        lanes.chain([self.conversation.wakes_at(), ends_at]).min().unwrap_or(Time::NEVER)
+    }
+
+    /// The conversation of one of its lanes.
+    pub(super) fn lane(&self, target: TopicPartition) -> Option<&Conversation> {
+        self.lanes.get(&target).map(|lane| &lane.conversation)
+    }
+}
+
+/// The next batch of a lane, at least one record.
+fn cut_batch(lane: &mut Lane, members: &BTreeMap<u64, Transfer>, most_bytes: u64) -> Vec<u64> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    while let Some(token) = lane.queue.front() {
+        bytes += members.get(token).map_or(0, |transfer| u64::from(transfer.record.bytes));
+        if !batch.is_empty() && (lane.alone || bytes > most_bytes) {
+            break;
+        }
+        batch.extend(lane.queue.pop_front());
+    }
+    batch
+}

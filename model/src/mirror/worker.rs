@@ -1,0 +1,438 @@
+//! One process of the mirror: it receives from Corgi, routes, produces to Kafka and commits the source offset.
+//!
+//! Nothing of it survives a crash: it joins anew and begins at the committed offsets, so that what was copied and not
+//! committed comes again (mirror 2a, 10a). It fences nobody by itself: after a pause it writes on what it has until the
+//! lease library tells it that its partitions are lost (mirror 6b, 6c, 10d).
+
+mod holding;
+
+use super::ledger::{Ledger, Transfer};
+use super::settings::{Commit, OnFailure, Settings};
+use super::transaction::{Notice, Transactions};
+use crate::client::{Consumer, Producer, Received, SendOutcome};
+use crate::deployment;
+use crate::history::Event;
+use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
+use crate::message::Message;
+use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
+use crate::report::Report;
+use holding::Leaving;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+const COMMIT: Timer = Timer::new("mirror/commit", 0);
+const RETRY: Timer = Timer::new("mirror/retry", 0);
+
+/// A topic that is mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct MirroredTopic {
+    /// Which; it has the same id in both queues.
+    pub topic: TopicId,
+    /// How many partitions it has in Kafka, at least 1.
+    pub target_partitions: u16,
+}
+
+/// What a worker is connected with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Wiring {
+    /// Which of the workers this is, from 0.
+    pub worker: u16,
+    /// Who started it and is told when it is ready and when it exits.
+    pub deployment: NodeId,
+    /// Kafka's brokers.
+    pub brokers: Vec<NodeId>,
+    /// The mirror's own group, in which the workers share Corgi's partitions.
+    pub group: GroupId,
+    /// What is mirrored.
+    pub topics: Vec<MirroredTopic>,
+}
+
+/// A worker of the mirror, with its Corgi consumer and its Kafka producer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Worker<C, P> {
+    settings: Settings,
+    wiring: Wiring,
+    /// The libraries as they are before they start.
+    corgi: C,
+    kafka: P,
+    /// Everything else; none while the process does not run.
+    volatile: Option<Volatile<C, P>>,
+}
+
+/// One life of the process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Volatile<C, P> {
+    corgi: C,
+    kafka: P,
+    ledger: Ledger,
+    /// How many records of each topic were routed, for the scattered map.
+    routed: BTreeMap<TopicId, u64>,
+    /// The partition that was received from last, while some are blocked.
+    received_from: TopicPartition,
+    /// Commits that were issued and are not known to be through.
+    committing: BTreeMap<TopicPartition, Offset>,
+    commit_timer_set: bool,
+    retry_timer_set: bool,
+    /// Partitions that are to be given back in good order.
+    revocation: Option<holding::Giving>,
+    /// The worker is to leave the group, to exit or to join anew.
+    leaving: Option<Leaving>,
+    /// The atomic mode's, instead of the Kafka producer.
+    transactions: Option<Transactions>,
+    /// In the atomic mode: partitions that are not taken over yet, from which nothing is received.
+    adopting: BTreeSet<TopicPartition>,
+    /// In the atomic mode: below that, everything is in the target.
+    copied_below: BTreeMap<TopicPartition, Offset>,
+    /// The process's life, and how often it has joined the group anew in it.
+    incarnation: u32,
+    rejoins: u32,
+}
+
+impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
+    /// A worker that is not started. `corgi` and `kafka` are its libraries as they are before they start; each life of
+    /// the process begins with clones of them.
+    pub fn new(settings: Settings, wiring: Wiring, corgi: C, kafka: P) -> Worker<C, P> {
+        Worker { settings, wiring, corgi, kafka, volatile: None }
+    }
+
+    fn start(&mut self, now: Now, incarnation: u32, effects: &mut Effects) {
+        let atomic = self.settings.commit == Commit::Atomic;
+        let transactions = || Transactions::new(&self.settings, &self.wiring, incarnation);
+        let mut volatile = Volatile {
+            corgi: self.corgi.clone(),
+            kafka: self.kafka.clone(),
+            ledger: Ledger::default(),
+            routed: BTreeMap::new(),
+            received_from: TopicPartition::default(),
+            committing: BTreeMap::new(),
+            commit_timer_set: false,
+            retry_timer_set: false,
+            revocation: None,
+            leaving: None,
+            transactions: atomic.then(transactions),
+            adopting: BTreeSet::new(),
+            copied_below: BTreeMap::new(),
+            incarnation,
+            rejoins: 0,
+        };
+        // The atomic mode has transactional producers of its own.
+        if !atomic {
+            volatile.kafka.start(now, incarnation, effects);
+        }
+        volatile.corgi.start(now, incarnation, effects);
+        self.volatile = Some(volatile);
+        effects.send(self.wiring.deployment, Message::Deployment(Box::new(deployment::Message::Ready)));
+    }
+}
+
+impl<C, P> Machine for Worker<C, P>
+where
+    C: Consumer + Clone + Debug + Eq + Serialize,
+    P: Producer + Clone + Debug + Eq + Serialize,
+{
+    fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
+        if let Input::Start { incarnation } = input {
+            self.start(now, incarnation, effects);
+        }
+        let Some(volatile) = &mut self.volatile else {
+            return;
+        };
+        let (settings, wiring, template) = (&self.settings, &self.wiring, &self.corgi);
+        let mut turn = Turn { settings, wiring, template, now, effects, exits: false, worker: volatile };
+        turn.take(input);
+        turn.go_on();
+        while !turn.exits && turn.run_transactions() {
+            turn.go_on();
+        }
+        if turn.exits {
+            effects.processes.push(Process::Exit);
+            self.volatile = None;
+        }
+    }
+
+    fn crash(&mut self) {
+        self.volatile = None;
+    }
+}
+
+/// One step of a worker that runs.
+struct Turn<'a, C, P> {
+    settings: &'a Settings,
+    wiring: &'a Wiring,
+    /// The Corgi consumer as it is before it starts.
+    template: &'a C,
+    now: Now,
+    effects: &'a mut Effects,
+    /// The process ends with this step.
+    exits: bool,
+    worker: &'a mut Volatile<C, P>,
+}
+
+impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Message { from, message: Message::ReportRequest(id) } => {
+                let report = Box::new(self.report());
+                self.effects.send(from, Message::Report(id, report));
+            }
+            Input::Terminate => self.leave_for_good(),
+            Input::Timer(COMMIT) => {
+                self.worker.commit_timer_set = false;
+                self.commit();
+            }
+            Input::Timer(RETRY) => self.send_again(),
+            Input::Disconnected(_) => {
+                self.worker.corgi.step(self.now, &input, self.effects);
+                self.step_kafka(&input);
+            }
+            other => {
+                if !self.worker.corgi.step(self.now, &other, self.effects) {
+                    self.step_kafka(&other);
+                }
+            }
+        }
+    }
+
+    fn step_kafka(&mut self, input: &Input) {
+        match &mut self.worker.transactions {
+            Some(transactions) => transactions.take(self.now.elapsed, input),
+            None => self.worker.kafka.step(self.now, input, self.effects),
+        };
+    }
+
+    /// Everything that the input may have made possible.
+    fn go_on(&mut self) {
+        self.take_assigned();
+        self.take_notices();
+        self.take_outcomes();
+        while self.may_receive()
+            && let Some(received) = self.receive()
+        {
+            self.pass_on(received);
+            self.take_outcomes();
+        }
+        self.take_assigned();
+        self.note_commits();
+        if !self.exits {
+            self.settle_revocation();
+            self.settle_leaving();
+        }
+    }
+
+    /// Returns whether the transactions have something to say.
+    fn run_transactions(&mut self) -> bool {
+        let Some(transactions) = &mut self.worker.transactions else {
+            return false;
+        };
+        transactions.run(self.now.elapsed, self.effects);
+        transactions.has_notice()
+    }
+
+    fn take_notices(&mut self) {
+        while !self.exits
+            && let Some(notice) = self.worker.transactions.as_mut().and_then(Transactions::notice)
+        {
+            match notice {
+                Notice::Adopted(partition, position) => {
+                    self.worker.adopting.remove(&partition);
+                    self.worker.copied_below.insert(partition, position);
+                    self.worker.ledger.advance(partition, position);
+                }
+                Notice::Copied(token, offset) => {
+                    if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
+                        self.acknowledged(&transfer, counts, transfer.target, offset);
+                    }
+                }
+                Notice::Committed(positions) => {
+                    for (source, offset) in positions {
+                        self.effects.record(Event::MirrorCommitted { source, offset });
+                    }
+                }
+                Notice::GivenUp(token) => {
+                    if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
+                        self.given_up(transfer, counts);
+                    }
+                }
+                Notice::Dropped(token) => {
+                    self.worker.ledger.settled(token);
+                }
+                Notice::Fenced(partitions) => self.fenced(partitions),
+                Notice::Broken => self.exits = true,
+            }
+        }
+    }
+
+    /// A rebalance, or an exit, in good order lets nothing new in while it waits for what is in flight.
+    fn may_receive(&self) -> bool {
+        let worker = &self.worker;
+        !self.exits
+            && worker.revocation.is_none()
+            && worker.leaving.is_none()
+            && worker.ledger.unacknowledged() < self.settings.in_flight as usize
+    }
+
+    fn receive(&mut self) -> Option<Received> {
+        let worker = &mut *self.worker;
+        if !worker.ledger.any_blocked() && worker.adopting.is_empty() {
+            return worker.corgi.receive(self.now, self.effects);
+        }
+        let is_free = |partition: &TopicPartition| {
+            !worker.ledger.is_blocked(*partition) && !worker.adopting.contains(partition)
+        };
+        let free: Vec<TopicPartition> = worker.ledger.held().filter(is_free).collect();
+        let after = free.partition_point(|partition| *partition <= worker.received_from);
+        let order = free[after..].iter().chain(&free[..after]);
+        for partition in order {
+            let received = worker.corgi.receive_from(self.now, *partition, self.effects);
+            if received.is_some() {
+                worker.received_from = *partition;
+                return received;
+            }
+        }
+        None
+    }
+
+    fn pass_on(&mut self, received: Received) {
+        let Received { partition: source, offset, .. } = received;
+        let copied_below = self.worker.copied_below.get(&source).copied().unwrap_or(-1);
+        if !self.worker.ledger.holds(source) || offset < copied_below {
+            return;
+        }
+        let transfer = self.route(&received);
+        self.worker.ledger.received(source, offset);
+        if self.settings.commit == Commit::BeforeAcknowledgement {
+            self.set_commit_timer();
+        }
+        self.send(transfer);
+    }
+
+    /// The copy of a record, and where it goes.
+    fn route(&mut self, received: &Received) -> Transfer {
+        let (source, mut record) = (received.partition, received.record);
+        let mirrored = self.wiring.topics.iter().find(|mirrored| mirrored.topic == source.topic);
+        let count =
+            mirrored.expect("the mirror subscribes to the topics that it mirrors alone").target_partitions;
+        let routed = self.worker.routed.entry(source.topic).or_default();
+        let batch = *routed / u64::from(self.settings.scatter_after.max(1));
+        *routed += 1;
+        let partition = self.settings.partition_map.target(&record, source, count, batch);
+        record.copied_from = received.offset;
+        if !self.settings.carry_create_time {
+            record.created_at = self.now.wall;
+        }
+        let target = TopicPartition { topic: source.topic, partition };
+        Transfer { source, source_offset: received.offset, target, record }
+    }
+
+    fn send(&mut self, transfer: Transfer) {
+        let token = self.worker.ledger.sent(transfer);
+        match &mut self.worker.transactions {
+            Some(transactions) => transactions.send(token, transfer),
+            None => self.worker.kafka.send(self.now, token, transfer.target, transfer.record, self.effects),
+        }
+    }
+
+    fn take_outcomes(&mut self) {
+        while !self.exits
+            && let Some((token, outcome)) = self.worker.kafka.outcome()
+        {
+            let Some((transfer, counts)) = self.worker.ledger.settled(token) else {
+                continue;
+            };
+            match outcome {
+                SendOutcome::Acknowledged(target, offset) => {
+                    self.acknowledged(&transfer, counts, target, offset)
+                }
+                SendOutcome::Refused | SendOutcome::Indeterminate => self.given_up(transfer, counts),
+            }
+        }
+    }
+
+    fn acknowledged(
+        &mut self,
+        transfer: &Transfer,
+        counts: bool,
+        target: TopicPartition,
+        target_offset: Offset,
+    ) {
+        let Transfer { source, source_offset, record, .. } = *transfer;
+        self.effects.record(Event::Copied {
+            record: record.id,
+            source,
+            source_offset,
+            target,
+            target_offset,
+        });
+        if counts {
+            self.worker.ledger.done(source, source_offset);
+            self.set_commit_timer();
+        }
+    }
+
+    /// The producer gave a record up. An indeterminate one may be in the log all the same (mirror 3c).
+    fn given_up(&mut self, transfer: Transfer, counts: bool) {
+        let Transfer { source, source_offset, record, .. } = transfer;
+        match self.settings.on_failure {
+            OnFailure::Stop => self.exits = true,
+            OnFailure::Skip => {
+                self.effects.record(Event::Skipped { record: record.id, source, source_offset });
+                if counts {
+                    self.worker.ledger.done(source, source_offset);
+                    self.set_commit_timer();
+                }
+            }
+            OnFailure::Retry if counts => {
+                self.worker.ledger.failed(transfer);
+                self.set_retry_timer();
+            }
+            // The new owner copies it: a retry belongs to the worker, which has dropped the partition.
+            OnFailure::Retry => {}
+        }
+    }
+
+    /// In order: a partition's failed records go again when the producer has nothing more of that partition.
+    fn send_again(&mut self) {
+        self.worker.retry_timer_set = false;
+        for transfer in self.worker.ledger.take_failed() {
+            self.send(transfer);
+        }
+        if self.worker.ledger.any_blocked() {
+            self.set_retry_timer();
+        }
+    }
+
+    fn set_retry_timer(&mut self) {
+        if !self.worker.retry_timer_set {
+            self.worker.retry_timer_set = true;
+            self.effects.set_timer(RETRY, self.settings.retry_after);
+        }
+    }
+
+    fn report(&self) -> Report {
+        let progress = self.worker.ledger.progress();
+        Report::Mirror {
+            copied: progress.iter().map(|(partition, (copied, _))| (*partition, *copied)).collect(),
+            source_ends: progress.iter().map(|(partition, (_, end))| (*partition, *end)).collect(),
+            held: self.worker.ledger.held().collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "worker_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+impl<C, P> Worker<C, P> {
+    /// The running Corgi consumer.
+    pub(super) fn corgi_in_test(&mut self) -> &mut C {
+        &mut self.volatile.as_mut().expect("a test looks at a worker that runs").corgi
+    }
+
+    /// The running transactions.
+    pub(super) fn transactions_in_test(&self) -> &Transactions {
+        let volatile = self.volatile.as_ref().expect("a test looks at a worker that runs");
+        volatile.transactions.as_ref().expect("a test looks at the atomic mode")
+    }
+}

@@ -1,0 +1,202 @@
+//! What a worker holds: partitions granted, given back in good order and lost, positions committed, the group left.
+
+use super::{COMMIT, Turn};
+use crate::client::{Assigned, Consumer, Producer};
+use crate::deployment;
+use crate::history::Event;
+use crate::message::Message;
+use crate::mirror::settings::Commit;
+use crate::record::{Offset, Queue, TopicPartition};
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// How many lives of a Corgi consumer there may be in one life of the process: each has an incarnation of its own.
+const MOST_REJOINS: u32 = 1 << 12;
+
+/// Partitions on their way back: first the flush, then the commit, then they are released.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Giving {
+    partitions: BTreeSet<TopicPartition>,
+    committed: bool,
+}
+
+/// The worker leaves its group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Leaving {
+    committed: bool,
+    /// To exit, rather than to join anew.
+    for_good: bool,
+}
+
+impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
+    pub(super) fn take_assigned(&mut self) {
+        while let Some(assigned) = self.worker.corgi.assigned() {
+            match assigned {
+                Assigned::Granted(granted) => self.granted(&granted),
+                Assigned::Revoked(partitions) => {
+                    self.worker.revocation.get_or_insert_default().partitions.extend(partitions);
+                }
+                Assigned::Lost(partitions) => self.lost(partitions),
+            }
+        }
+    }
+
+    fn granted(&mut self, granted: &[(TopicPartition, Offset)]) {
+        for (partition, start) in granted {
+            self.worker.ledger.grant(*partition, *start);
+            if let Some(transactions) = &mut self.worker.transactions {
+                transactions.adopt(*partition);
+                self.worker.adopting.insert(*partition);
+            }
+        }
+        let partitions = granted.iter().map(|(partition, _)| *partition).collect();
+        self.effects.record(Event::Granted { group: self.wiring.group, queue: Queue::Corgi, partitions });
+    }
+
+    /// Somebody else may copy these already: nothing of them is committed or sent again. What the producer has been
+    /// given lands (mirror 6b, 6c).
+    fn lost(&mut self, mut partitions: Vec<TopicPartition>) {
+        for partition in &partitions {
+            self.worker.committing.remove(partition);
+            if let Some(revocation) = &mut self.worker.revocation {
+                revocation.partitions.remove(partition);
+            }
+        }
+        // Those that the target has fenced are gone already.
+        partitions.retain(|partition| self.worker.ledger.holds(*partition));
+        self.let_go(partitions, false);
+    }
+
+    fn let_go(&mut self, partitions: Vec<TopicPartition>, orderly: bool) {
+        if partitions.is_empty() {
+            return;
+        }
+        for partition in &partitions {
+            self.worker.ledger.leave(*partition);
+            self.worker.adopting.remove(partition);
+            self.worker.copied_below.remove(partition);
+        }
+        if let Some(transactions) = &mut self.worker.transactions {
+            transactions.forsake(&partitions);
+        }
+        let (group, queue) = (self.wiring.group, Queue::Corgi);
+        self.effects.record(Event::Revoked { group, queue, partitions, orderly });
+    }
+
+    /// The target has fenced the producer of these partitions: another owner copies them, or the transaction timed out.
+    /// In either case the worker knows no more what is copied: it joins anew (mirror 10d).
+    pub(super) fn fenced(&mut self, partitions: Vec<TopicPartition>) {
+        if partitions.iter().any(|partition| self.worker.ledger.holds(*partition)) {
+            self.lost(partitions);
+            self.worker.leaving.get_or_insert_default();
+        }
+    }
+
+    pub(super) fn leave_for_good(&mut self) {
+        self.worker.leaving.get_or_insert_default().for_good = true;
+    }
+
+    /// The interval runs from the first position that is not committed; a worker with nothing to commit sleeps.
+    pub(super) fn set_commit_timer(&mut self) {
+        if !self.worker.commit_timer_set {
+            self.worker.commit_timer_set = true;
+            self.effects.set_timer(COMMIT, self.settings.commit_interval);
+        }
+    }
+
+    pub(super) fn commit(&mut self) {
+        let acknowledged_alone = self.settings.commit != Commit::BeforeAcknowledgement;
+        let positions = self.worker.ledger.take_positions(acknowledged_alone);
+        if positions.is_empty() {
+            return;
+        }
+        self.worker.committing.extend(positions.iter().copied());
+        self.worker.corgi.commit(self.now, &positions, self.effects);
+    }
+
+    /// Commits that are through go into the history.
+    pub(super) fn note_commits(&mut self) {
+        if self.worker.committing.is_empty() || self.worker.corgi.committing() {
+            return;
+        }
+        let committed = std::mem::take(&mut self.worker.committing);
+        // In the atomic mode the position in the target counts; Corgi's is for those who look at Corgi alone.
+        if self.worker.transactions.is_some() {
+            return;
+        }
+        for (source, offset) in committed {
+            self.effects.record(Event::MirrorCommitted { source, offset });
+        }
+    }
+
+    /// Whether nothing is on its way any more; open transactions are ended for it.
+    fn is_flushed(&mut self) -> bool {
+        if let Some(transactions) = &mut self.worker.transactions {
+            transactions.finish();
+        }
+        self.worker.ledger.unacknowledged() == 0
+    }
+
+    /// Gives partitions back in good order: flush, commit, release (mirror 6a).
+    pub(super) fn settle_revocation(&mut self) {
+        let Some(mut revocation) = self.worker.revocation.take() else {
+            return;
+        };
+        let must_flush = self.settings.flush_on_revoke || self.settings.commit == Commit::Atomic;
+        let is_flushed = !must_flush || self.is_flushed();
+        // Partitions that were lost while they waited are nobody's to flush for.
+        if !revocation.partitions.is_empty() && !self.is_settled(&mut revocation.committed, is_flushed) {
+            self.worker.revocation = Some(revocation);
+            return;
+        }
+        self.let_go(revocation.partitions.into_iter().collect(), true);
+        self.worker.corgi.release(self.now, self.effects);
+        // What the release set free, and what waited behind the rebalance.
+        self.go_on();
+    }
+
+    /// Leaves the group in good order: flush, commit, close; then exits (mirror 7, 10b) or joins anew.
+    pub(super) fn settle_leaving(&mut self) {
+        if self.exits || self.worker.revocation.is_some() {
+            return;
+        }
+        let Some(mut leaving) = self.worker.leaving.take() else {
+            return;
+        };
+        let is_flushed = self.is_flushed();
+        if !self.is_settled(&mut leaving.committed, is_flushed) {
+            self.worker.leaving = Some(leaving);
+            return;
+        }
+        let held = self.worker.ledger.held().collect();
+        self.let_go(held, true);
+        self.worker.corgi.close(self.now, self.effects);
+        if leaving.for_good {
+            let exiting = Message::Deployment(Box::new(deployment::Message::Exiting));
+            self.effects.send(self.wiring.deployment, exiting);
+            self.exits = true;
+        } else {
+            self.join_anew();
+        }
+    }
+
+    /// A consumer that was closed is gone: another takes its place, in a life of its own, so that no answer to the
+    /// former reaches it.
+    fn join_anew(&mut self) {
+        self.worker.rejoins += 1;
+        assert!(self.worker.rejoins < MOST_REJOINS, "a worker that is fenced so often never had a lease");
+        let incarnation = self.worker.incarnation + self.worker.rejoins * (u32::MAX / MOST_REJOINS);
+        self.worker.corgi = self.template.clone();
+        self.worker.corgi.start(self.now, incarnation, self.effects);
+    }
+
+    /// Whether everything is flushed and committed; commits when the flush is through.
+    fn is_settled(&mut self, committed: &mut bool, is_flushed: bool) -> bool {
+        if is_flushed && !*committed {
+            *committed = true;
+            self.commit();
+        }
+        self.note_commits();
+        *committed && !self.worker.corgi.committing()
+    }
+}

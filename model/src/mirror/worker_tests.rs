@@ -1,0 +1,303 @@
+use super::*;
+use crate::client::Assigned;
+use crate::machine::{RequestId, TimerEffect};
+use crate::mirror::PartitionMap;
+use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
+use crate::record::Queue;
+use crate::record::Record;
+use crate::units::{Span, Time};
+
+const P: TopicPartition = TopicPartition::new(0, 0);
+const Q: TopicPartition = TopicPartition::new(0, 1);
+const NOBODY: Input = Input::Disconnected(NodeId(99));
+
+type Fake = Worker<FakeCorgi, FakeKafka>;
+
+/// A worker that runs, with a hand to move its libraries.
+struct Bench {
+    worker: Fake,
+    effects: Effects,
+}
+
+impl Bench {
+    fn new(settings: Settings) -> Bench {
+        let topics = vec![MirroredTopic { topic: TopicId(0), target_partitions: 4 }];
+        let wiring =
+            Wiring { worker: 0, deployment: NodeId(1), brokers: vec![NodeId(2)], group: GroupId(7), topics };
+        let worker = Worker::new(settings, wiring, FakeCorgi::default(), FakeKafka::default());
+        let mut bench = Bench { worker, effects: Effects::default() };
+        bench.step(Input::Start { incarnation: 1 });
+        bench
+    }
+
+    fn holding(settings: Settings, start: Offset) -> Bench {
+        let mut bench = Bench::new(settings);
+        bench.assign(Assigned::Granted(vec![(P, start), (Q, start)]));
+        bench
+    }
+
+    fn step(&mut self, input: Input) {
+        self.effects.clear();
+        self.worker.step(Now::exact(Time(1)), input, &mut self.effects);
+    }
+
+    fn corgi(&mut self) -> &mut FakeCorgi {
+        &mut self.worker.volatile.as_mut().unwrap().corgi
+    }
+
+    fn kafka(&mut self) -> &mut FakeKafka {
+        &mut self.worker.volatile.as_mut().unwrap().kafka
+    }
+
+    fn assign(&mut self, assigned: Assigned) {
+        self.corgi().assigned.push_back(assigned);
+        self.step(NOBODY);
+    }
+
+    fn receive(&mut self, partition: TopicPartition, offsets: std::ops::Range<Offset>) {
+        self.corgi().records.extend(offsets.map(|offset| received(partition, offset)));
+        self.step(NOBODY);
+    }
+
+    fn settle(&mut self, offset: Offset, outcome: SendOutcome) {
+        self.kafka().settle(offset, outcome);
+        self.step(NOBODY);
+    }
+
+    fn acknowledge(&mut self, offset: Offset) {
+        self.settle(offset, SendOutcome::Acknowledged(P, 100 + offset));
+    }
+
+    fn exits(&self) -> bool {
+        self.effects.processes.contains(&Process::Exit)
+    }
+
+    fn sets(&self, timer: Timer) -> Option<&TimerEffect> {
+        self.effects.timers.iter().find(|effect| matches!(effect, TimerEffect::Set(set, _) if *set == timer))
+    }
+}
+
+fn settings() -> Settings {
+    Settings { partition_map: PartitionMap::Same, ..Settings::default() }
+}
+
+fn on_failure(on_failure: OnFailure) -> Settings {
+    Settings { on_failure, ..settings() }
+}
+
+#[test]
+fn a_worker_is_ready_when_it_starts() {
+    let bench = Bench::new(settings());
+    let ready = Message::Deployment(Box::new(deployment::Message::Ready));
+    assert_eq!(bench.effects.sends, vec![(NodeId(1), ready)]);
+}
+
+#[test]
+fn a_copy_keeps_the_record_and_says_where_it_comes_from() {
+    let mut bench = Bench::holding(settings(), 5);
+    bench.receive(Q, 5..6);
+    let (_, target, record) = bench.kafka().sent[0];
+    let original = received(Q, 5).record;
+    assert_eq!(target, Q);
+    assert_eq!(record, Record { copied_from: 5, ..original });
+}
+
+#[test]
+fn only_acknowledged_offsets_are_committed_when_the_interval_is_over() {
+    let mut bench = Bench::holding(settings(), 0);
+    bench.receive(P, 0..3);
+    assert_eq!(bench.sets(COMMIT), None);
+    bench.acknowledge(1);
+    assert!(bench.sets(COMMIT).is_some());
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, Vec::<Vec<_>>::new());
+    bench.acknowledge(0);
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 2)]]);
+    assert_eq!(bench.effects.events, vec![Event::MirrorCommitted { source: P, offset: 2 }]);
+}
+
+#[test]
+fn before_the_acknowledgement_everything_handed_over_is_committed() {
+    let mut bench = Bench::holding(Settings { commit: Commit::BeforeAcknowledgement, ..settings() }, 0);
+    bench.receive(P, 0..3);
+    assert!(bench.sets(COMMIT).is_some());
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 3)]]);
+}
+
+#[test]
+fn the_limit_in_flight_holds_receiving_back() {
+    let mut bench = Bench::holding(Settings { in_flight: 2, ..settings() }, 0);
+    bench.receive(P, 0..4);
+    assert_eq!(bench.kafka().offsets(), vec![0, 1]);
+    bench.acknowledge(0);
+    assert_eq!(bench.kafka().offsets(), vec![1, 2]);
+}
+
+#[test]
+fn an_orderly_rebalance_flushes_commits_and_then_releases() {
+    let mut bench = Bench::holding(settings(), 0);
+    bench.corgi().slow_commits = true;
+    bench.receive(P, 0..2);
+    bench.assign(Assigned::Revoked(vec![P]));
+    bench.receive(Q, 0..1);
+    assert_eq!(bench.kafka().offsets(), vec![0, 1], "nothing new while the rebalance waits");
+    bench.acknowledge(0);
+    assert_eq!(bench.corgi().releases, 0);
+    bench.acknowledge(1);
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 2)]]);
+    assert_eq!(bench.corgi().releases, 0, "the commit is not answered");
+    bench.corgi().committing = false;
+    bench.step(NOBODY);
+    assert_eq!(bench.corgi().releases, 1);
+    let revoked =
+        Event::Revoked { group: GroupId(7), queue: Queue::Corgi, partitions: vec![P], orderly: true };
+    assert_eq!(bench.effects.events, vec![Event::MirrorCommitted { source: P, offset: 2 }, revoked]);
+    assert_eq!(bench.kafka().offsets(), vec![0], "the other partition goes on");
+}
+
+#[test]
+fn without_a_flush_what_is_in_flight_lands_after_the_release() {
+    let mut bench = Bench::holding(Settings { flush_on_revoke: false, ..settings() }, 0);
+    bench.receive(P, 0..2);
+    bench.assign(Assigned::Revoked(vec![P]));
+    assert_eq!(bench.corgi().releases, 1);
+    assert_eq!(bench.kafka().offsets(), vec![0, 1]);
+    bench.acknowledge(0);
+    assert!(matches!(bench.effects.events[..], [Event::Copied { source_offset: 0, .. }]));
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, Vec::<Vec<_>>::new());
+}
+
+#[test]
+fn what_a_zombie_has_in_flight_lands_and_is_never_committed() {
+    let mut bench = Bench::holding(on_failure(OnFailure::Retry), 0);
+    bench.receive(P, 0..3);
+    bench.settle(2, SendOutcome::Indeterminate);
+    bench.assign(Assigned::Lost(vec![P, Q]));
+    bench.acknowledge(0);
+    assert!(matches!(bench.effects.events[..], [Event::Copied { source_offset: 0, .. }]));
+    bench.step(Input::Timer(RETRY));
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.kafka().offsets(), vec![1], "what waited to be sent again is dropped");
+    assert_eq!(bench.corgi().commits, Vec::<Vec<_>>::new());
+}
+
+#[test]
+fn a_revocation_that_is_overtaken_by_the_loss_ends() {
+    let mut bench = Bench::holding(settings(), 0);
+    bench.receive(P, 0..1);
+    bench.assign(Assigned::Revoked(vec![P, Q]));
+    bench.assign(Assigned::Lost(vec![P, Q]));
+    bench.assign(Assigned::Granted(vec![(Q, 3)]));
+    bench.receive(Q, 3..4);
+    assert_eq!(bench.kafka().offsets(), vec![0, 3]);
+}
+
+#[test]
+fn a_skipped_record_is_committed_over() {
+    let mut bench = Bench::holding(on_failure(OnFailure::Skip), 0);
+    bench.receive(P, 0..2);
+    bench.settle(0, SendOutcome::Refused);
+    assert!(matches!(bench.effects.events[..], [Event::Skipped { source_offset: 0, .. }]));
+    bench.acknowledge(1);
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 2)]]);
+}
+
+#[test]
+fn a_record_that_is_sent_again_goes_before_its_later_ones_and_other_partitions_go_on() {
+    let mut bench = Bench::holding(on_failure(OnFailure::Retry), 0);
+    bench.receive(P, 0..3);
+    bench.settle(1, SendOutcome::Indeterminate);
+    assert!(bench.sets(RETRY).is_some());
+    bench.receive(P, 3..4);
+    bench.receive(Q, 10..12);
+    assert_eq!(bench.kafka().offsets(), vec![0, 2, 10, 11]);
+    bench.settle(2, SendOutcome::Refused);
+    bench.step(Input::Timer(RETRY));
+    assert_eq!(bench.kafka().offsets(), vec![0, 10, 11], "the first is still in flight");
+    bench.acknowledge(0);
+    bench.step(Input::Timer(RETRY));
+    assert_eq!(bench.kafka().offsets(), vec![10, 11, 1, 2, 3]);
+}
+
+#[test]
+fn a_worker_that_stops_at_a_failure_commits_nothing() {
+    let mut bench = Bench::holding(on_failure(OnFailure::Stop), 0);
+    bench.receive(P, 0..2);
+    bench.acknowledge(0);
+    bench.settle(1, SendOutcome::Refused);
+    assert!(bench.exits());
+    assert_eq!(bench.effects.sends, vec![]);
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.effects, Effects::default(), "a process that is gone does nothing");
+}
+
+#[test]
+fn a_clean_stop_flushes_commits_leaves_and_exits() {
+    let mut bench = Bench::holding(settings(), 0);
+    bench.receive(P, 0..2);
+    bench.step(Input::Terminate);
+    bench.receive(P, 2..3);
+    bench.acknowledge(0);
+    assert!(!bench.exits());
+    bench.corgi().slow_commits = true;
+    bench.acknowledge(1);
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 2)]]);
+    assert!(!bench.exits());
+    bench.corgi().committing = false;
+    bench.step(NOBODY);
+    assert!(bench.exits());
+    let exiting = Message::Deployment(Box::new(deployment::Message::Exiting));
+    assert_eq!(bench.effects.sends, vec![(NodeId(1), exiting)]);
+}
+
+#[test]
+fn a_report_tells_what_is_acknowledged_and_what_is_received() {
+    let mut bench = Bench::holding(settings(), 4);
+    bench.receive(P, 4..7);
+    bench.acknowledge(4);
+    let id = RequestId::default();
+    bench.step(Input::Message { from: NodeId(3), message: Message::ReportRequest(id) });
+    let report =
+        Report::Mirror { copied: vec![(P, 5), (Q, 4)], source_ends: vec![(P, 7), (Q, 4)], held: vec![P, Q] };
+    assert_eq!(bench.effects.sends, vec![(NodeId(3), Message::Report(id, Box::new(report)))]);
+}
+
+#[test]
+fn without_the_carried_time_a_copy_is_created_by_the_worker() {
+    let mut bench = Bench::holding(Settings { carry_create_time: false, ..settings() }, 0);
+    bench.receive(P, 0..1);
+    assert_eq!(bench.kafka().sent[0].2.created_at, Time(1));
+}
+
+/// Ten records; the target acknowledges all but two; a commit; a crash; a second life that copies to the end. The
+/// source offsets that are in the target.
+fn crash_at_commit(commit: Commit) -> Vec<Offset> {
+    let mut bench = Bench::holding(Settings { commit, commit_interval: Span::secs(1), ..settings() }, 0);
+    let mut log = Vec::new();
+    bench.receive(P, 0..6);
+    for offset in 0..3 {
+        bench.acknowledge(offset);
+        log.push(offset);
+    }
+    bench.step(Input::Timer(COMMIT));
+    let committed = bench.corgi().commits.last().map_or(0, |offsets| offsets[0].1);
+    // After the commit the target takes one more and acknowledges it; two are in the producer's buffer.
+    bench.acknowledge(3);
+    log.push(3);
+    bench.worker.crash();
+    bench.step(Input::Start { incarnation: 2 });
+    bench.assign(Assigned::Granted(vec![(P, committed)]));
+    bench.receive(P, committed..10);
+    log.extend(bench.kafka().offsets());
+    log
+}
+
+#[test]
+fn a_crash_duplicates_after_the_acknowledgement_and_loses_before_it() {
+    assert_eq!(crash_at_commit(Commit::AfterAcknowledgement), vec![0, 1, 2, 3, 3, 4, 5, 6, 7, 8, 9]);
+    assert_eq!(crash_at_commit(Commit::BeforeAcknowledgement), vec![0, 1, 2, 3, 6, 7, 8, 9]);
+}

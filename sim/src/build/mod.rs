@@ -1,0 +1,124 @@
+//! From a case and a seed to a world that is ready to run: the nodes and how they know each other, the workload, the
+//! faults, the clocks.
+
+mod layout;
+mod process;
+mod strikes;
+mod wire;
+
+pub use layout::{Layout, SET_BROKERS};
+pub use process::Process;
+
+use crate::case::Case;
+use crate::faults::{self, NodeKind, When};
+use crate::random::{Stream, Streams};
+use crate::run::ledger::Ledger;
+use crate::workload::Workload;
+use crate::world::{Latency, Network, Node, World};
+use cutover_model::check::{Subject, SubjectGroup, SubjectTopic};
+use cutover_model::record::{NodeId, TopicId};
+use cutover_model::units::Span;
+
+/// A world that is ready to run, and what must be known beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setup {
+    /// The world; everything that runs from the beginning has been started.
+    pub world: World<Process>,
+    /// What the checkers may know.
+    pub subject: Subject,
+    /// What there is to do.
+    pub ledger: Ledger,
+}
+
+/// Build the world of a case for a seed.
+pub fn build(case: &Case, seed: u64) -> Setup {
+    let streams = Streams::new(seed);
+    let layout = Layout::of(case);
+    let workload = Workload::draw(case, streams);
+    let records: Vec<usize> = workload.producers.iter().map(|sends| sends.len()).collect();
+    let mut world = World::new(nodes(case, &layout, &workload, streams), network(case, &layout, streams));
+    world.set_circles(layout.corgi.iter().map(|brokers| strikes::circle(brokers)).collect());
+    for fault in faults::draw(case, &layout.nodes, &mut streams.stream("faults")) {
+        let ready = strikes::ready(&fault, &layout, &|kind| case.network.site_of(kind));
+        match fault.when {
+            When::At(at) => world.add_fault(at, ready),
+            When::InPhase { phase, after } => world.add_fault_in_phase(phase, after, ready),
+        }
+    }
+    for node in wire::running_at_first(case, &layout) {
+        world.start(node);
+    }
+    let ledger = Ledger::new(&records, &readers(case), !case.plan.phases.is_empty());
+    Setup { world, subject: case.subject(), ledger }
+}
+
+fn nodes(case: &Case, layout: &Layout, workload: &Workload, streams: Streams) -> Vec<Node<Process>> {
+    let mut clocks = streams.stream("clocks");
+    let processes = wire::processes(case, layout, workload);
+    assert_eq!(processes.len(), layout.nodes.0.len(), "every node of the layout has its process");
+    let nodes = processes.into_iter().zip(&layout.nodes.0).map(|((id, process), placed)| {
+        assert_eq!(id, placed.id, "the processes come in the order of the nodes");
+        let mut node = Node::new(process, streams.stream_of("node", u64::from(id.0)));
+        node.skew_micros = skew(case.clocks.skew, &mut clocks);
+        if placed.kind == NodeKind::Mirror {
+            node.restart_after = case.mirror.restart_delay;
+        }
+        node
+    });
+    nodes.collect()
+}
+
+/// A clock's error, up to `most` ahead or behind.
+fn skew(most: Span, stream: &mut Stream) -> i64 {
+    let drawn = stream.between(Span::ZERO, most + most);
+    i64::try_from(drawn.0).unwrap_or(i64::MAX) - i64::try_from(most.0).unwrap_or(i64::MAX)
+}
+
+fn network(case: &Case, layout: &Layout, streams: Streams) -> Network {
+    let sites: Vec<u8> = layout.nodes.0.iter().map(|node| case.network.site_of(node.kind) as u8).collect();
+    let count = usize::from(sites.iter().copied().max().unwrap_or(0)) + 1;
+    let latency = |within: bool| {
+        let given = if within { case.network.within } else { case.network.between };
+        Latency { least: given.least, most: given.most }
+    };
+    let latencies = (0..count).map(|from| (0..count).map(|to| latency(from == to)).collect()).collect();
+    Network::new(sites, latencies, streams.stream("network"))
+}
+
+/// By topic: the groups that read it.
+fn readers(case: &Case) -> Vec<Vec<u16>> {
+    let reads = |group: &crate::case::Group, topic: &str| group.topics.iter().any(|name| name == topic);
+    let of_topic = |topic: &crate::case::Topic| {
+        (0u16..).zip(&case.groups).filter(|(_, group)| reads(group, &topic.name)).map(|(id, _)| id).collect()
+    };
+    case.topics.iter().map(of_topic).collect()
+}
+
+impl Case {
+    /// What the checkers and the stories may know of the case.
+    pub fn subject(&self) -> Subject {
+        let layout = Layout::of(self);
+        let topic = |topic: &crate::case::Topic| SubjectTopic {
+            name: topic.name.clone(),
+            partitions: topic.partitions,
+        };
+        let group = |group: &crate::case::Group| SubjectGroup {
+            name: group.name.clone(),
+            ordered: group.ordered,
+            topics: group.topics.iter().filter_map(|name| self.topic(name)).collect::<Vec<TopicId>>(),
+        };
+        Subject {
+            topics: self.topics.iter().map(topic).collect(),
+            groups: self.groups.iter().map(group).collect(),
+            nodes: layout.nodes.0.iter().map(|node| node.name.clone()).collect(),
+            producers: layout.producers.iter().copied().collect::<Vec<NodeId>>(),
+            phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
+            objectives: self.objectives.clone(),
+        }
+    }
+
+    /// The same case without a plan: what the source alone does under the same faults.
+    pub fn without_migration(&self) -> Case {
+        Case { plan: Default::default(), ..self.clone() }
+    }
+}

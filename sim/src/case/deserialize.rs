@@ -1,0 +1,289 @@
+//! From the tree to typed settings: a deserializer that knows the place of each key and value.
+
+use super::error::{Problem, advice};
+use super::tree::{Entry, Node, Place, Value};
+use serde::de::value::StrDeserializer;
+use serde::de::{
+    self, DeserializeSeed, EnumAccess, Expected, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+};
+use serde::de::{VariantAccess, Visitor};
+use std::fmt;
+
+/// Read a typed value from a node.
+pub(crate) fn read<T: de::DeserializeOwned>(node: &Node) -> Result<T, Problem> {
+    T::deserialize(node).map_err(|problem| located(problem, node))
+}
+
+/// The problem with a place: a tagged table is read from a copy, which has lost its places, so the key or the value
+/// that the message names is looked for by name.
+fn located(problem: Problem, node: &Node) -> Problem {
+    if problem.place.is_some() {
+        return problem;
+    }
+    let words: Vec<&str> = match &problem.unknown {
+        Some(unknown) => vec![unknown],
+        // What stands between backquotes is at every odd place.
+        None => problem.message.split('`').skip(1).step_by(2).collect(),
+    };
+    let found = words.into_iter().find_map(|word| named(node, word));
+    problem.or_at(found.unwrap_or(node.place))
+}
+
+/// The place of the first key or text of that name.
+fn named(node: &Node, word: &str) -> Option<Place> {
+    let mut found = None;
+    node.walk(&mut |entry: &Entry| {
+        let text = (entry.node.text() == Some(word)).then_some(entry.node.place);
+        found = found.or(text).or((entry.key == word).then_some(entry.place));
+    });
+    found
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl Problem {
+    /// A problem whose place its reader adds.
+    pub(crate) fn unplaced(message: String, help: Option<String>) -> Problem {
+        Problem { place: None, message, help, unknown: None }
+    }
+}
+
+impl de::Error for Problem {
+    fn custom<T: fmt::Display>(message: T) -> Problem {
+        let message = message.to_string();
+        // The units' and the plan's errors say what is wrong, and behind a colon what to write.
+        match message.split_once(": ") {
+            Some((what, instead)) => Problem::unplaced(what.to_owned(), Some(instead.to_owned())),
+            None => Problem::unplaced(message, None),
+        }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Problem {
+        let expected = plain(&expected.to_string());
+        Problem::unplaced(
+            format!("{} stands where {expected} is needed", shown(found)),
+            Some(instead(&expected)),
+        )
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Problem {
+        let expected = plain(&expected.to_string());
+        Problem::unplaced(format!("{} is not {expected}", shown(found)), Some(instead(&expected)))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Problem {
+        let message = format!("`{variant}` is not a known word here");
+        Problem::unplaced(message, Some(advice(variant, expected.iter().copied())))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Problem {
+        let help = advice(field, expected.iter().copied());
+        Problem {
+            place: None,
+            message: format!("unknown key `{field}`"),
+            help: Some(help),
+            unknown: Some(field.to_owned()),
+        }
+    }
+
+    fn missing_field(field: &'static str) -> Problem {
+        Problem::unplaced(
+            format!("the key `{field}` is missing"),
+            Some(format!("add `{field} = ...` to this table")),
+        )
+    }
+
+    fn duplicate_field(field: &'static str) -> Problem {
+        Problem::unplaced(format!("the key `{field}` is there twice"), Some("remove one of them".to_owned()))
+    }
+}
+
+fn shown(found: Unexpected<'_>) -> String {
+    match found {
+        Unexpected::Str(text) => format!("the text `{text}`"),
+        Unexpected::Signed(number) => format!("the number {number}"),
+        Unexpected::Unsigned(number) => format!("the number {number}"),
+        Unexpected::Float(number) => format!("the number {number}"),
+        Unexpected::Bool(value) => format!("`{value}`"),
+        Unexpected::Map => "a table".to_owned(),
+        Unexpected::Seq => "a list".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Rust's names of types in words that a reader of case files knows.
+fn plain(expected: &str) -> String {
+    match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0",
+        "i16" | "i32" | "i64" => "a whole number",
+        "a boolean" => "true or false",
+        "a string" => "a text in quotes",
+        "a sequence" => "a list",
+        "a map" => "a table",
+        other if other.starts_with("struct ") => "a table",
+        other if other.contains("enum ") => "a word in quotes",
+        other => other,
+    }
+    .to_owned()
+}
+
+fn instead(expected: &str) -> String {
+    match expected {
+        "a text in quotes" => {
+            "write a text in quotes; durations have a unit, such as \"90s\", sizes too, such as \"4KiB\""
+                .to_owned()
+        }
+        other => format!("write {other}"),
+    }
+}
+
+impl<'de> de::Deserializer<'de> for &'de Node {
+    type Error = Problem;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        let result = match &self.value {
+            Value::Text(text) => visitor.visit_str(text),
+            Value::Integer(number) if *number >= 0 => visitor.visit_u64(number.unsigned_abs()),
+            Value::Integer(number) => visitor.visit_i64(*number),
+            Value::Float(number) => visitor.visit_f64(*number),
+            Value::Boolean(value) => visitor.visit_bool(*value),
+            Value::Datetime(text) => Err(Problem::unplaced(
+                format!("`{text}` is a date"),
+                Some(format!("write \"{text}\" in quotes")),
+            )),
+            Value::Array(items) => visitor.visit_seq(Items { items: items.iter() }),
+            Value::Table(table) => visitor.visit_map(Entries { entries: table.entries.iter(), value: None }),
+        };
+        result.map_err(|problem| located(problem, self))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        let result = match &self.value {
+            Value::Text(text) => {
+                visitor.visit_enum(IntoDeserializer::<Problem>::into_deserializer(text.as_str()))
+            }
+            Value::Table(table) => match table.entries.as_slice() {
+                [entry] => visitor.visit_enum(Variant { entry }),
+                _ => Err(Problem::unplaced(
+                    "a table with one key is needed here".to_owned(),
+                    Some(format!("write one of: {}", variants.join(", "))),
+                )),
+            },
+            _ => Err(Problem::unplaced(
+                format!("{} stands where a word in quotes is needed", self.kind()),
+                Some(format!("write one of: {}", variants.join(", "))),
+            )),
+        };
+        result.map_err(|problem| located(problem, self))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        seq tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
+struct Items<'de> {
+    items: std::slice::Iter<'de, Node>,
+}
+
+impl<'de> SeqAccess<'de> for Items<'de> {
+    type Error = Problem;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Problem> {
+        self.items
+            .next()
+            .map(|node| seed.deserialize(node).map_err(|problem| located(problem, node)))
+            .transpose()
+    }
+}
+
+struct Entries<'de> {
+    entries: std::slice::Iter<'de, Entry>,
+    value: Option<&'de Node>,
+}
+
+impl<'de> MapAccess<'de> for Entries<'de> {
+    type Error = Problem;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Problem> {
+        let Some(entry) = self.entries.next() else { return Ok(None) };
+        self.value = Some(&entry.node);
+        let key: StrDeserializer<'_, Problem> = entry.key.as_str().into_deserializer();
+        seed.deserialize(key).map(Some).map_err(|problem| problem.or_at(entry.place))
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Problem> {
+        let node = self.value.take().expect("serde asks for a value after its key");
+        seed.deserialize(node).map_err(|problem| located(problem, node))
+    }
+}
+
+struct Variant<'de> {
+    entry: &'de Entry,
+}
+
+impl<'de> EnumAccess<'de> for Variant<'de> {
+    type Error = Problem;
+    type Variant = Content<'de>;
+
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Content<'de>), Problem> {
+        let key: StrDeserializer<'_, Problem> = self.entry.key.as_str().into_deserializer();
+        let variant = seed.deserialize(key).map_err(|problem| problem.or_at(self.entry.place))?;
+        Ok((variant, Content { node: &self.entry.node }))
+    }
+}
+
+struct Content<'de> {
+    node: &'de Node,
+}
+
+impl<'de> VariantAccess<'de> for Content<'de> {
+    type Error = Problem;
+
+    fn unit_variant(self) -> Result<(), Problem> {
+        Err(Problem::new(self.node.place, "this word takes no value", "write the word alone, in quotes"))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Problem> {
+        seed.deserialize(self.node).map_err(|problem| located(problem, self.node))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Problem> {
+        de::Deserializer::deserialize_any(self.node, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        de::Deserializer::deserialize_any(self.node, visitor)
+    }
+}

@@ -1,0 +1,74 @@
+//! Checks of the plan's names and numbers. Whether it is a *sound* plan is for the plan rules to say.
+
+use super::{known_group, known_topic, place, unique, way};
+use crate::case::Case;
+use crate::case::error::Problem;
+use crate::case::tree::{Entry, Node, Value};
+use cutover_model::plan::Severity;
+
+pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let phases = &case.plan.phases;
+    unique(phases.iter().map(|phase| phase.name.as_str()), "phase", |at| {
+        place(tree, way!["plan", "phases", at, "name"])
+    })?;
+    for (at, phase) in phases.iter().enumerate() {
+        if phase.not_before > case.duration {
+            return Err(Problem::new(
+                place(tree, way!["plan", "phases", at, "not-before"]),
+                format!("the phase begins at {}, and the case ends at {}", phase.not_before, case.duration),
+                "write an earlier `not-before`, or a longer `duration`",
+            ));
+        }
+    }
+    names(case, tree)?;
+    lint(case, tree)
+}
+
+/// The first thing that the plan's own lint calls an error. Its warnings are for who asks for them.
+fn lint(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let problems = case.plan_problems();
+    let Some(found) = problems.into_iter().find(|found| found.severity == Severity::Error) else { return Ok(()) };
+    let phase = found.phase.saturating_sub(1);
+    let there = match found.step {
+        Some(step) => place(tree, way!["plan", "phases", phase, "steps", step.saturating_sub(1)]),
+        None => place(tree, way!["plan", "phases", phase]),
+    };
+    Err(Problem::new(there, found.message, found.help))
+}
+
+/// Every group, topic and partition that a step names, wherever in it.
+fn names(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let phases = tree.get("plan").and_then(|plan| plan.get("phases")).map_or(&[][..], Node::items);
+    let mut first = None;
+    for steps in phases.iter().filter_map(|phase| phase.get("steps")) {
+        steps.walk(&mut |entry: &Entry| {
+            if first.is_none() {
+                first = name(case, entry).err();
+            }
+        });
+    }
+    first.map_or(Ok(()), Err)
+}
+
+fn name(case: &Case, entry: &Entry) -> Result<(), Problem> {
+    match entry.key.as_str() {
+        "group" => known_group(case, entry.node.text().unwrap_or_default(), entry.node.place),
+        "topics" => {
+            let mut items = entry.node.items().iter();
+            items.try_for_each(|item| known_topic(case, item.text().unwrap_or_default(), item.place))
+        }
+        "partitions" => {
+            let most = case.topics.iter().map(|topic| topic.partitions).max().unwrap_or(0);
+            let mut items = entry.node.items().iter();
+            items.try_for_each(|item| match item.value {
+                Value::Integer(number) if number >= i64::from(most) => Err(Problem::new(
+                    item.place,
+                    format!("no topic has a partition {number}"),
+                    format!("write numbers from 0 to {}", most - 1),
+                )),
+                _ => Ok(()),
+            })
+        }
+        _ => Ok(()),
+    }
+}

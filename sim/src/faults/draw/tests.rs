@@ -1,0 +1,142 @@
+use super::*;
+use crate::faults::Node;
+use crate::random::Streams;
+use cutover_model::record::NodeId;
+
+fn case(faults: &str) -> Case {
+    let text = format!(
+        "name = 'test'\nduration = '10m'\n[[topics]]\nname = 'orders'\npartitions = 8\n[[groups]]\nname = 'billing'\n\
+         topics = ['orders']\ninstances = 4\n[[plan.phases]]\nname = 'cut-read'\nsteps = [{{ do = 'start-mirror' }}]\n{faults}"
+    );
+    Case::from_text("test.toml", &text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn nodes() -> Nodes {
+    let mut nodes = Vec::new();
+    let mut add = |name: &str, kind, part, domain: &str, count: u32| {
+        for number in 0..count {
+            let id = NodeId(nodes.len() as u32);
+            nodes.push(Node { id, name: format!("{name}-{number}"), kind, part, domain: domain.to_owned() });
+        }
+    };
+    add("corgi-broker-0", NodeKind::CorgiBroker, 0, "corgi-0", 3);
+    add("corgi-broker-1", NodeKind::CorgiBroker, 1, "corgi-1", 3);
+    add("kafka-broker", NodeKind::KafkaBroker, 0, "kafka", 3);
+    add("mirror", NodeKind::Mirror, 0, "mirror", 2);
+    add("producer", NodeKind::Producer, 0, "producers", 4);
+    add("billing-old", NodeKind::OldConsumer, 0, "billing", 4);
+    Nodes(nodes)
+}
+
+const DISTRIBUTION: &str = "[faults.draw]\ncount = 12\nstart = '20s'\nend = '9m'\nsettle = '30s'\n\
+    kinds = [{ kind = 'crash', targets = ['corgi-master', 'kafka-broker', 'producer'], weight = 3, least = '5s', most = '20s' },\
+    { kind = 'pause', targets = ['old-consumer', 'mirror'], least = '2s', most = '30s', settle = '10s' },\
+    { kind = 'cut', targets = ['mirror'], to = 'kafka-broker', least = '5s', most = '20s' },\
+    { kind = 'clock-skew', targets = ['producer'], skew = '5s', least = '5s', most = '60s' }]";
+
+fn moments(faults: &[Fault]) -> Vec<(Time, Time)> {
+    let moment = |fault: &Fault| match fault.when {
+        When::At(at) => Some((at, at + fault.duration)),
+        When::InPhase { .. } => None,
+    };
+    faults.iter().filter_map(moment).collect()
+}
+
+#[test]
+fn every_seed_gets_all_its_faults_spread_over_the_window() {
+    let case = case(DISTRIBUTION);
+    for seed in 0..200 {
+        let faults = draw(&case, &nodes(), &mut Streams::new(seed).stream("faults")).unwrap();
+        assert_eq!(faults.len(), 12);
+        let moments = moments(&faults);
+        assert!(moments.iter().all(|(at, end)| at.0 >= 20_000_000 && end.0 <= 540_000_000));
+        // At least two in each third of the window.
+        for third in 0..3 {
+            let (from, until) = (20_000_000 + third * 173_333_333, 20_000_000 + (third + 1) * 173_333_333);
+            assert!(moments.iter().filter(|(at, _)| at.0 >= from && at.0 < until).count() >= 2);
+        }
+    }
+}
+
+fn domain(nodes: &Nodes, target: Target) -> String {
+    match target {
+        Target::Node(id) => nodes.0[id.0 as usize].domain.clone(),
+        Target::Role(Role::CorgiMaster(set) | Role::CorgiSlave(set)) => format!("corgi-{set}"),
+    }
+}
+
+fn domains(nodes: &Nodes, fault: &Fault) -> Vec<String> {
+    let of = |side: Side| match side {
+        Side::One(target) => Some(domain(nodes, target)),
+        _ => None,
+    };
+    match &fault.kind {
+        FaultKind::Crash { target } | FaultKind::Pause { target } | FaultKind::ClockSkew { target, .. } => {
+            vec![domain(nodes, *target)]
+        }
+        FaultKind::Cut { link } => [link.from, link.to].into_iter().filter_map(of).collect(),
+        other => panic!("{other} is not in the distribution"),
+    }
+}
+
+fn meetings(nodes: &Nodes, faults: &[Fault]) -> usize {
+    let moments = moments(faults);
+    let mut meetings = 0;
+    for one in 0..faults.len() {
+        for other in 0..one {
+            let shared =
+                domains(nodes, &faults[one]).iter().any(|of| domains(nodes, &faults[other]).contains(of));
+            // Every kind settles for at least 10 s.
+            let apart = moments[one].0 >= moments[other].1 + Span::secs(10);
+            meetings += usize::from(shared && !apart);
+        }
+    }
+    meetings
+}
+
+#[test]
+fn one_fault_at_a_time_in_a_failure_domain_unless_told_otherwise() {
+    let (inside, beyond) =
+        (case(DISTRIBUTION), case(&DISTRIBUTION.replace("settle = '30s'", "beyond = true")));
+    let mut met = 0;
+    for seed in 0..100 {
+        let faults = draw(&inside, &nodes(), &mut Streams::new(seed).stream("faults")).unwrap();
+        assert_eq!(meetings(&nodes(), &faults), 0, "seed {seed}: {faults:#?}");
+        met +=
+            meetings(&nodes(), &draw(&beyond, &nodes(), &mut Streams::new(seed).stream("faults")).unwrap());
+    }
+    assert!(met > 0);
+}
+
+#[test]
+fn a_window_that_is_too_full_gets_as_many_as_fit() {
+    let case = case(
+        "[faults.draw]\ncount = 50\nstart = '0s'\nend = '5m'\nsettle = '30s'\n\
+         kinds = [{ kind = 'crash', targets = ['kafka-broker'], least = '30s', most = '30s' }]",
+    );
+    let faults = draw(&case, &nodes(), &mut Streams::new(1).stream("faults")).unwrap();
+    assert!((3..=5).contains(&faults.len()), "{}", faults.len());
+}
+
+#[test]
+fn listed_faults_keep_their_times_and_phases() {
+    let case = case(
+        "[[faults.list]]\nphase = 'cut-read'\nafter = '2s'\nduration = '10s'\nkind = 'crash'\ntarget = 'corgi-master'\n\
+         [[faults.list]]\nat = '1m'\nduration = '10s'\nkind = 'slow-link'\nlatency = '200ms'\ntarget = 'old'\nto = 'cloud'\n\
+         [[faults.list]]\nat = '30s'\nduration = '10s'\nkind = 'restart'\ntarget = 'kafka-broker-1'",
+    );
+    let faults = draw(&case, &nodes(), &mut Streams::new(1).stream("faults")).unwrap();
+    assert_eq!(faults[0].kind, FaultKind::Restart { target: Target::Node(NodeId(7)) });
+    let link = Link { from: Side::Site(1), to: Side::Site(0), one_way: false };
+    assert_eq!(faults[1].kind, FaultKind::SlowLink { link, added: Span::millis(200) });
+    assert_eq!(faults[2].when, When::InPhase { phase: "cut-read".to_owned(), after: Span::secs(2) });
+    assert_eq!(faults[2].kind, FaultKind::Crash { target: Target::Role(Role::CorgiMaster(0)) });
+}
+
+#[test]
+fn a_target_that_the_world_does_not_have_is_an_error() {
+    let case =
+        case("[[faults.list]]\nat = '1m'\nduration = '10s'\nkind = 'crash'\ntarget = 'kafka-broker-9'");
+    let error = draw(&case, &nodes(), &mut Streams::new(1).stream("faults")).unwrap_err();
+    assert_eq!(error.target, "kafka-broker-9");
+}

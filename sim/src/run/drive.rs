@@ -1,0 +1,130 @@
+//! One run from its first event to its verdict: the plan and the faults, the healing, the drain.
+
+use super::host::Clock;
+use super::ledger::Ledger;
+use crate::build::{self, Setup};
+use crate::case::Case;
+use crate::results::RunResult;
+use crate::world::{Dispatched, World};
+use cutover_model::check::{Suite, Verdict};
+use cutover_model::history::{EndReason, Entry, Event};
+use cutover_model::machine::Machine;
+use cutover_model::record::NodeId;
+use cutover_model::units::{Span, Time};
+use std::collections::BTreeMap;
+
+/// How long a drained run goes on: what comes late, comes now.
+const LINGER: Span = Span::secs(10);
+
+/// What a run keeps beside its judgements.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// The history.
+    pub history: bool,
+    /// Every dispatched input.
+    pub messages: bool,
+}
+
+/// Run one seed of a case to its end.
+///
+/// # Panics
+/// If a machine or the world breaks one of its invariants; `host` makes a result of it.
+pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
+    let Setup { mut world, subject, ledger } = build::build(case, seed);
+    if keep.messages {
+        world.keep_trace();
+    }
+    let suite = Suite::new(subject);
+    let mut run = Run { world, ledger, suite, keep, history: Vec::new(), messages: Vec::new() };
+    let reason = run.to_the_end(case);
+    run.finish(case, seed, reason)
+}
+
+struct Run<M> {
+    world: World<M>,
+    ledger: Ledger,
+    suite: Suite,
+    keep: Keep,
+    history: Vec<Entry>,
+    messages: Vec<Dispatched>,
+}
+
+impl<M: Machine> Run<M> {
+    fn to_the_end(&mut self, case: &Case) -> EndReason {
+        let heal_at = Time::ZERO + case.duration;
+        let mut clock = Clock::default();
+        let (mut healed, mut give_up_at, mut end_at) = (false, Time::NEVER, Time::NEVER);
+        self.observe();
+        loop {
+            let next = self.world.next_at().unwrap_or(Time::NEVER);
+            if !healed && next >= heal_at {
+                self.world.pass_to(heal_at);
+                self.world.heal();
+                (healed, give_up_at) = (true, heal_at + case.objectives.drain);
+            } else if next >= end_at.min(give_up_at) {
+                self.world.pass_to(end_at.min(give_up_at));
+                return if end_at <= give_up_at { EndReason::Drained } else { EndReason::TimeBudget };
+            } else {
+                self.world.step();
+                clock.follow(self.world.now());
+            }
+            if self.observe() && healed {
+                end_at = if self.ledger.is_drained() {
+                    end_at.min(self.world.now() + LINGER)
+                } else {
+                    Time::NEVER
+                };
+            }
+            if self.world.events() > case.budget {
+                return EndReason::StepBudget;
+            }
+        }
+    }
+
+    /// Show the new entries of the history to the checkers. Returns whether there were any.
+    fn observe(&mut self) -> bool {
+        let mut any = false;
+        for entry in self.world.drain_history() {
+            any = true;
+            self.ledger.observe(&entry);
+            self.suite.observe(&entry);
+            if self.keep.history {
+                self.history.push(entry);
+            }
+        }
+        if self.keep.messages {
+            self.messages.append(&mut self.world.take_trace());
+        }
+        if any && self.ledger.workload_has_just_ended() {
+            self.world.write(NodeId(0), Event::WorkloadEnded);
+            self.observe();
+        }
+        any
+    }
+
+    fn finish(mut self, case: &Case, seed: u64, because: EndReason) -> RunResult {
+        self.world.write(NodeId(0), Event::Ended { because });
+        self.observe();
+        let judgements = self.suite.judge();
+        let mut coverage: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (phase, kind) in self.world.faults_by_phase() {
+            *coverage.entry(phase.clone()).or_default().entry(kind.clone()).or_default() += 1;
+        }
+        RunResult {
+            case: case.name.clone(),
+            seed,
+            verdict: judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Unknown),
+            digest: format!("{:016x}", self.world.digest()),
+            simulated_ms: self.world.now().as_millis(),
+            records: self.ledger.invoked(),
+            events: self.world.events(),
+            faults: self.world.faults_begun(),
+            judgements,
+            coverage,
+            failure: (because == EndReason::StepBudget)
+                .then(|| format!("the step budget of {} events ran out", case.budget)),
+            history: self.history,
+            messages: self.messages,
+        }
+    }
+}

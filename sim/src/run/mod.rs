@@ -1,0 +1,87 @@
+//! Runs: one seed of a case, its twin without the migration, and many seeds.
+
+pub mod drive;
+pub mod host;
+pub mod ledger;
+pub mod sweep;
+mod tell;
+
+pub use drive::Keep;
+pub use tell::{story, story_in, trace};
+
+use crate::case::Case;
+use crate::results::{RunResult, SweepResult};
+use cutover_model::check::{Guarantee, Verdict, zero_downtime};
+use std::ops::Range;
+use sweep::Folded;
+
+/// Run one seed, and beside it the same seed and faults without the migration, against which the plan's own share of
+/// the downtime is measured.
+pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
+    let mut result = alone(case, seed, keep);
+    if case.plan.phases.is_empty() || result.failure.is_some() {
+        return result;
+    }
+    let twin = alone(&case.without_migration(), seed, Keep::default());
+    let without = twin.judgements.iter().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
+    let with = result.judgements.iter_mut().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
+    if let (Some(without), Some(with), None) = (without, with, &twin.failure) {
+        *with = zero_downtime::compare(with, without, &case.objectives);
+        result.verdict = worst(&result);
+    }
+    result
+}
+
+/// Run one seed without its twin.
+pub fn alone(case: &Case, seed: u64, keep: Keep) -> RunResult {
+    match host::host(seed, || drive::drive(case, seed, keep)) {
+        Ok(result) => result,
+        Err(error) => broken_off(case, seed, error.to_string()),
+    }
+}
+
+/// Run many seeds on so many threads. What is told of each run comes in the order of the seeds.
+pub fn check(
+    case: &Case,
+    seeds: Range<u64>,
+    jobs: usize,
+    told: impl FnMut(&RunResult, &Folded),
+) -> SweepResult {
+    sweep::sweep(seeds, jobs, |seed| replay(case, seed, Keep::default()), told, &case.name)
+}
+
+/// What `seeds` runs that reached a hazard without failing are worth: an upper bound of the probability that a run
+/// fails, at 95 %.
+pub fn confidence(seeds: u64) -> String {
+    if seeds == 0 {
+        return "no run exercised all of them".to_owned();
+    }
+    let bound = 1.0 - libm::pow(0.05, 1.0 / seeds as f64);
+    format!(
+        "with {seeds} runs that exercised each guarantee, a run fails with a probability of at most {:.2} % (at \
+         95 %, under the faults that this case draws)",
+        bound * 100.0
+    )
+}
+
+fn worst(result: &RunResult) -> Verdict {
+    result.judgements.iter().map(|judgement| judgement.verdict).max().unwrap_or(Verdict::Unknown)
+}
+
+fn broken_off(case: &Case, seed: u64, failure: String) -> RunResult {
+    RunResult {
+        case: case.name.clone(),
+        seed,
+        verdict: Verdict::Unknown,
+        digest: String::new(),
+        simulated_ms: 0,
+        records: 0,
+        events: 0,
+        faults: 0,
+        judgements: Vec::new(),
+        coverage: Default::default(),
+        failure: Some(failure),
+        history: Vec::new(),
+        messages: Vec::new(),
+    }
+}

@@ -1,0 +1,59 @@
+//! What a run tells people: the story of a finding, and the trace.
+
+use super::{Keep, alone};
+use crate::case::Case;
+use crate::results::RunResult;
+use crate::world::Dispatched;
+use cutover_model::check::Finding;
+use cutover_model::check::story::{self, StoryLine, describe};
+use cutover_model::history::{Entry, Event};
+use cutover_model::machine::Input;
+
+/// The shortest story of a finding, from a replay of its seed.
+pub fn story(case: &Case, seed: u64, finding: &Finding, at_most: usize) -> Vec<StoryLine> {
+    let result = alone(case, seed, Keep { history: true, messages: false });
+    story_in(&result.history, case, finding, at_most)
+}
+
+/// The shortest story of a finding in a history.
+pub fn story_in(history: &[Entry], case: &Case, finding: &Finding, at_most: usize) -> Vec<StoryLine> {
+    story::story(history, &case.subject(), finding, at_most)
+}
+
+/// The run as readable lines: simulated time, phase, node, what. Messages and timers are among them where they were
+/// kept.
+pub fn trace(case: &Case, result: &RunResult) -> Vec<String> {
+    let subject = case.subject();
+    let mut lines = Vec::with_capacity(result.history.len() + result.messages.len());
+    let mut messages = result.messages.iter().peekable();
+    let mut phase = subject.phase_name(0).to_owned();
+    for entry in &result.history {
+        while let Some(message) = messages.next_if(|message| message.at < entry.at) {
+            lines.push(line(
+                message.at,
+                &phase,
+                &subject.node_name(message.node),
+                &dispatched(message, &subject),
+            ));
+        }
+        if let Event::PhaseBegun { name, .. } = &entry.event {
+            phase.clone_from(name);
+        }
+        lines.push(line(entry.at, &phase, &subject.node_name(entry.node), &describe(entry, &subject)));
+    }
+    lines
+}
+
+fn line(at: cutover_model::units::Time, phase: &str, node: &str, text: &str) -> String {
+    format!("{at}  {phase:<10}  {node:<18}  {text}")
+}
+
+fn dispatched(dispatched: &Dispatched, subject: &cutover_model::check::Subject) -> String {
+    match &dispatched.input {
+        Input::Start { incarnation } => format!("- starts, incarnation {incarnation}"),
+        Input::Message { from, message } => format!("< {} from {}", message.name(), subject.node_name(*from)),
+        Input::Timer(timer) => format!("- timer {} {}", timer.name, timer.index),
+        Input::Disconnected(gone) => format!("- loses its connection with {}", subject.node_name(*gone)),
+        Input::Terminate => "- is asked to stop".to_owned(),
+    }
+}

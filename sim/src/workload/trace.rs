@@ -1,0 +1,140 @@
+//! Workloads from a real log: a CSV of `at,key,bytes` and perhaps `topic`.
+
+use super::settings::Row;
+use super::{KeyIds, Planned, dealt, window};
+use crate::case::{Case, CaseError, Problem, reason};
+use cutover_model::record::TopicId;
+use cutover_model::units::Span;
+use std::path::Path;
+use std::sync::Arc;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The most rows that a trace may have.
+const MOST_ROWS: usize = 1_000_000;
+
+/// The columns of a trace, by their places in the file.
+struct Columns {
+    at: usize,
+    key: usize,
+    bytes: usize,
+    topic: Option<usize>,
+}
+
+/// Read a trace. `named` makes an error at the place of the case that names the file.
+pub(crate) fn read_trace(
+    path: &Path,
+    case: &Case,
+    named: impl Fn(Problem) -> CaseError,
+) -> Result<Arc<[Row]>, CaseError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        named(Problem::unplaced(
+            format!("the trace `{shown}` cannot be read: {}", reason(&error)),
+            Some("a trace's path is relative to the case file that names it".to_owned()),
+        ))
+    })?;
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+    let at_line = |byte: u64, message: String, help: &str| {
+        let start = (byte as usize).min(text.len());
+        let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let problem = Problem::unplaced(message, Some(help.to_owned()));
+        CaseError::in_text(&shown, &text, start..end, problem)
+    };
+    let header = reader.headers().map_err(|error| at_line(0, error.to_string(), HEADER))?.clone();
+    let columns = columns(&header).map_err(|message| at_line(0, message, HEADER))?;
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| {
+            at_line(error.position().map_or(0, csv::Position::byte), error.to_string(), ROW)
+        })?;
+        let byte = record.position().map_or(0, csv::Position::byte);
+        let row = row(&record, &columns, case).map_err(|message| at_line(byte, message, ROW))?;
+        if rows.len() == MOST_ROWS {
+            return Err(at_line(byte, format!("a trace has at most {MOST_ROWS} rows"), "cut the file here"));
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        return Err(at_line(0, "the trace has no rows".to_owned(), ROW));
+    }
+    Ok(since_first(rows).into())
+}
+
+const HEADER: &str = "the first line of a trace is: at,key,bytes (and perhaps topic)";
+const ROW: &str = "write a row as in: 1997-01-01T09:00:00Z,00113,320";
+
+fn columns(header: &csv::StringRecord) -> Result<Columns, String> {
+    let place = |name: &str| header.iter().position(|column| column.trim() == name);
+    let needed = |name: &str| place(name).ok_or_else(|| format!("the column `{name}` is missing"));
+    Ok(Columns { at: needed("at")?, key: needed("key")?, bytes: needed("bytes")?, topic: place("topic") })
+}
+
+/// A row; its time is in microseconds since 1970, or whatever the seconds count from.
+fn row(record: &csv::StringRecord, columns: &Columns, case: &Case) -> Result<(i64, Row), String> {
+    let field = |place: usize| record.get(place).map(str::trim).unwrap_or_default();
+    let at = moment(field(columns.at))?;
+    let text = field(columns.bytes);
+    let bytes = match text.parse::<u32>() {
+        Ok(bytes) if bytes <= super::super::case::MOST_BYTES => bytes,
+        _ => return Err(format!("`{text}` is not a size in bytes")),
+    };
+    let topic = columns.topic.map(|place| field(place).to_owned());
+    if let Some(topic) = topic.as_deref()
+        && case.topic(topic).is_none()
+    {
+        return Err(format!("the case has no topic `{topic}`"));
+    }
+    Ok((at, Row { at: 0, key: field(columns.key).to_owned(), bytes, topic }))
+}
+
+/// A moment in microseconds: RFC 3339, or seconds with or without a point.
+fn moment(text: &str) -> Result<i64, String> {
+    let error = || format!("`{text}` is not a moment: neither RFC 3339 nor seconds");
+    if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
+        return Ok(timestamp.as_microsecond());
+    }
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(seconds) || !digits(fraction) {
+        return Err(error());
+    }
+    let seconds: i64 = seconds.parse().map_err(|_| error())?;
+    let fraction: i64 = format!("{fraction:0<6}")[..6].parse().map_err(|_| error())?;
+    seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_add(fraction)).ok_or_else(error)
+}
+
+/// The rows in the order of time, counted from the first: real logs are not always sorted.
+fn since_first(mut rows: Vec<(i64, Row)>) -> Vec<Row> {
+    rows.sort_by_key(|(at, _)| *at);
+    let first = rows.first().map_or(0, |(at, _)| *at);
+    rows.into_iter().map(|(at, row)| Row { at: at.abs_diff(first), ..row }).collect()
+}
+
+/// The trace's records, its time stretched or compressed into the workload's window.
+pub(super) fn planned(case: &Case) -> (Vec<String>, Vec<Planned>) {
+    let (start, length) = window(case);
+    let rows = &case.workload.rows;
+    let last = rows.last().map_or(0, |row| row.at).max(1);
+    let mut keys = KeyIds::default();
+    let planned = rows
+        .iter()
+        .enumerate()
+        .map(|(place, row)| {
+            let scaled = u128::from(row.at) * u128::from(length.0) / u128::from(last);
+            Planned {
+                at: start + Span(scaled as u64),
+                producer: dealt(case.workload.deal, &row.key, place, case.producers.count),
+                topic: topic(case, row),
+                key: keys.id(&row.key),
+                bytes: row.bytes,
+            }
+        })
+        .collect();
+    (keys.texts, planned)
+}
+
+/// The row's topic; without that column each key has its topic by its hash.
+fn topic(case: &Case, row: &Row) -> TopicId {
+    let by_hash = || TopicId((xxh3_64(row.key.as_bytes()) % case.topics.len() as u64) as u16);
+    row.topic.as_deref().and_then(|name| case.topic(name)).unwrap_or_else(by_hash)
+}

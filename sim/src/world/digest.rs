@@ -1,0 +1,87 @@
+//! The digest of a run: a 64-bit hash of everything that was dispatched and written, in order.
+//!
+//! std's hashers are not fixed between releases, so the mixing is spelt out here: it must stay the same on every
+//! machine and in every build.
+
+use serde::Serialize;
+use std::hash::Hasher;
+
+/// A running digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Digest(u64);
+
+const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl Default for Digest {
+    fn default() -> Digest {
+        Digest(0x243f_6a88_85a3_08d3)
+    }
+}
+
+impl Digest {
+    fn mix(&mut self, word: u64) {
+        let product = u128::from(self.0 ^ word) * u128::from(MULTIPLIER);
+        self.0 = ((product >> 64) as u64 ^ product as u64).wrapping_add(word.rotate_left(32));
+    }
+}
+
+impl Hasher for Digest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.mix(u64::from_le_bytes(word));
+        }
+    }
+
+    // The integers are widened by value, so that neither byte order nor the size of `usize` shows.
+    fn write_u8(&mut self, value: u8) {
+        self.mix(u64::from(value));
+    }
+    fn write_u16(&mut self, value: u16) {
+        self.mix(u64::from(value));
+    }
+    fn write_u32(&mut self, value: u32) {
+        self.mix(u64::from(value));
+    }
+    fn write_u64(&mut self, value: u64) {
+        self.mix(value);
+    }
+    fn write_usize(&mut self, value: usize) {
+        self.mix(value as u64);
+    }
+    fn write_i16(&mut self, value: i16) {
+        self.mix(value as u64);
+    }
+    fn write_i32(&mut self, value: i32) {
+        self.mix(value as u64);
+    }
+    fn write_i64(&mut self, value: i64) {
+        self.mix(value as u64);
+    }
+    fn write_isize(&mut self, value: isize) {
+        self.mix(value as u64);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_depends_on_every_word_and_on_their_order() {
+        let digest = |words: &[u64]| {
+            let mut digest = Digest::default();
+            words.iter().for_each(|word| digest.write_u64(*word));
+            digest.finish()
+        };
+        assert_ne!(digest(&[1, 2]), digest(&[2, 1]));
+        assert_ne!(digest(&[0]), digest(&[0, 0]));
+        // A change of the mixing would make every saved digest worthless.
+        assert_eq!(format!("{:016x}", digest(&[1, 2, 3])), "d627792e0e20e883");
+    }
+}

@@ -1,0 +1,353 @@
+//! The world: one event queue, a network, nodes with clocks, and the faults that strike them.
+//!
+//! It decides nothing about queues or plans: it steps machines and carries out their effects. Given equal worlds,
+//! equal inputs give equal worlds: a world can be cloned, compared, serialized and stepped on.
+
+mod digest;
+mod faults;
+mod network;
+mod node;
+mod queue;
+
+pub use digest::Digest;
+pub use faults::{Circle, ReadyFault, Side, Strike, Struck};
+pub use network::{Impairment, Latency, Network, NodeSet, Rule};
+pub use node::Node;
+pub use queue::Queue;
+
+use cutover_model::history::{Entry, Event};
+use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
+use cutover_model::message::Message;
+use cutover_model::record::NodeId;
+use cutover_model::units::{Span, Time};
+use node::Waiting;
+use serde::Serialize;
+use std::hash::Hash;
+
+/// The latency of a message from a node to itself.
+const LOOPBACK: Span = Span::micros(20);
+
+/// What the queue holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+enum Pending {
+    /// A message on its way, to that incarnation of its receiver.
+    Message { from: NodeId, to: NodeId, incarnation: u32, message: Message },
+    /// The news that a connection broke, on its way.
+    Disconnected { to: NodeId, incarnation: u32, gone: NodeId },
+    /// A timer of a node, under its number.
+    Timer { node: NodeId, number: u64 },
+    /// A supervisor starts a process that ended of itself.
+    Restart { node: NodeId },
+    /// A fault begins.
+    FaultBegins(u32),
+    /// A fault ends.
+    FaultEnds(u32),
+}
+
+/// What the world dispatched, for a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dispatched {
+    /// When.
+    pub at: Time,
+    /// To which node.
+    pub node: NodeId,
+    /// What.
+    pub input: Input,
+}
+
+/// The world.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct World<M> {
+    now: Time,
+    nodes: Vec<Node<M>>,
+    network: Network,
+    queue: Queue<Pending>,
+    faults: faults::Faults,
+    timers_set: u64,
+    events: u64,
+    digest: Digest,
+    history: Vec<Entry>,
+    trace: Option<Vec<Dispatched>>,
+    effects: Effects,
+}
+
+impl<M: Machine> World<M> {
+    /// A world of these nodes, none of them running.
+    pub fn new(nodes: Vec<Node<M>>, network: Network) -> World<M> {
+        World {
+            now: Time::ZERO,
+            nodes,
+            network,
+            queue: Queue::default(),
+            faults: faults::Faults::default(),
+            timers_set: 0,
+            events: 0,
+            digest: Digest::default(),
+            history: Vec::new(),
+            trace: None,
+            effects: Effects::default(),
+        }
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many inputs were dispatched.
+    pub fn events(&self) -> u64 {
+        self.events
+    }
+
+    /// The digest of everything so far.
+    pub fn digest(&self) -> u64 {
+        std::hash::Hasher::finish(&self.digest)
+    }
+
+    /// The nodes.
+    pub fn nodes(&self) -> &[Node<M>] {
+        &self.nodes
+    }
+
+    /// A node, to set it up.
+    pub fn node_mut(&mut self, node: NodeId) -> &mut Node<M> {
+        &mut self.nodes[node.0 as usize]
+    }
+
+    /// Keep every dispatched input from now on, until it is taken.
+    pub fn keep_trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    /// Take the inputs that were dispatched since the last call.
+    pub fn take_trace(&mut self) -> Vec<Dispatched> {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Take what was written into the history since the last call.
+    pub fn drain_history(&mut self) -> std::vec::Drain<'_, Entry> {
+        self.history.drain(..)
+    }
+
+    /// When the next event is due.
+    pub fn next_at(&self) -> Option<Time> {
+        self.queue.next_at()
+    }
+
+    /// Let time pass up to a moment before which nothing is due.
+    ///
+    /// # Panics
+    /// If something is due earlier: time does not go back.
+    pub fn pass_to(&mut self, at: Time) {
+        assert!(self.queue.next_at().is_none_or(|next| next >= at), "an event is due earlier");
+        self.now = self.now.max(at);
+    }
+
+    /// Take the next event and carry it out. Returns whether there was one.
+    pub fn step(&mut self) -> bool {
+        let Some((at, pending)) = self.queue.pop() else { return false };
+        self.now = at;
+        match pending {
+            Pending::Message { from, to, incarnation, message } => {
+                self.arrive(from, to, incarnation, message)
+            }
+            Pending::Disconnected { to, incarnation, gone } => {
+                if self.nodes[to.0 as usize].incarnation == incarnation {
+                    self.input(to, Input::Disconnected(gone));
+                }
+            }
+            Pending::Timer { node, number } => self.run_out(node, number),
+            Pending::Restart { node } => self.start_if_wanted(node),
+            Pending::FaultBegins(fault) => self.begin_fault(fault),
+            Pending::FaultEnds(fault) => self.end_fault(fault),
+        }
+        true
+    }
+
+    /// Write an event of the world's own into the history.
+    pub fn write(&mut self, node: NodeId, event: Event) {
+        event.hash(&mut self.digest);
+        self.notice(&event);
+        self.history.push(Entry { at: self.now, node, event });
+    }
+
+    fn arrive(&mut self, from: NodeId, to: NodeId, incarnation: u32, message: Message) {
+        let receiver = &mut self.nodes[to.0 as usize];
+        if !receiver.running || receiver.incarnation != incarnation {
+            // The host answers for the process that is gone: connection refused, or reset.
+            self.tell_disconnected(from, to);
+            return;
+        }
+        receiver.connect(from);
+        self.nodes[from.0 as usize].connect(to);
+        self.input(to, Input::Message { from, message });
+    }
+
+    fn run_out(&mut self, node: NodeId, number: u64) {
+        let slot = &mut self.nodes[node.0 as usize];
+        if slot.pauses > 0 {
+            slot.backlog.push(Waiting::Timer(number));
+        } else if let Some(timer) = slot.take_timer(number) {
+            self.dispatch(node, Input::Timer(timer));
+        }
+    }
+
+    /// An input for a process: it waits if the process is paused.
+    fn input(&mut self, node: NodeId, input: Input) {
+        let slot = &mut self.nodes[node.0 as usize];
+        if !slot.running {
+        } else if slot.pauses > 0 {
+            slot.backlog.push(Waiting::Input(input));
+        } else {
+            self.dispatch(node, input);
+        }
+    }
+
+    fn dispatch(&mut self, node: NodeId, input: Input) {
+        self.events += 1;
+        (self.now, node).hash(&mut self.digest);
+        input.hash(&mut self.digest);
+        if let Some(trace) = &mut self.trace {
+            trace.push(Dispatched { at: self.now, node, input: input.clone() });
+        }
+        let slot = &mut self.nodes[node.0 as usize];
+        let mut effects = std::mem::take(&mut self.effects);
+        slot.machine.step(slot.now(self.now), input, &mut effects);
+        self.carry_out(node, &mut effects);
+        effects.clear();
+        self.effects = effects;
+    }
+
+    fn carry_out(&mut self, node: NodeId, effects: &mut Effects) {
+        for event in effects.events.drain(..) {
+            self.write(node, event);
+        }
+        for timer in effects.timers.drain(..) {
+            self.timer(node, timer);
+        }
+        for (to, message) in effects.sends.drain(..) {
+            self.send(node, to, message);
+        }
+        for process in effects.processes.drain(..) {
+            self.process(node, process);
+        }
+    }
+
+    fn timer(&mut self, node: NodeId, effect: TimerEffect) {
+        let slot = &mut self.nodes[node.0 as usize];
+        match effect {
+            TimerEffect::Cancel(timer) => slot.cancel_timer(timer),
+            TimerEffect::Set(timer, after) => {
+                let span = match after {
+                    After::Exactly(span) => span,
+                    After::Between(least, most) => slot.stream.between(least, most),
+                };
+                self.timers_set += 1;
+                slot.set_timer(timer, self.timers_set);
+                self.queue.push(self.now + span, Pending::Timer { node, number: self.timers_set });
+            }
+        }
+    }
+
+    fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
+        let incarnation = self.nodes[to.0 as usize].incarnation;
+        if from == to {
+            self.queue.push(self.now + LOOPBACK, Pending::Message { from, to, incarnation, message });
+            return;
+        }
+        let arrivals = self.network.carry(self.now, from, to);
+        if let Some(second) = arrivals.second {
+            self.queue.push(second, Pending::Message { from, to, incarnation, message: message.clone() });
+        }
+        if let Some(first) = arrivals.first {
+            self.queue.push(first, Pending::Message { from, to, incarnation, message });
+        }
+    }
+
+    /// Tell a node that the process of another is gone, over the network as it is.
+    fn tell_disconnected(&mut self, to: NodeId, gone: NodeId) {
+        let incarnation = self.nodes[to.0 as usize].incarnation;
+        if let Some(at) = self.network.carry(self.now, gone, to).first {
+            self.queue.push(at, Pending::Disconnected { to, incarnation, gone });
+        }
+    }
+
+    fn process(&mut self, actor: NodeId, process: Process) {
+        match process {
+            Process::Start(node) => {
+                self.node_mut(node).wanted = true;
+                self.start(node);
+            }
+            Process::Terminate(node) => {
+                self.node_mut(node).wanted = false;
+                self.input(node, Input::Terminate);
+            }
+            Process::Kill(node) => {
+                self.node_mut(node).wanted = false;
+                self.end(node, false);
+            }
+            Process::Exit => {
+                let orderly = !self.nodes[actor.0 as usize].wanted;
+                self.end(actor, orderly);
+                let slot = &self.nodes[actor.0 as usize];
+                if let (true, Some(after)) = (slot.wanted, slot.restart_after) {
+                    self.queue.push(self.now + after, Pending::Restart { node: actor });
+                }
+            }
+        }
+    }
+
+    /// Start a process, unless it runs.
+    pub fn start(&mut self, node: NodeId) {
+        let slot = self.node_mut(node);
+        if slot.running {
+            return;
+        }
+        slot.running = true;
+        slot.wanted = true;
+        slot.incarnation += 1;
+        let incarnation = slot.incarnation;
+        self.write(node, Event::Started { incarnation });
+        self.dispatch(node, Input::Start { incarnation });
+    }
+
+    /// End a process, unless it does not run; everybody connected with it hears of it.
+    pub fn end(&mut self, node: NodeId, orderly: bool) {
+        let slot = self.node_mut(node);
+        if !slot.running {
+            return;
+        }
+        let connections = std::mem::take(&mut slot.connections);
+        slot.end();
+        self.write(node, Event::Stopped { orderly });
+        for other in connections {
+            self.tell_disconnected(other, node);
+        }
+    }
+
+    /// Stop a process from running on, without its end; inputs wait for it.
+    pub fn pause(&mut self, node: NodeId) {
+        self.node_mut(node).pauses += 1;
+    }
+
+    /// Let a paused process run on: what waited for it comes at once, in the order in which it came.
+    pub fn resume(&mut self, node: NodeId) {
+        let slot = self.node_mut(node);
+        if slot.pauses == 0 {
+            return;
+        }
+        slot.pauses -= 1;
+        if slot.pauses > 0 {
+            return;
+        }
+        for waiting in std::mem::take(&mut slot.backlog) {
+            match waiting {
+                Waiting::Input(input) => self.input(node, input),
+                Waiting::Timer(number) => self.run_out(node, number),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

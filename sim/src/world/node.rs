@@ -1,0 +1,102 @@
+//! A node's slot in the world: its machine, whether its process runs, its timers, its clock, its connections.
+
+use crate::random::Stream;
+use cutover_model::machine::{Input, Machine, Now, Timer};
+use cutover_model::record::NodeId;
+use cutover_model::units::{Span, Time};
+use serde::Serialize;
+
+/// A node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Node<M> {
+    /// What runs there.
+    pub machine: M,
+    /// Whether the process runs (a paused process runs).
+    pub running: bool,
+    /// Whether the process is meant to run: what a supervisor or the end of a fault starts again.
+    pub wanted: bool,
+    /// Counts the starts.
+    pub incarnation: u32,
+    /// How many pauses are in force.
+    pub pauses: u32,
+    /// After how long a supervisor starts a process that ended of itself; without it nobody does.
+    pub restart_after: Option<Span>,
+    /// The wall clock's error in microseconds.
+    pub skew_micros: i64,
+    pub(super) backlog: Vec<Waiting>,
+    pub(super) connections: Vec<NodeId>,
+    pub(super) stream: Stream,
+    /// Sorted by timer, few: a search in a small vector beats a map.
+    timers: Vec<(Timer, u64)>,
+}
+
+/// What waits for a paused process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum Waiting {
+    /// An input.
+    Input(Input),
+    /// A timer that has run out; it may still be cancelled by an input before it.
+    Timer(u64),
+}
+
+impl<M: Machine> Node<M> {
+    /// A node whose process does not run yet.
+    pub fn new(machine: M, stream: Stream) -> Node<M> {
+        Node {
+            machine,
+            running: false,
+            wanted: false,
+            incarnation: 0,
+            pauses: 0,
+            restart_after: None,
+            skew_micros: 0,
+            backlog: Vec::new(),
+            connections: Vec::new(),
+            stream,
+            timers: Vec::new(),
+        }
+    }
+
+    /// What the node's clocks say.
+    pub fn now(&self, now: Time) -> Now {
+        Now { elapsed: now, wall: Time(now.0.saturating_add_signed(self.skew_micros)) }
+    }
+
+    /// Set a timer under that number, which no other setting of a timer has.
+    pub(super) fn set_timer(&mut self, timer: Timer, number: u64) {
+        match self.timers.binary_search_by(|(set, _)| set.cmp(&timer)) {
+            Ok(place) => self.timers[place].1 = number,
+            Err(place) => self.timers.insert(place, (timer, number)),
+        }
+    }
+
+    /// Cancel a timer, if it is set.
+    pub(super) fn cancel_timer(&mut self, timer: Timer) {
+        if let Ok(place) = self.timers.binary_search_by(|(set, _)| set.cmp(&timer)) {
+            self.timers.remove(place);
+        }
+    }
+
+    /// Take the timer that was set under that number, unless it was cancelled or set anew.
+    pub(super) fn take_timer(&mut self, number: u64) -> Option<Timer> {
+        let place = self.timers.iter().position(|(_, set)| *set == number)?;
+        Some(self.timers.remove(place).0)
+    }
+
+    /// The process is gone, with its timers, its connections and what waited for it.
+    pub(super) fn end(&mut self) {
+        self.running = false;
+        self.pauses = 0;
+        self.timers.clear();
+        self.backlog.clear();
+        self.connections.clear();
+        self.machine.crash();
+    }
+
+    /// Note that there is a connection with that node.
+    pub(super) fn connect(&mut self, other: NodeId) {
+        if let Err(place) = self.connections.binary_search(&other) {
+            self.connections.insert(place, other);
+        }
+    }
+}

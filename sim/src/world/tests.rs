@@ -1,0 +1,207 @@
+//! The world with a toy machine: it answers a report request with an event, and beats a timer.
+
+use super::*;
+use crate::random::Streams;
+use cutover_model::machine::{Now, RequestId, Timer};
+
+const BEAT: Timer = Timer::new("toy/beat", 0);
+const ONCE: Timer = Timer::new("toy/once", 0);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Toy {
+    other: Option<NodeId>,
+    heard: u32,
+    beats: u32,
+    lost: u32,
+    asked_to_stop: bool,
+}
+
+impl Machine for Toy {
+    fn step(&mut self, _now: Now, input: Input, effects: &mut Effects) {
+        match input {
+            Input::Start { .. } => effects.set_timer(BEAT, Span::secs(1)),
+            Input::Timer(BEAT) => {
+                self.beats += 1;
+                effects.set_timer(BEAT, Span::secs(1));
+                effects.set_timer(ONCE, Span::millis(500));
+                effects.cancel_timer(ONCE);
+                if let Some(other) = self.other {
+                    effects.send(other, Message::ReportRequest(RequestId::default()));
+                }
+            }
+            Input::Timer(_) => panic!("the timer was cancelled"),
+            Input::Message { .. } => self.heard += 1,
+            Input::Disconnected(_) => self.lost += 1,
+            Input::Terminate => {
+                self.asked_to_stop = true;
+                effects.processes.push(Process::Exit);
+            }
+        }
+    }
+
+    fn crash(&mut self) {
+        self.heard = 0;
+    }
+}
+
+impl Toy {
+    fn sending_to(other: u32) -> Toy {
+        Toy { other: Some(NodeId(other)), ..Toy::default() }
+    }
+}
+
+/// Two nodes that send to each other every second, started.
+fn world() -> World<Toy> {
+    let streams = Streams::new(1);
+    let latency = Latency { least: Span::millis(1), most: Span::millis(5) };
+    let network = Network::new(vec![0, 0], vec![vec![latency]], streams.stream("network"));
+    let toys = [Toy::sending_to(1), Toy::sending_to(0)];
+    let nodes =
+        toys.into_iter().zip(0..).map(|(toy, number)| Node::new(toy, streams.stream_of("node", number)));
+    let mut world = World::new(nodes.collect(), network);
+    world.start(NodeId(0));
+    world.start(NodeId(1));
+    world
+}
+
+fn run_until<M: Machine>(world: &mut World<M>, until: Time) {
+    while world.next_at().is_some_and(|at| at <= until) {
+        world.step();
+    }
+}
+
+fn fault(strike: Strike, secs: u64) -> ReadyFault {
+    ReadyFault {
+        kind: "fault".into(),
+        target: "toy".into(),
+        duration: Span::secs(secs),
+        strikes: vec![strike],
+    }
+}
+
+fn at(secs: u64) -> Time {
+    Time::ZERO + Span::secs(secs)
+}
+
+#[test]
+fn equal_worlds_step_to_equal_worlds() {
+    let mut one = world();
+    run_until(&mut one, at(5));
+    let mut other = one.clone();
+    assert_eq!(one, other);
+    run_until(&mut one, Time(10_500_000));
+    assert_ne!(one, other);
+    run_until(&mut other, Time(10_500_000));
+    assert_eq!(one, other);
+    assert_eq!(one.digest(), other.digest());
+    assert_eq!(one.nodes()[0].machine.heard, 10);
+}
+
+#[test]
+fn a_crash_loses_the_volatile_state_and_is_heard_at_once() {
+    let mut world = world();
+    world.add_fault(at(3) + Span::millis(500), fault(Strike::Crash(Struck::Node(NodeId(1))), 4));
+    run_until(&mut world, at(4));
+    assert_eq!(world.nodes()[0].machine.lost, 1, "the connection broke");
+    run_until(&mut world, at(7));
+    assert_eq!(world.nodes()[0].machine.lost, 4, "and each later message was refused");
+    run_until(&mut world, at(11));
+    assert_eq!(world.nodes()[1].incarnation, 2);
+    assert_eq!((world.nodes()[1].machine.heard, world.nodes()[1].machine.beats), (3, 6));
+}
+
+#[test]
+fn a_paused_process_hears_everything_late_and_nobody_is_told() {
+    let mut world = world();
+    world.add_fault(at(2) + Span::millis(500), fault(Strike::Pause(Struck::Node(NodeId(1))), 4));
+    run_until(&mut world, at(6));
+    assert_eq!(world.nodes()[1].machine.heard, 2);
+    assert_eq!(world.nodes()[0].machine.lost, 0);
+    run_until(&mut world, at(7));
+    assert_eq!(world.nodes()[1].machine.heard, 6);
+}
+
+#[test]
+fn a_one_way_cut_lets_the_other_way_pass() {
+    let mut world = world();
+    let side = |node| Side::One(Struck::Node(NodeId(node)));
+    let cut = Strike::Network { from: side(0), to: side(1), impairment: Impairment::Cut };
+    world.add_fault(Time(0), fault(cut, 3));
+    run_until(&mut world, Time(2_500_000));
+    assert_eq!((world.nodes()[0].machine.heard, world.nodes()[1].machine.heard), (2, 0));
+    run_until(&mut world, Time(3_500_000));
+    assert_eq!((world.nodes()[0].machine.heard, world.nodes()[1].machine.heard), (3, 1));
+}
+
+#[test]
+fn a_skewed_clock_is_wrong_for_the_faults_duration_only() {
+    let mut world = world();
+    world.add_fault(at(1), fault(Strike::Skew(Struck::Node(NodeId(0)), -250), 2));
+    run_until(&mut world, at(2));
+    assert_eq!(world.nodes()[0].now(at(2)).wall, Time(1_999_750));
+    assert_eq!(world.nodes()[0].now(at(2)).elapsed, at(2));
+    run_until(&mut world, at(4));
+    assert_eq!(world.nodes()[0].now(at(4)).wall, at(4));
+}
+
+#[test]
+fn a_process_that_ends_of_itself_is_started_by_its_supervisor_only_if_it_is_meant_to_run() {
+    let mut world = world();
+    world.node_mut(NodeId(0)).restart_after = Some(Span::secs(1));
+    world.input(NodeId(0), Input::Terminate);
+    run_until(&mut world, at(2));
+    assert_eq!(world.nodes()[0].incarnation, 2, "nobody had asked it to stop");
+    world.process(NodeId(1), Process::Terminate(NodeId(0)));
+    run_until(&mut world, at(9));
+    assert_eq!((world.nodes()[0].incarnation, world.nodes()[0].running), (2, false));
+}
+
+#[test]
+fn healing_ends_every_fault() {
+    let mut world = world();
+    world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(0))), 100));
+    world.add_fault(at(1), fault(Strike::Pause(Struck::Node(NodeId(1))), 100));
+    run_until(&mut world, at(2));
+    world.heal();
+    assert!(world.nodes().iter().all(|node| node.running && node.pauses == 0));
+    assert_eq!(world.faults_begun(), 2);
+}
+
+#[test]
+fn a_thousand_nodes_run_like_two() {
+    let streams = Streams::new(1);
+    let latency = Latency { least: Span::millis(1), most: Span::millis(5) };
+    let network = Network::new(vec![0; 1000], vec![vec![latency]], streams.stream("network"));
+    let nodes = (0..1000).map(|node| {
+        Node::new(Toy::sending_to((node + 7) % 1000), streams.stream_of("node", u64::from(node)))
+    });
+    let mut world = World::new(nodes.collect(), network);
+    (0..1000).for_each(|node| world.start(NodeId(node)));
+    run_until(&mut world, at(3));
+    assert!(world.nodes().iter().all(|node| node.machine.heard >= 2));
+}
+
+#[test]
+fn a_role_is_resolved_when_the_fault_strikes() {
+    let mut world = world();
+    let members = vec![NodeId(0), NodeId(1)];
+    world.set_circles(vec![Circle { members, leader: NodeId(0) }]);
+    world.add_fault(at(2), fault(Strike::Pause(Struck::Leader(0)), 1));
+    world.add_fault(at(4), fault(Strike::Restart(Struck::Follower(0)), 1));
+    run_until(&mut world, at(1));
+    let (queue, partition) = (Default::default(), Default::default());
+    world.write(NodeId(1), Event::LeaderChanged { queue, partition, leader: Some(NodeId(1)), epoch: 2 });
+    run_until(&mut world, at(2));
+    assert_eq!((world.nodes()[0].pauses, world.nodes()[1].pauses), (0, 1));
+    run_until(&mut world, at(6));
+    assert_eq!((world.nodes()[0].incarnation, world.nodes()[1].incarnation), (2, 1));
+}
+
+#[test]
+fn a_fault_that_finds_nothing_to_strike_is_missed() {
+    let mut world = world();
+    world.end(NodeId(1), false);
+    world.add_fault(at(2), fault(Strike::Pause(Struck::Node(NodeId(1))), 1));
+    run_until(&mut world, at(5));
+    assert_eq!((world.faults_begun(), world.faults_missed()), (0, 1));
+}
