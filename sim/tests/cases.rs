@@ -70,3 +70,63 @@ fn every_scenario_loads_and_survives_being_saved() {
         assert_eq!(again, case);
     }
 }
+
+fn error_of(name: &str, text: &str) -> String {
+    Case::from_text(name, text).expect_err("the case is broken").to_string()
+}
+
+#[test]
+fn at_most_eight_files_stand_on_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |number: u32, text: &str| {
+        let path = folder.path().join(format!("{number}.toml"));
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let standard = self::folder("tests/cases/broken").join("part-standard.toml");
+    std::fs::copy(standard, folder.path().join("0.toml")).unwrap();
+    let paths: Vec<PathBuf> = (1..9)
+        .map(|number| write(number, &format!("extends = '{}.toml'\nseeds = {number}", number - 1)))
+        .collect();
+    assert_eq!(Case::load(&paths[6]).unwrap().seeds, 7);
+    let error = Case::load(&paths[7]).unwrap_err();
+    assert!(error.message.contains("more than 8 files"), "{error}");
+}
+
+#[test]
+fn what_is_no_readable_file_is_told_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = Case::load(folder.path()).unwrap_err();
+    assert!(error.message.contains("it is a directory") && error.line == 0, "{error}");
+    let bytes = folder.path().join("bytes.toml");
+    std::fs::write(&bytes, [0xff, 0xfe, 0x00]).unwrap();
+    assert!(Case::load(&bytes).unwrap_err().message.contains("not UTF-8"));
+    #[cfg(unix)]
+    assert!(error_of("case.toml", "extends = '/dev/zero'").contains("not a regular file"));
+}
+
+#[test]
+fn lists_are_no_tables_and_have_no_surplus() {
+    assert!(error_of("a.toml", "topics = [['orders', 8]]").contains("a list stands where a table is needed"));
+    let text = "[switch]\npush-delay = ['1s', '2s', '3s']";
+    assert_eq!(error_of("a.toml", text), "a.toml, line 2: the list is longer than it may be");
+    let standard = std::fs::read_to_string(folder("tests/cases/broken/part-standard.toml")).unwrap();
+    let text = format!("{standard}\n[switch]\npush-delay = ['2s', '1s']");
+    assert!(error_of("a.toml", &text).contains("`push-delay` goes from 2s to 1s"));
+}
+
+#[test]
+fn phases_are_replaced_added_and_removed_by_name() {
+    let folder = folder("tests/cases/broken");
+    let name = folder.join("case.toml");
+    let names = |text: &str| -> Vec<String> {
+        let text = format!("extends = 'part-standard.toml'\n{text}");
+        let case = Case::from_text(name.to_str().unwrap(), &text).unwrap_or_else(|error| panic!("{error}"));
+        case.plan.phases.into_iter().map(|phase| phase.name).collect()
+    };
+    let step = "steps = [{ do = 'start-mirror' }]";
+    assert_eq!(names(&format!("[plan.replace.dual-write]\n{step}")), ["dual-write"]);
+    assert_eq!(names(&format!("[plan.after.dual-write]\nname = 'rest'\n{step}")), ["dual-write", "rest"]);
+    let before = format!("[plan]\nremove = ['dual-write']\n[plan.before.dual-write]\nname = 'first'\n{step}");
+    assert_eq!(names(&before), ["first"]);
+}

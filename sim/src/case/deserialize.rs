@@ -160,7 +160,7 @@ impl<'de> de::Deserializer<'de> for &'de Node {
                 format!("`{text}` is a date"),
                 Some(format!("write \"{text}\" in quotes")),
             )),
-            Value::Array(items) => visitor.visit_seq(Items { items: items.iter() }),
+            Value::Array(items) => all_of(items, visitor),
             Value::Table(table) => visitor.visit_map(Entries { entries: table.entries.iter(), value: None }),
         };
         result.map_err(|problem| located(problem, self))
@@ -176,6 +176,23 @@ impl<'de> de::Deserializer<'de> for &'de Node {
         visitor: V,
     ) -> Result<V::Value, Problem> {
         visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Problem> {
+        match self.value {
+            Value::Table(_) => self.deserialize_any(visitor),
+            // Serde would take a list for a table, its values in the order of the keys, which nobody can read.
+            _ => Err(Problem::new(
+                self.place,
+                format!("{} stands where a table is needed", self.kind()),
+                "write a table: { key = value }",
+            )),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -205,7 +222,17 @@ impl<'de> de::Deserializer<'de> for &'de Node {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
-        seq tuple tuple_struct map struct identifier ignored_any
+        seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// A list, to its end: one of a fixed length would leave the rest unread.
+fn all_of<'de, V: Visitor<'de>>(items: &'de [Node], visitor: V) -> Result<V::Value, Problem> {
+    let mut items = Items { items: items.iter() };
+    let value = visitor.visit_seq(&mut items)?;
+    match items.items.next() {
+        Some(left) => Err(Problem::new(left.place, "the list is longer than it may be", "leave this out")),
+        None => Ok(value),
     }
 }
 

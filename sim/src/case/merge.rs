@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// How many files may stand on each other.
 const DEEPEST: usize = 8;
 
-/// The largest file that is read: a case is written by people.
+/// The largest file that is read: a million rows of a trace have room.
 const LARGEST_BYTES: u64 = 64 << 20;
 
 /// Read a file and what it extends.
@@ -30,21 +30,32 @@ pub(crate) fn load_text(path: &Path, text: String, files: &mut Files) -> Result<
     load_below(path, text, files, &mut seen)
 }
 
-fn text_of(path: &Path) -> Result<String, String> {
-    let length = std::fs::metadata(path).map_err(|error| reason(&error))?.len();
+/// The text of a case or of a trace.
+///
+/// # Errors
+/// Why it cannot be read, in words.
+pub(crate) fn text_of(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| reason(&error))?;
+    if metadata.is_dir() {
+        return Err("it is a directory".to_owned());
+    }
+    // A device or a pipe may never end.
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let length = metadata.len();
     if length > LARGEST_BYTES {
-        return Err(format!("it has {length} bytes, and a case may have {LARGEST_BYTES}"));
+        return Err(format!("it has {length} bytes, and at most {LARGEST_BYTES} are read"));
     }
     let bytes = std::fs::read(path).map_err(|error| reason(&error))?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
 /// An error of the file system in words that are the same on every system.
-pub(crate) fn reason(error: &std::io::Error) -> String {
+fn reason(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
         kind => kind.to_string(),
     }
 }

@@ -12,7 +12,7 @@ pub(crate) use trace::read_trace;
 use crate::case::Case;
 use crate::random::Streams;
 use cutover_model::application::Scheduled;
-use cutover_model::record::{Key, Partitioner, Record, RecordId, TopicId};
+use cutover_model::record::{Key, Record, RecordId, TopicId};
 use cutover_model::units::{Bytes, Span, Time};
 use serde::Serialize;
 use settings::Deal;
@@ -80,11 +80,6 @@ impl Workload {
     }
 }
 
-/// The partitioner that decides a record's source partition: that of the producers' Corgi client.
-fn source_partitioner(_case: &Case) -> Partitioner {
-    Partitioner::default()
-}
-
 fn assemble(case: &Case, texts: Vec<String>, planned: &[Planned]) -> Workload {
     let keys: Vec<(String, Key)> = (0..)
         .zip(texts)
@@ -93,7 +88,6 @@ fn assemble(case: &Case, texts: Vec<String>, planned: &[Planned]) -> Workload {
             (text, key)
         })
         .collect();
-    let partitioner = source_partitioner(case);
     let mut producers: Vec<Vec<Scheduled>> = vec![Vec::new(); case.producers.count as usize];
     for one in planned {
         let sends = &mut producers[one.producer as usize];
@@ -101,7 +95,10 @@ fn assemble(case: &Case, texts: Vec<String>, planned: &[Planned]) -> Workload {
         let record = Record {
             id: RecordId { producer: one.producer, sequence: sends.len() as u32 },
             topic: one.topic,
-            source: partitioner.partition(&key, case.topics[usize::from(one.topic.0)].partitions),
+            source: case
+                .workload
+                .partitioner
+                .partition(&key, case.topics[usize::from(one.topic.0)].partitions),
             key,
             bytes: one.bytes,
             created_at: one.at,

@@ -1,5 +1,6 @@
 //! The workload of a case, as its file gives it.
 
+use cutover_model::record::Partitioner;
 use cutover_model::units::{Bytes, Span};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct Settings {
     pub bursts: Option<Bursts>,
     /// Which producer sends a record.
     pub deal: Deal,
+    /// How a record's key decides its source partition in Corgi.
+    pub partitioner: Partitioner,
     /// A trace file instead: a CSV with the columns `at,key,bytes` and perhaps `topic`, its times stretched or
     /// compressed into `start` to `end`. Relative to the case file that names it.
     pub trace: Option<String>,
@@ -46,6 +49,7 @@ impl Default for Settings {
             bytes: BytesRange::default(),
             bursts: None,
             deal: Deal::ByKey,
+            partitioner: Partitioner::JavaHash,
             trace: None,
             sends: None,
             rows: Arc::from([]),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::case::Case;
+use cutover_model::record::Partitioner;
 
 fn case(workload: &str) -> Case {
     let text = format!(

@@ -2,7 +2,7 @@
 
 use super::settings::Row;
 use super::{KeyIds, Planned, dealt, window};
-use crate::case::{Case, CaseError, Problem, reason};
+use crate::case::{Case, CaseError, MOST_BYTES, Problem, text_of};
 use cutover_model::record::TopicId;
 use cutover_model::units::Span;
 use std::path::Path;
@@ -27,9 +27,9 @@ pub(crate) fn read_trace(
     named: impl Fn(Problem) -> CaseError,
 ) -> Result<Arc<[Row]>, CaseError> {
     let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = text_of(path).map_err(|why| {
         named(Problem::unplaced(
-            format!("the trace `{shown}` cannot be read: {}", reason(&error)),
+            format!("the trace `{shown}` cannot be read: {why}"),
             Some("a trace's path is relative to the case file that names it".to_owned()),
         ))
     })?;
@@ -75,7 +75,7 @@ fn row(record: &csv::StringRecord, columns: &Columns, case: &Case) -> Result<(i6
     let at = moment(field(columns.at))?;
     let text = field(columns.bytes);
     let bytes = match text.parse::<u32>() {
-        Ok(bytes) if bytes <= super::super::case::MOST_BYTES => bytes,
+        Ok(bytes) if bytes <= MOST_BYTES => bytes,
         _ => return Err(format!("`{text}` is not a size in bytes")),
     };
     let topic = columns.topic.map(|place| field(place).to_owned());

@@ -192,8 +192,8 @@ fn figures(kind: Kind, figures: &Figures, there: impl Fn(&'static str) -> Place)
     figures.skew.iter().try_for_each(|skew| positive(*skew, there("skew")))
 }
 
-/// Whether an aim can be hit in this case. The numbers in the names of Corgi's and Kafka's nodes and of the mirror's
-/// workers are checked when the world is built, which knows how many there are.
+/// Whether an aim can be hit in this case. How many brokers Corgi and Kafka have is known when the world is built: a
+/// broker too many is told then.
 fn aim(case: &Case, aim: &Aim, on_links: bool, there: Place) -> Result<(), Problem> {
     let Aim::Named(name) = aim else {
         return match aim {
@@ -217,7 +217,7 @@ fn aim(case: &Case, aim: &Aim, on_links: bool, there: Place) -> Result<(), Probl
     Err(Problem::new(there, message, advice(name, words.iter().map(String::as_str))))
 }
 
-/// Whether a name is that of a node as the world names them: `kafka-broker-2`, `producer-0`, `billing-new-1`.
+/// Whether a name is that of a node as the world names them: `kafka-2`, `corgi-0-1`, `producer-0`, `billing-new-1`.
 fn names_a_node(case: &Case, name: &str) -> bool {
     let Some((stem, number)) = name.rsplit_once('-') else { return false };
     let Ok(number) = number.parse::<u32>() else { return false };
@@ -225,16 +225,11 @@ fn names_a_node(case: &Case, name: &str) -> bool {
         let group = stem.strip_suffix(suffix).and_then(|group| case.group(group));
         group.is_some_and(|group| number < case.groups[usize::from(group.0)].instances)
     };
-    if of_group("-old") || of_group("-new") {
-        return true;
-    }
+    let of_set = || stem.strip_prefix("corgi-").is_some_and(|set| set.parse::<u16>().is_ok());
     match stem {
         "producer" => number < case.producers.count,
-        _ => {
-            let set = stem
-                .rsplit_once('-')
-                .is_some_and(|(kind, set)| kind == "corgi-broker" && set.parse::<u16>().is_ok());
-            set || ["kafka-broker", "mirror", "name-service"].contains(&stem)
-        }
+        "mirror" => number < u32::from(case.mirror.workers),
+        "kafka" => true,
+        _ => of_set() || of_group("-old") || of_group("-new"),
     }
 }

@@ -138,11 +138,13 @@ fn counts(case: &Case, tree: &Node) -> Result<(), Problem> {
     within(u64::from(case.producers.count), 1, MOST_NODES, "`count`", producers)?;
     // Each instance is two nodes: its OldClient's process and its NewClient's.
     let consumers: u64 = case.groups.iter().map(|group| 2 * u64::from(group.instances)).sum();
-    let nodes = u64::from(case.producers.count) + consumers;
+    let nodes = u64::from(case.producers.count) + consumers + u64::from(case.mirror.workers);
     if nodes > MOST_NODES {
         return Err(Problem::new(
             place(tree, way!["groups"]),
-            format!("the producers and the instances of all groups, old and new, are {nodes} nodes"),
+            format!(
+                "the producers, the mirror's workers and the instances of all groups, old and new, are {nodes} nodes"
+            ),
             format!("a case has at most {MOST_NODES}: lower `count` or `instances`"),
         ));
     }

@@ -19,9 +19,9 @@ fn nodes() -> Nodes {
             nodes.push(Node { id, name: format!("{name}-{number}"), kind, part, domain: domain.to_owned() });
         }
     };
-    add("corgi-broker-0", NodeKind::CorgiBroker, 0, "corgi-0", 3);
-    add("corgi-broker-1", NodeKind::CorgiBroker, 1, "corgi-1", 3);
-    add("kafka-broker", NodeKind::KafkaBroker, 0, "kafka", 3);
+    add("corgi-0", NodeKind::CorgiBroker, 0, "corgi-0", 3);
+    add("corgi-1", NodeKind::CorgiBroker, 1, "corgi-1", 3);
+    add("kafka", NodeKind::KafkaBroker, 0, "kafka", 3);
     add("mirror", NodeKind::Mirror, 0, "mirror", 2);
     add("producer", NodeKind::Producer, 0, "producers", 4);
     add("billing-old", NodeKind::OldConsumer, 0, "billing", 4);
@@ -123,7 +123,7 @@ fn listed_faults_keep_their_times_and_phases() {
     let case = case(
         "[[faults.list]]\nphase = 'cut-read'\nafter = '2s'\nduration = '10s'\nkind = 'crash'\ntarget = 'corgi-master'\n\
          [[faults.list]]\nat = '1m'\nduration = '10s'\nkind = 'slow-link'\nlatency = '200ms'\ntarget = 'old'\nto = 'cloud'\n\
-         [[faults.list]]\nat = '30s'\nduration = '10s'\nkind = 'restart'\ntarget = 'kafka-broker-1'",
+         [[faults.list]]\nat = '30s'\nduration = '10s'\nkind = 'restart'\ntarget = 'kafka-1'",
     );
     let faults = draw(&case, &nodes(), &mut Streams::new(1).stream("faults")).unwrap();
     assert_eq!(faults[0].kind, FaultKind::Restart { target: Target::Node(NodeId(7)) });
@@ -135,8 +135,60 @@ fn listed_faults_keep_their_times_and_phases() {
 
 #[test]
 fn a_target_that_the_world_does_not_have_is_an_error() {
-    let case =
-        case("[[faults.list]]\nat = '1m'\nduration = '10s'\nkind = 'crash'\ntarget = 'kafka-broker-9'");
+    let case = case("[[faults.list]]\nat = '1m'\nduration = '10s'\nkind = 'crash'\ntarget = 'kafka-9'");
     let error = draw(&case, &nodes(), &mut Streams::new(1).stream("faults")).unwrap_err();
-    assert_eq!(error.target, "kafka-broker-9");
+    assert_eq!(error.target, "kafka-9");
+}
+
+/// The standard service's nodes, in domains as large as the world makes them.
+fn standard_nodes() -> Nodes {
+    let mut nodes = Vec::new();
+    let mut add = |kind: NodeKind, part: u16, domain: &str, count: u32| {
+        for number in 0..count {
+            let id = NodeId(nodes.len() as u32);
+            nodes.push(Node {
+                id,
+                name: format!("{kind}-{part}-{number}"),
+                kind,
+                part,
+                domain: domain.to_owned(),
+            });
+        }
+    };
+    add(NodeKind::CorgiBroker, 0, "corgi", 3);
+    add(NodeKind::CorgiBroker, 1, "corgi", 3);
+    add(NodeKind::NameService, 0, "corgi", 1);
+    add(NodeKind::OnCall, 0, "corgi", 1);
+    add(NodeKind::KafkaBroker, 0, "kafka", 3);
+    add(NodeKind::KafkaController, 0, "kafka", 1);
+    add(NodeKind::SwitchCentre, 0, "control", 1);
+    add(NodeKind::Deployment, 0, "control", 1);
+    add(NodeKind::Operator, 0, "control", 1);
+    add(NodeKind::Mirror, 0, "mirror", 2);
+    add(NodeKind::Producer, 0, "producer", 4);
+    for group in 0..3 {
+        add(NodeKind::OldConsumer, group, &format!("group-{group}"), 4);
+        add(NodeKind::NewConsumer, group, &format!("group-{group}"), 4);
+    }
+    Nodes(nodes)
+}
+
+#[test]
+fn the_standard_distribution_always_has_at_least_ten_faults_and_reaches_every_kind() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/baseline.toml");
+    let case = Case::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    let nodes = standard_nodes();
+    let mut kinds = BTreeSet::new();
+    let mut last_minutes = 0;
+    for seed in 0..500 {
+        let faults = draw(&case, &nodes, &mut Streams::new(seed).stream("faults")).unwrap();
+        assert!(faults.len() >= 10, "seed {seed} has {} faults", faults.len());
+        last_minutes += moments(&faults).iter().filter(|(at, _)| at.0 >= 360_000_000).count();
+        kinds.extend(faults.iter().map(|fault| fault.kind.to_string()));
+    }
+    // Four of the thirteen strata lie behind the sixth minute: cut-write gets its share.
+    assert!(last_minutes >= 1_500, "{last_minutes}");
+    let all: BTreeSet<String> =
+        <Kind as strum::IntoEnumIterator>::iter().map(|kind| kind.to_string()).collect();
+    assert_eq!(kinds, all);
 }
