@@ -96,9 +96,9 @@ fn found(finding: &Finding, subject: &Subject) -> FoundHere {
     FoundHere {
         guarantee: finding.guarantee,
         ground: finding.ground.to_string(),
-        phase: subject.phase_name(finding.phase).to_owned(),
+        phase: subject.phase_key(finding.phase),
         at_ms: finding.at.as_millis(),
-        group: finding.group.map(|group| subject.group_name(group).to_owned()),
+        group: finding.group.map(|group| subject.group_name(group)),
         partition: finding.partition.map(|partition| subject.partition_name(partition)),
         records: finding.records.iter().map(ToString::to_string).collect(),
         summary: finding.summary.clone(),

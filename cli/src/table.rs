@@ -1,8 +1,7 @@
 //! The table of guarantees, the verdicts' colours, and the stories of findings.
 
-use comfy_table::{ContentArrangement, Table, presets};
-use cutover_model::check::story::StoryLine;
-use cutover_model::check::{Figure, Verdict};
+use comfy_table::{ContentArrangement, Table};
+use cutover_model::check::{Figure, StoryLine, Verdict};
 use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
 use owo_colors::OwoColorize;
 
@@ -17,7 +16,7 @@ pub fn verdict(verdict: Verdict) -> String {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table
 }

@@ -25,7 +25,7 @@ use crate::record::{GroupId, NodeId, Queue, TopicPartition};
 use crate::report::Report;
 use lifecycle::Stage;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use work::{Task, Track};
 
 const PROCESS: &str = "application/process";
@@ -85,8 +85,8 @@ struct Volatile<C, K> {
     stopping: bool,
     /// The partitions that it was assigned and that were not taken away.
     tracks: BTreeMap<TopicPartition, Track>,
-    /// What was taken away in good order and is not released yet, the oldest first.
-    revoked: VecDeque<BTreeSet<TopicPartition>>,
+    /// What was taken away in good order and is not released yet.
+    revoked: BTreeSet<TopicPartition>,
     /// The records in process, by worker.
     tasks: BTreeMap<u64, Task>,
     /// Whether the commit timer runs for something new, rather than for a repetition.
@@ -130,7 +130,7 @@ impl<C, K> Default for Volatile<C, K> {
             is_asked_to_stop: false,
             stopping: false,
             tracks: BTreeMap::new(),
-            revoked: VecDeque::new(),
+            revoked: BTreeSet::new(),
             tasks: BTreeMap::new(),
             commit_due: false,
         }

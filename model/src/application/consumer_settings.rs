@@ -17,7 +17,7 @@ pub struct Settings {
     /// What is committed.
     pub commit: CommitPolicy,
     /// How long after a record was processed its offset is committed, together with what else was processed by then;
-    /// 0 commits after each record. The default is that of Kafka's auto commit and of RocketMQ's clients, 5 s.
+    /// 0 commits after each record. Corgi's client gathers commits for an interval of its own after that.
     pub commit_interval: Span,
     /// How long after its last commit an instance commits the same offsets again: a commit that is not waited for may
     /// have been lost. (RocketMQ's clients and Kafka's auto commit do so at every interval.)
@@ -44,7 +44,7 @@ impl Default for Settings {
             workers: 8,
             processing: [Span::millis(1), Span::millis(5)],
             commit: CommitPolicy::Processed,
-            commit_interval: Span::secs(5),
+            commit_interval: Span::secs(1),
             commit_repeat: Span::secs(30),
             idempotent: true,
             pause_survives_reassignment: true,

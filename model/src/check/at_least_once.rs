@@ -204,7 +204,8 @@ impl AtLeastOnce {
         if kind.ground == Ground::Phantom {
             let at = gathered.at;
             return format!(
-                "{group} was delivered {record}{stands} at {at} during {phase}, although the producer was told that it is in no log{more}"
+                "{group} was delivered {record}{stands} at {at} during {phase}, although \
+                 the producer was told that it is in no log{more}"
             );
         }
         let account = self.records.get(record);
@@ -214,7 +215,8 @@ impl AtLeastOnce {
             self.whereabouts.explain(&self.subject, loss, kind.group.unwrap_or_default(), &account.stored)
         });
         format!(
-            "{group} never processed {record}{stands}{more}, acknowledged at {acknowledged_at}: {explanation} ({phase})"
+            "{group} never processed {record}{stands}{more}, acknowledged at {acknowledged_at}: \
+             {explanation} ({phase})"
         )
     }
 

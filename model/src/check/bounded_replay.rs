@@ -32,6 +32,7 @@ pub struct BoundedReplay {
     stored: ByRecord<[bool; 2]>,
     tally: Tally,
     interleaved: u64,
+    last_hop: Option<Hop>,
 }
 
 /// What one group was delivered.
@@ -85,6 +86,7 @@ impl BoundedReplay {
             stored: ByRecord::default(),
             tally: Tally::default(),
             interleaved: 0,
+            last_hop: None,
         }
     }
 
@@ -97,10 +99,12 @@ impl BoundedReplay {
         source: TopicPartition,
         place: Place,
     ) {
+        self.last_hop = None;
         let phase = self.course.phase;
         let bound = self.subject.objectives.duplicates_per_group;
         let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
         let hop = replays.deliveries.at(record).places.deliver(place);
+        self.last_hop = hop;
         if let Some(hop) = hop {
             replays.duplicates[hop as usize] += 1;
             if replays.over.is_none() && replays.total() > bound {
@@ -122,6 +126,11 @@ impl BoundedReplay {
                 }
             }
         }
+    }
+
+    /// The hop that made the last delivery a duplicate, if one did.
+    pub(super) fn last_hop(&self) -> Option<Hop> {
+        self.last_hop
     }
 
     /// What an instance reads from now on it reads anew: it does not go on from its own last position.
@@ -187,14 +196,16 @@ impl BoundedReplay {
             let total = self.groups.get(usize::from(group.0)).map_or(0, Replays::total);
             let record = gathered.first();
             return format!(
-                "{name} was delivered {total} duplicates, and {bound} are allowed: {record} was one too many, at {at} during {phase}"
+                "{name} was delivered {total} duplicates, and {bound} are allowed: \
+                 {record} was one too many, at {at} during {phase}"
             );
         }
         let partition = self.subject.partition_name(kind.partition.unwrap_or_default());
         let (passed, next) = (gathered.first(), gathered.second());
         let more = gathered.and_more();
         format!(
-            "after a jump back {name} went on to {next} of {partition} at {at} during {phase}, and passed over {passed}{more}"
+            "after a jump back {name} went on to {next} of {partition} at {at} during {phase}, \
+             and passed over {passed}{more}"
         )
     }
 

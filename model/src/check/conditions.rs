@@ -1,7 +1,7 @@
 //! The *sometimes* conditions: what a sweep should have reached at least once for its verdicts to mean something.
 //! Every run of a case has the same list, by the names of the plan's phases, so that what was never reached shows.
 
-use super::tables::{ByPartition, ByRecord, Hop, Place, Places, grown};
+use super::tables::{ByPartition, ByRecord, Hop, grown};
 use super::{Condition, Course, Guarantee, Subject};
 use crate::history::{Entry, Event};
 use crate::record::{GroupId, NodeId, Queue, RecordId, TopicPartition};
@@ -131,7 +131,6 @@ struct Copies {
 /// What a group read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Group {
-    places: ByRecord<Places>,
     last: ByPartition<Option<NodeId>>,
     read_corgi: bool,
     paused: u32,
@@ -188,8 +187,8 @@ impl Conditions {
         grown(&mut self.roles, node.0 as usize)
     }
 
-    /// Take the next entry of the history.
-    pub fn observe(&mut self, entry: &Entry) {
+    /// Take the next entry of the history; of a delivery also the hop that made it a duplicate, if one did.
+    pub fn observe(&mut self, entry: &Entry, hop: Option<Hop>) {
         self.course.observe(entry);
         match &entry.event {
             Event::Invoked { record } => {
@@ -205,10 +204,9 @@ impl Conditions {
             Event::Indeterminate { .. } => self.during(InPhase::SendIndeterminate),
             Event::Copied { record, source, .. } => self.copied(entry, *record, *source),
             Event::MirrorCommitted { .. } | Event::Skipped { .. } => self.role(entry.node).mirrors = true,
-            Event::Delivered { group, record, source, queue, partition, offset, copied_from } => {
-                let (queue, partition, offset) = (*queue, *partition, *offset);
-                let place = Place { queue, partition, offset, copied_from: *copied_from };
-                self.delivered(entry.node, *group, *record, *source, place);
+            Event::Delivered { group, source, queue, .. } => {
+                self.delivered(entry.node, *group, *source, *queue);
+                self.duplicated(hop);
             }
             Event::Processed { .. } => {
                 let role = self.role(entry.node);
@@ -277,26 +275,21 @@ impl Conditions {
         }
     }
 
-    fn delivered(
-        &mut self,
-        node: NodeId,
-        group: GroupId,
-        record: RecordId,
-        source: TopicPartition,
-        place: Place,
-    ) {
+    fn delivered(&mut self, node: NodeId, group: GroupId, source: TopicPartition, queue: Queue) {
         self.role(node).processing += 1;
         let state = grown(&mut self.groups, usize::from(group.0));
-        let hop = state.places.at(record).deliver(place);
         let before = state.last.at(source).replace(node);
-        let crossed = state.read_corgi && place.queue == Queue::Kafka;
-        state.read_corgi |= place.queue == Queue::Corgi;
+        let crossed = state.read_corgi && queue == Queue::Kafka;
+        state.read_corgi |= queue == Queue::Corgi;
         if before.is_some_and(|before| before != node) {
             self.during(InPhase::InstanceTookOver);
         }
         if crossed {
             self.reach(Anytime::GroupCrossedToKafka);
         }
+    }
+
+    fn duplicated(&mut self, hop: Option<Hop>) {
         match hop {
             Some(Hop::Producer) => self.reach(Anytime::RecordStoredTwiceByAProducer),
             Some(Hop::Mirror) => self.reach(Anytime::RecordCopiedTwice),

@@ -98,6 +98,8 @@ struct Log {
 pub(super) struct Whereabouts {
     corgi: ByPartition<Log>,
     kafka: ByPartition<Log>,
+    /// The queue that each group was delivered from last.
+    reading: Vec<Queue>,
     mirror_stopped: bool,
     corgi_stopped: bool,
 }
@@ -113,6 +115,7 @@ impl Whereabouts {
     pub(super) fn observe(&mut self, entry: &Entry) {
         match &entry.event {
             Event::Delivered { group, queue, partition, offset, .. } => {
+                *grown(&mut self.reading, usize::from(group.0)) = *queue;
                 let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
                 reach.highest = reach.highest.max(*offset);
                 if reach.lowest.is_none_or(|(lowest, _)| *offset < lowest) {
@@ -157,6 +160,23 @@ impl Whereabouts {
             let for_good = done(&self.kafka, stored.kafka) || done(&self.corgi, stored.corgi);
             return Passed { loss: Loss::InTheApplication, at: None, for_good };
         }
+        let mut passed = self.passed_unread(source, stored, in_kafka, in_corgi);
+        if self.reading.get(usize::from(group.0)).copied().unwrap_or_default() == Queue::Corgi {
+            // A group that still reads Corgi may come to it there, whatever became of the copy.
+            let gone = matches!(in_corgi, Some((InLog::Truncated | InLog::Before | InLog::Passed, _)));
+            passed.for_good &= gone || self.corgi_stopped;
+        }
+        passed
+    }
+
+    /// The same of a record that the group was never delivered.
+    fn passed_unread(
+        &self,
+        source: TopicPartition,
+        stored: &Stored,
+        in_kafka: Option<(InLog, Option<Time>)>,
+        in_corgi: Option<(InLog, Option<Time>)>,
+    ) -> Passed {
         match (in_kafka, in_corgi) {
             (Some((InLog::Truncated, at)), _) => {
                 Passed { loss: Loss::TruncatedFromKafka, at, for_good: true }

@@ -176,7 +176,8 @@ impl Progress {
             let stands = self.subject.partition_name(partition);
             let drained_for = self.drained_for().unwrap_or_default();
             let summary = format!(
-                "{name} has {lag} acknowledged records of {stands} unprocessed {drained_for} after the faults and the workload ended"
+                "{name} has {lag} acknowledged records of {stands} unprocessed {drained_for} \
+                 after the faults and the workload ended"
             );
             findings.push(self.finding(Some(group), Some(partition), lag, summary));
         }

@@ -43,7 +43,7 @@ impl Suite {
         self.exclusive.observe(entry);
         self.zero_downtime.observe(entry);
         self.progress.observe(entry);
-        self.conditions.observe(entry);
+        self.conditions.observe(entry, self.bounded_replay.last_hop());
     }
 
     /// Conclude: a judgement a guarantee, in the guarantees' order.

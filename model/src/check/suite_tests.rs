@@ -131,12 +131,12 @@ fn a_rebalance_while_paused_is_seen() {
 #[ignore = "a measurement, not a test"]
 fn a_standard_history_is_judged_quickly() {
     let mut scene = Scene::new();
-    for sequence in 0..2_000 {
-        let offset = i64::from(sequence);
-        scene.partition.partition = (sequence % 4) as u16;
-        scene.send((sequence % 4, sequence), offset).copy((sequence % 4, sequence), offset, offset);
-        for node in [A, B, A] {
-            scene.read_copy(node, (sequence % 4, sequence), offset, offset);
+    for place in 0..2_000 {
+        let (record, offset) = ((place % 4, place / 4), i64::from(place / 4));
+        scene.partition.partition = (place % 4) as u16;
+        scene.send(record, offset).copy(record, offset, offset);
+        for node in [A, B, A, B, A, B] {
+            scene.read_copy(node, record, offset, offset);
         }
     }
     scene.drained();

@@ -349,3 +349,14 @@ impl Consumer for CorgiConsumer {
         effects.cancel_timer(self.timer());
     }
 }
+
+#[cfg(test)]
+impl CorgiConsumer {
+    /// Whether it takes itself for the holder of a leased partition.
+    pub(crate) fn believes(&self, now: Time, partition: TopicPartition) -> bool {
+        let share = self.volatile.shares.get(&partition);
+        self.membership.ordered
+            && self.volatile.running
+            && share.is_some_and(|share| share.is_held() && now < share.lease_until)
+    }
+}

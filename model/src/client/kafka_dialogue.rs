@@ -3,7 +3,6 @@
 use super::kafka_consumer::KafkaConsumer;
 use super::kafka_producer::KafkaProducer;
 use super::{Consumer, Producer};
-use crate::history::Event;
 use crate::kafka::protocol::{BrokerId, ErrorCode, PartitionMetadata, Request, Response};
 use crate::machine::{After, Effects, Input, Now, RequestId, Timer, TimerEffect};
 use crate::message::Message;
@@ -40,12 +39,11 @@ pub(crate) struct Dialogue<L> {
     pub(crate) at: Time,
     pub(crate) asked: Vec<Asked>,
     pub(crate) timers: BTreeMap<Timer, Time>,
-    pub(crate) events: Vec<Event>,
 }
 
 impl<L: Library> Dialogue<L> {
     pub(crate) fn new(library: L) -> Dialogue<L> {
-        Dialogue { library, at: Time::ZERO, asked: vec![], timers: BTreeMap::new(), events: vec![] }
+        Dialogue { library, at: Time::ZERO, asked: vec![], timers: BTreeMap::new() }
     }
 
     /// Call the library, and keep what it asks and sets. A drawn timer is the longest.
@@ -64,7 +62,6 @@ impl<L: Library> Dialogue<L> {
                 TimerEffect::Cancel(timer) => drop(self.timers.remove(&timer)),
             }
         }
-        self.events.extend(effects.events);
         result
     }
 

@@ -17,6 +17,7 @@ mod kafka_metadata;
 mod kafka_network;
 pub mod kafka_producer;
 pub mod kafka_producer_settings;
+pub mod partition_hash;
 
 pub use corgi_consumer::CorgiConsumer;
 pub use corgi_producer::CorgiProducer;

@@ -20,3 +20,5 @@ pub mod protocol;
 mod failover_tests;
 #[cfg(test)]
 pub(crate) mod harness;
+#[cfg(test)]
+mod one_fault_tests;

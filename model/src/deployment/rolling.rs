@@ -1,11 +1,13 @@
 //! The deployment as a machine: starts and stops the processes of each target as the operator orders, one instance
 //! after the other, and kills what does not stop in time. After Kubernetes' rolling update (surge, or unavailable).
 //!
-//! It judges by what it is told (`Ready`, `Exiting`, broken connections) and asks again until it is told. Left out:
+//! It judges by what it is told (`Ready`, broken connections) and asks again until it is told. Left out:
 //! images, hosts and quotas; and restarts after a crash, which are the world's part: [`Rolling::should_run`] says
 //! which processes they concern.
 
 mod job;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;
 
@@ -102,7 +104,8 @@ impl Rolling {
                 effects.send(from, deployment(Message::Accepted { number }));
             }
             Message::Ready => self.ready(now, from, effects),
-            Message::Exiting => self.gone(from),
+            // It may come late, from an earlier life: only the broken connection says that the process is gone.
+            Message::Exiting => self.probe(from, effects),
             // The deployment says this; it is never told it.
             Message::Accepted { .. } => {}
         }
@@ -119,7 +122,7 @@ impl Rolling {
         }
     }
 
-    /// A process exited, or its connection broke.
+    /// A process is gone.
     fn gone(&mut self, node: NodeId) {
         match self.durable.processes.get_mut(&node) {
             Some(condition @ Condition::Stopping { .. }) => *condition = Condition::Stopped,

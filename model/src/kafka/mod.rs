@@ -4,5 +4,22 @@ pub mod settings;
 pub use settings::Settings;
 
 pub mod assignor;
+pub mod broker;
+pub mod cluster;
+pub mod controller;
+mod deadlines;
+mod group;
 pub mod internal;
+pub mod log;
+mod producer_state;
 pub mod protocol;
+mod replica;
+pub mod stored;
+pub mod wiring;
+
+#[cfg(test)]
+mod harness;
+
+pub use broker::Broker;
+pub use controller::Controller;
+pub use wiring::{WiredTopic, Wiring};

@@ -149,3 +149,23 @@ impl Default for Settings {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_as_people_write_them_and_nothing_else_is_taken() {
+        let text =
+            r#"{"commit": "atomic", "partition-map": "hash", "on-failure": "skip", "restart-delay": "10s"}"#;
+        let settings: Settings = serde_json::from_str(text).unwrap();
+        assert_eq!(settings.commit, Commit::Atomic);
+        assert_eq!(settings.partition_map, PartitionMap::Hash);
+        assert_eq!(settings.on_failure, OnFailure::Skip);
+        assert_eq!(settings.restart_delay, Some(Span::secs(10)));
+        assert_eq!(settings.commit_interval, Span::secs(60));
+        let again = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<Settings>(&again).unwrap(), settings);
+        assert!(serde_json::from_str::<Settings>(r#"{"comit": "atomic"}"#).is_err());
+    }
+}

@@ -5,7 +5,13 @@
 //! Leaves out several batches in flight to one partition, and the abort of a transaction that a record spoils: such a
 //! record is left out of the transaction.
 
+#[cfg(test)]
+mod bench;
 mod conversation;
+#[cfg(test)]
+mod handover_tests;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use super::ledger::Transfer;
@@ -307,7 +313,3 @@ impl Transactions {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "transaction_tests.rs"]
-mod tests;

@@ -5,6 +5,8 @@
 //! lease library tells it that its partitions are lost (mirror 6b, 6c, 10d).
 
 mod holding;
+#[cfg(test)]
+mod tests;
 
 use super::ledger::{Ledger, Transfer};
 use super::settings::{Commit, OnFailure, Settings};
@@ -75,7 +77,7 @@ struct Volatile<C, P> {
     commit_timer_set: bool,
     retry_timer_set: bool,
     /// Partitions that are to be given back in good order.
-    revocation: Option<holding::Giving>,
+    revocation: Option<BTreeSet<TopicPartition>>,
     /// The worker is to leave the group, to exit or to join anew.
     leaving: Option<Leaving>,
     /// The atomic mode's, instead of the Kafka producer.
@@ -418,10 +420,6 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         }
     }
 }
-
-#[cfg(test)]
-#[path = "worker_tests.rs"]
-mod tests;
 
 #[cfg(test)]
 impl<C, P> Worker<C, P> {

@@ -10,7 +10,7 @@ use crate::operator::wiring::{GroupWiring, Wiring};
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A partition's part of the answer to `ListOffsets`: error, offset, timestamp, epoch.
 pub(super) type Listed = (TopicPartition, ErrorCode, Offset, Option<Time>, i32);
@@ -119,7 +119,7 @@ impl Admin {
             .partition(|asked: &Asked| desk.now.elapsed.since(asked.at) >= request_timeout);
         self.pending = pending;
         for asked in late {
-            self.forget(asked.to);
+            self.forget(asked.to, desk.wiring);
             self.refused("a Kafka broker does not answer".to_owned());
         }
         if let Goal::Prepare(preparation) = &mut self.goal {
@@ -129,24 +129,34 @@ impl Admin {
     }
 
     /// That broker's process is gone. Whoever was to be asked there is sought elsewhere, at the next try.
-    pub(super) fn disconnected(&mut self, gone: NodeId) {
+    pub(super) fn disconnected(&mut self, gone: NodeId, wiring: &Wiring) {
         let before = self.pending.len();
         self.pending.retain(|asked| asked.to != gone);
-        self.forget(gone);
+        self.forget(gone, wiring);
         if let (true, Goal::Prepare(preparation)) = (self.pending.len() < before, &mut self.goal) {
             preparation.fail("a Kafka broker went away".to_owned());
         }
     }
 
-    fn forget(&mut self, broker: NodeId) {
+    fn forget(&mut self, broker: NodeId, wiring: &Wiring) {
         self.leaders.retain(|_, leader| *leader != broker);
         self.coordinators.retain(|_, coordinator| *coordinator != broker);
-        self.turn += 1;
+        if self.bootstrap(wiring) == Some(broker) {
+            self.turn += 1;
+        }
     }
 
     /// Forget who leads a partition: it answered that it does not.
     pub(super) fn forget_leader(&mut self, partition: TopicPartition) {
         self.leaders.remove(&partition);
+    }
+
+    /// The target partitions that a group reads: those of the address book, and what Kafka told of besides (a topic may have
+    /// been widened).
+    pub(super) fn partitions_of(&self, group: &GroupWiring, wiring: &Wiring) -> Vec<TopicPartition> {
+        let told = self.leaders.keys().copied().filter(|partition| group.topics.contains(&partition.topic));
+        let all: BTreeSet<TopicPartition> = wiring.targets_of(group).chain(told).collect();
+        all.into_iter().collect()
     }
 
     /// The end of a partition, if it was asked for at or after `since`.
@@ -282,7 +292,7 @@ impl Admin {
 
     fn advance_figures(&mut self, mut figures: Figures, desk: &mut Desk<'_>) {
         let group = figures.group;
-        let partitions: Vec<_> = desk.wiring.targets_of(desk.group(group)).collect();
+        let partitions = self.partitions_of(desk.group(group), desk.wiring);
         let unknown = partitions.iter().any(|partition| !self.leaders.contains_key(partition));
         if unknown && !figures.leaders_asked {
             figures.leaders_asked = true;
@@ -308,7 +318,7 @@ impl Admin {
 
     fn advance_preparation(&mut self, mut preparation: Preparation, desk: &mut Desk<'_>) {
         let group = preparation.group;
-        let partitions: Vec<_> = desk.wiring.targets_of(desk.group(group)).collect();
+        let partitions = self.partitions_of(desk.group(group), desk.wiring);
         let wanted = preparation.wanted(&partitions, desk.now.wall);
         if let Some((leaderless, _)) =
             wanted.iter().find(|(partition, _)| !self.leaders.contains_key(partition))
@@ -349,13 +359,13 @@ impl Admin {
     }
 
     /// A broker to ask about the cluster: each in turn, as they fail.
-    fn bootstrap(&self, desk: &Desk<'_>) -> Option<NodeId> {
-        let brokers = &desk.wiring.kafka_brokers;
+    fn bootstrap(&self, wiring: &Wiring) -> Option<NodeId> {
+        let brokers = &wiring.kafka_brokers;
         brokers.get(self.turn % brokers.len().max(1)).copied()
     }
 
     fn ask_leaders(&mut self, group: GroupId, desk: &mut Desk<'_>) {
-        if let (false, Some(broker)) = (self.asking(Question::Leaders), self.bootstrap(desk)) {
+        if let (false, Some(broker)) = (self.asking(Question::Leaders), self.bootstrap(desk.wiring)) {
             let topics = desk.group(group).topics.clone();
             self.ask(broker, Question::Leaders, Request::Metadata { topics }, desk);
         }
@@ -363,7 +373,7 @@ impl Admin {
 
     fn ask_coordinator(&mut self, group: GroupId, desk: &mut Desk<'_>) {
         let question = Question::Coordinator(group);
-        if let (false, Some(broker)) = (self.asking(question), self.bootstrap(desk)) {
+        if let (false, Some(broker)) = (self.asking(question), self.bootstrap(desk.wiring)) {
             let request = Request::FindCoordinator { key: CoordinatorKey::Group(group) };
             self.ask(broker, question, request, desk);
         }

@@ -10,7 +10,7 @@ use crate::plan::Gate;
 use crate::record::{GroupId, NodeId, Offset, Queue, TopicPartition};
 use crate::report::{DeployedTarget, Report};
 use crate::units::{Span, Time};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a gate is judged by.
 pub(super) struct Judge<'a> {
@@ -215,7 +215,7 @@ impl Judge<'_> {
         let masters = self.masters();
         let copied = self.copied();
         let mut behind = Vec::new();
-        for partition in self.wiring.sources() {
+        for partition in self.sources(&masters) {
             let end = self.end_of(partition, &masters)?;
             let copied = match copied.get(&partition) {
                 Some(copied) => *copied,
@@ -226,6 +226,15 @@ impl Judge<'_> {
             behind.push(Behind::between(partition, end, copied));
         }
         self.within("the mirror", behind, at_most)
+    }
+
+    /// The source partitions: those of the address book, of which none may be missing, and what the masters report
+    /// besides (a topic may have been widened).
+    fn sources(
+        &self,
+        masters: &BTreeMap<TopicPartition, (Offset, NodeId, &Told)>,
+    ) -> BTreeSet<TopicPartition> {
+        self.wiring.sources().chain(masters.keys().copied()).collect()
     }
 
     fn end_of(
@@ -246,7 +255,7 @@ impl Judge<'_> {
             let committed = self.admin.committed(group, self.since);
             let (committed, asked_at) =
                 committed.ok_or_else(|| format!("Kafka has not told what {name} has committed"))?;
-            for partition in self.wiring.targets_of(wiring) {
+            for partition in self.admin.partitions_of(wiring, self.wiring) {
                 let end = self.admin.latest(partition, self.since);
                 let end = end
                     .ok_or_else(|| format!("Kafka has not told the end of {}", self.wiring.say(partition)))?;
@@ -256,7 +265,8 @@ impl Judge<'_> {
             }
         } else {
             let masters = self.masters();
-            for partition in self.wiring.sources_of(wiring) {
+            let of_group = |partition: &TopicPartition| wiring.topics.contains(&partition.topic);
+            for partition in self.sources(&masters).into_iter().filter(of_group) {
                 let end = self.end_of(partition, &masters)?;
                 let offset =
                     masters.get(&partition).map_or(0, |(_, _, told)| committed(told, group, partition));
@@ -284,7 +294,7 @@ impl Judge<'_> {
     /// Nobody reads from Corgi, by its masters; the mirror may, unless it is `included`.
     fn no_reader(&self, included: bool) -> Judgement {
         let masters = self.masters();
-        for partition in self.wiring.sources() {
+        for partition in self.sources(&masters) {
             self.end_of(partition, &masters)?;
         }
         for node in &self.wiring.corgi_brokers {

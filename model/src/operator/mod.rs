@@ -303,7 +303,7 @@ impl Machine for Operator {
             Input::Timer(timer) => self.on_timer(timer, now, effects),
             Input::Disconnected(node) => {
                 self.volatile.reports.disconnected(node);
-                self.volatile.admin.disconnected(node);
+                self.volatile.admin.disconnected(node, &self.wiring);
             }
             Input::Terminate => effects.processes.push(Process::Exit),
         }

@@ -29,3 +29,49 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// Whether the settings make sense together: what recurs must take time, or the run would not get on.
+    ///
+    /// # Errors
+    /// One sentence that names the setting.
+    pub fn validate(&self) -> Result<(), String> {
+        let recurring = [
+            ("report-interval", self.report_interval),
+            ("request-timeout", self.request_timeout),
+            ("retry", self.retry),
+        ];
+        if let Some((name, _)) = recurring.iter().find(|(_, span)| *span == Span::ZERO) {
+            return Err(format!("{name} must be more than nothing"));
+        }
+        let [least, most] = self.act_delay;
+        if least > most {
+            return Err("act-delay names the longer duration first: write the shorter one first".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_not_get_on_are_refused() {
+        assert_eq!(Settings::default().validate(), Ok(()));
+        assert!(Settings { report_interval: Span::ZERO, ..Settings::default() }.validate().is_err());
+        assert!(Settings { retry: Span::ZERO, ..Settings::default() }.validate().is_err());
+        let hasty = Settings { act_delay: [Span::ZERO, Span::ZERO], ..Settings::default() };
+        assert_eq!(hasty.validate(), Ok(()));
+        assert!(Settings { act_delay: [Span::secs(5), Span::secs(1)], ..hasty }.validate().is_err());
+    }
+
+    #[test]
+    fn settings_read_as_they_are_written() {
+        let read: Settings =
+            toml::from_str("report-interval = \"2s\"\nact-delay = [\"1s\", \"9s\"]").unwrap();
+        assert_eq!((read.report_interval, read.act_delay), (Span::secs(2), [Span::secs(1), Span::secs(9)]));
+        assert_eq!(read.retry, Settings::default().retry);
+        assert!(toml::from_str::<Settings>("report-intervall = \"2s\"").is_err());
+    }
+}

@@ -86,14 +86,6 @@ impl Wiring {
         })
     }
 
-    /// The source partitions that a group reads.
-    pub(super) fn sources_of<'a>(
-        &'a self,
-        group: &'a GroupWiring,
-    ) -> impl Iterator<Item = TopicPartition> + 'a {
-        self.sources().filter(|partition| group.topics.contains(&partition.topic))
-    }
-
     /// The target partitions that a group reads.
     pub(super) fn targets_of<'a>(
         &'a self,

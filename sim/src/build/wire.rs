@@ -12,7 +12,7 @@ use cutover_model::client::{CorgiConsumer, CorgiProducer, KafkaConsumer, KafkaPr
 use cutover_model::deployment::Target;
 use cutover_model::deployment::rolling::{Fleet, Rolling};
 use cutover_model::kafka::protocol::BrokerId;
-use cutover_model::operator::wiring::{GroupWiring, TopicWiring};
+use cutover_model::operator::{GroupWiring, TopicWiring};
 use cutover_model::record::{GroupId, NodeId, TopicId};
 use cutover_model::{corgi, kafka, mirror, operator, switch};
 use std::sync::Arc;

@@ -4,10 +4,10 @@ use super::{Keep, alone};
 use crate::case::Case;
 use crate::results::RunResult;
 use crate::world::Dispatched;
-use cutover_model::check::Finding;
-use cutover_model::check::story::{self, StoryLine, describe};
+use cutover_model::check::{self, Finding, StoryLine, Subject, describe};
 use cutover_model::history::{Entry, Event};
 use cutover_model::machine::Input;
+use cutover_model::units::Time;
 
 /// The shortest story of a finding, from a replay of its seed.
 pub fn story(case: &Case, seed: u64, finding: &Finding, at_most: usize) -> Vec<StoryLine> {
@@ -17,7 +17,7 @@ pub fn story(case: &Case, seed: u64, finding: &Finding, at_most: usize) -> Vec<S
 
 /// The shortest story of a finding in a history.
 pub fn story_in(history: &[Entry], case: &Case, finding: &Finding, at_most: usize) -> Vec<StoryLine> {
-    story::story(history, &case.subject(), finding, at_most)
+    check::story(history, &case.subject(), finding, at_most)
 }
 
 /// The run as readable lines: simulated time, phase, node, what. Messages and timers are among them where they were
@@ -26,7 +26,7 @@ pub fn trace(case: &Case, result: &RunResult) -> Vec<String> {
     let subject = case.subject();
     let mut lines = Vec::with_capacity(result.history.len() + result.messages.len());
     let mut messages = result.messages.iter().peekable();
-    let mut phase = subject.phase_name(0).to_owned();
+    let mut phase = subject.phase_key(0);
     for entry in &result.history {
         while let Some(message) = messages.next_if(|message| message.at < entry.at) {
             lines.push(line(
@@ -44,11 +44,11 @@ pub fn trace(case: &Case, result: &RunResult) -> Vec<String> {
     lines
 }
 
-fn line(at: cutover_model::units::Time, phase: &str, node: &str, text: &str) -> String {
+fn line(at: Time, phase: &str, node: &str, text: &str) -> String {
     format!("{at}  {phase:<10}  {node:<18}  {text}")
 }
 
-fn dispatched(dispatched: &Dispatched, subject: &cutover_model::check::Subject) -> String {
+fn dispatched(dispatched: &Dispatched, subject: &Subject) -> String {
     match &dispatched.input {
         Input::Start { incarnation } => format!("- starts, incarnation {incarnation}"),
         Input::Message { from, message } => format!("< {} from {}", message.name(), subject.node_name(*from)),

@@ -9,34 +9,48 @@ use crate::record::{Offset, TopicPartition};
 use std::collections::BTreeSet;
 
 impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
-    /// Take all changes of the assignment that the library has to tell.
-    pub(super) fn take_assignments(&mut self, now: Now, effects: &mut Effects) {
+    /// Take all changes of the assignment that the library has to tell. Returns whether there were any.
+    pub(super) fn take_assignments(&mut self, now: Now, effects: &mut Effects) -> bool {
+        let mut were_any = false;
         while let Some(change) =
             self.volatile.library.as_mut().and_then(|library| library.consumer().assigned())
         {
+            were_any = true;
             match change {
-                Assigned::Granted(partitions) => self.granted(partitions, effects),
-                Assigned::Revoked(partitions) => {
-                    for partition in &partitions {
-                        if let Some(track) = self.volatile.tracks.get_mut(partition) {
-                            track.is_revoked = true;
-                        }
-                    }
-                    self.volatile.revoked.push_back(partitions.into_iter().collect());
-                    self.release_revoked(now, effects);
-                }
+                Assigned::Granted(partitions) => self.granted(now, partitions, effects),
+                Assigned::Revoked(partitions) => self.revoked(now, partitions, effects),
                 Assigned::Lost(partitions) => self.lost(partitions, effects),
             }
         }
+        were_any
     }
 
-    fn granted(&mut self, partitions: Vec<(TopicPartition, Offset)>, effects: &mut Effects) {
-        let Some(library) = &self.volatile.library else { return };
+    fn revoked(&mut self, now: Now, partitions: Vec<TopicPartition>, effects: &mut Effects) {
+        for partition in &partitions {
+            if let Some(track) = self.volatile.tracks.get_mut(partition) {
+                track.is_revoked = true;
+            }
+        }
+        self.volatile.revoked.extend(partitions);
+        if self.volatile.revoked.is_empty()
+            && let Some(library) = &mut self.volatile.library
+        {
+            // Of nothing, there is nothing to finish.
+            library.consumer().release(now, effects);
+        }
+        self.release_revoked(now, effects);
+    }
+
+    fn granted(&mut self, now: Now, partitions: Vec<(TopicPartition, Offset)>, effects: &mut Effects) {
+        let Some(library) = &mut self.volatile.library else { return };
         let queue = library.queue();
         // Where the pause belongs to the client, a partition that comes is paused as well; where it belongs to the
         // assignment, it is set in the first one and lost in the next (observed with Kafka's client, row 13).
         let keeps_pause = self.settings.pause_survives_reassignment || !self.volatile.was_granted;
-        let is_paused = self.is_to_pause() && keeps_pause;
+        let is_paused = self.volatile.obeyed_pause && keeps_pause;
+        if !keeps_pause {
+            library.consumer().resume(now, effects);
+        }
         self.volatile.was_granted |= !partitions.is_empty();
         for (partition, offset) in &partitions {
             self.volatile.tracks.insert(*partition, Track::new(*offset, is_paused));
@@ -47,27 +61,23 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
     }
 
-    /// Let go what was taken away in good order. An ordered group finishes the records in process before; an
-    /// unordered one does not wait: they are processed again by the next owner (observed e6, e13).
+    /// Let go what was taken away in good order, all in one: the library gives back everything that it has told of. An
+    /// ordered group finishes the records in process before; an unordered one does not wait: they are processed again
+    /// by the next owner (observed e6, e13).
     pub(super) fn release_revoked(&mut self, now: Now, effects: &mut Effects) {
-        while let Some(partitions) = self.volatile.revoked.front() {
-            let tasks = &self.volatile.tasks;
-            if self.setup.ordered && tasks.values().any(|task| partitions.contains(&task.received.partition))
-            {
-                return;
-            }
-            let partitions: Vec<TopicPartition> = partitions.iter().copied().collect();
-            self.volatile.revoked.pop_front();
-            self.commit(now, &partitions, effects);
-            let Some(library) = &mut self.volatile.library else { return };
-            let queue = library.queue();
-            library.consumer().release(now, effects);
-            partitions.iter().for_each(|partition| drop(self.volatile.tracks.remove(partition)));
-            if !partitions.is_empty() {
-                let group = self.setup.group;
-                effects.record(Event::Revoked { group, queue, partitions, orderly: true });
-            }
+        let (revoked, tasks) = (&self.volatile.revoked, &self.volatile.tasks);
+        let is_busy = || tasks.values().any(|task| revoked.contains(&task.received.partition));
+        if revoked.is_empty() || (self.setup.ordered && is_busy()) {
+            return;
         }
+        let partitions: Vec<TopicPartition> =
+            std::mem::take(&mut self.volatile.revoked).into_iter().collect();
+        self.commit(now, &partitions, effects);
+        let Some(library) = &mut self.volatile.library else { return };
+        let queue = library.queue();
+        library.consumer().release(now, effects);
+        partitions.iter().for_each(|partition| drop(self.volatile.tracks.remove(partition)));
+        effects.record(Event::Revoked { group: self.setup.group, queue, partitions, orderly: true });
     }
 
     /// Somebody else may have them already. What is in process is finished: nothing can call it back.
@@ -77,11 +87,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         let lost: BTreeSet<TopicPartition> = partitions.iter().copied().collect();
         self.volatile.tracks.retain(|partition, _| !lost.contains(partition));
         // A release that is still owed for them has nobody left to wait for it.
-        self.volatile
-            .revoked
-            .iter_mut()
-            .for_each(|revoked| revoked.retain(|partition| !lost.contains(partition)));
-        self.volatile.revoked.retain(|revoked| !revoked.is_empty());
+        self.volatile.revoked.retain(|partition| !lost.contains(partition));
         if !partitions.is_empty() {
             let group = self.setup.group;
             effects.record(Event::Revoked { group, queue, partitions, orderly: false });

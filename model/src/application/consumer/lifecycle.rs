@@ -65,6 +65,18 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         self.take_assignments(now, effects);
         self.release_revoked(now, effects);
         loop {
+            self.move_on(now, effects);
+            // What is handed out may end a poll, and then the library has more to tell.
+            if !self.take_assignments(now, effects) {
+                break;
+            }
+        }
+        self.say_paused(effects);
+    }
+
+    /// From stage to stage, as far as it goes now.
+    fn move_on(&mut self, now: Now, effects: &mut Effects) {
+        loop {
             let stage = self.volatile.stage;
             match stage {
                 Stage::Waiting => self.leave_waiting(now, effects),
@@ -74,10 +86,9 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
                 Stage::Exited => {}
             }
             if self.volatile.stage == stage {
-                break;
+                return;
             }
         }
-        self.say_paused(effects);
     }
 
     fn leave_waiting(&mut self, now: Now, effects: &mut Effects) {
@@ -161,7 +172,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         self.volatile.libraries_started += 1;
         let consumer = library.consumer();
         consumer.start(now, life, effects);
-        if self.is_to_pause() && self.settings.pause_survives_reassignment {
+        if self.volatile.obeyed_pause {
             consumer.pause(now, effects);
         }
         self.volatile.library = Some(library);
@@ -180,11 +191,9 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
         self.volatile.tracks.values_mut().for_each(|track| track.is_paused = pauses);
         let Some(library) = &mut self.volatile.library else { return };
-        match (self.settings.pause_survives_reassignment, pauses) {
-            (true, true) => library.consumer().pause(now, effects),
-            (true, false) => library.consumer().resume(now, effects),
-            // The tracks alone hold the pause.
-            (false, _) => {}
+        match pauses {
+            true => library.consumer().pause(now, effects),
+            false => library.consumer().resume(now, effects),
         }
     }
 

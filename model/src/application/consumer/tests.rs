@@ -360,3 +360,22 @@ fn a_commit_that_may_be_lost_is_repeated() {
     assert_eq!(bench.library().asked, vec![Asked::Start(1), commit.clone(), commit]);
     assert!(bench.last.events.is_empty());
 }
+
+#[test]
+fn what_is_revoked_meanwhile_is_released_together_with_what_is_finished_last() {
+    let mut bench = Bench::ordered();
+    bench.tell(Assigned::Revoked(vec![FIRST]));
+    bench.tell(Assigned::Revoked(vec![SECOND]));
+    bench.finish(timer_index(FIRST));
+    assert!(!bench.asked(&Asked::Release));
+    bench.finish(timer_index(SECOND));
+    let expected = [Asked::Start(1), Asked::Commit(vec![(FIRST, 1), (SECOND, 1)]), Asked::Release];
+    assert_eq!(bench.library().asked, expected);
+}
+
+#[test]
+fn a_revocation_of_nothing_is_released_too() {
+    let mut bench = Bench::ordered();
+    bench.tell(Assigned::Revoked(vec![]));
+    assert!(bench.asked(&Asked::Release));
+}

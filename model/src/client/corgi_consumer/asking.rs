@@ -178,7 +178,10 @@ impl CorgiConsumer {
                 taken
             }
             Response::Commit => {
-                let next = if link.commits.is_empty() { Time::NEVER } else { now + settings.commit_interval };
+                // What was given back is committed at once.
+                let shares = &self.volatile.shares;
+                let released = link.commits.keys().any(|partition| !shares.contains_key(partition));
+                let next = if released { now } else { now + settings.commit_interval };
                 let taken = link.commit.take(id, next).is_some();
                 if taken {
                     link.committing.clear();

@@ -3,10 +3,9 @@
 
 use super::{COMMIT, KafkaConsumer, Purpose};
 use crate::client::kafka_network::backoff;
-use crate::history::Event;
 use crate::kafka::protocol::{CommitPartition, ErrorCode, MemberId, Request};
 use crate::machine::{Effects, Now};
-use crate::record::{NodeId, Offset, Queue, TopicPartition};
+use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -150,14 +149,7 @@ impl KafkaConsumer {
         let commits = &mut self.volatile.commits;
         match error {
             None => {
-                for commit in std::mem::take(&mut commits.sent).values() {
-                    effects.record(Event::Committed {
-                        group: self.group,
-                        queue: Queue::Kafka,
-                        partition: commit.partition,
-                        offset: commit.offset,
-                    });
-                }
+                commits.sent.clear();
                 commits.failures = 0;
                 commits.since = (!commits.waiting.is_empty()).then_some(now.elapsed);
             }

@@ -48,6 +48,11 @@ impl Buffers {
         self.poll_left > 0 && !self.order.is_empty()
     }
 
+    /// The owner's poll is over, whatever is left of it.
+    pub(super) fn end_poll(&mut self) {
+        self.poll_left = 0;
+    }
+
     fn add(&mut self, partition: TopicPartition, buffer: Buffer) {
         self.partitions.insert(partition, buffer);
         self.order.push_back(partition);
@@ -218,6 +223,7 @@ impl KafkaConsumer {
     /// Hand out the next record; a call after the last record of a poll is the next poll.
     pub(super) fn take_record(&mut self, now: Now, effects: &mut Effects) -> Option<Received> {
         if self.volatile.membership.stage == Stage::Unjoined && !self.in_poll() {
+            self.volatile.busy_since = None;
             self.pump(now, effects);
         }
         if self.volatile.paused {
@@ -249,6 +255,8 @@ impl KafkaConsumer {
         if self.volatile.paused {
             return None;
         }
+        self.volatile.buffers.end_poll();
+        self.volatile.busy_since = None;
         let received = self.hand_out(now, partition, effects);
         if received.is_none() {
             self.pump(now, effects);

@@ -164,13 +164,9 @@ impl KafkaConsumer {
         match error {
             ErrorCode::UnknownMemberId => {
                 membership.member = MemberId::NONE;
-                self.not_a_member();
-                self.volatile.membership.stage = Stage::Unjoined;
+                self.lose_all();
             }
-            ErrorCode::IllegalGeneration => {
-                self.not_a_member();
-                self.volatile.membership.stage = Stage::Unjoined;
-            }
+            ErrorCode::IllegalGeneration => self.lose_all(),
             ErrorCode::RebalanceInProgress => membership.stage = Stage::Unjoined,
             ErrorCode::FencedInstanceId => self.fail(Failure::FencedInstance),
             ErrorCode::InconsistentGroupProtocol => self.fail(Failure::InconsistentProtocol),
@@ -179,9 +175,6 @@ impl KafkaConsumer {
                 self.rejoin_later(effects);
             }
             _ => self.rejoin_later(effects),
-        }
-        if self.volatile.membership.stage == Stage::Unjoined && self.volatile.changes.iter().any(is_lost) {
-            self.volatile.membership.stage = Stage::Losing;
         }
     }
 
@@ -333,6 +326,8 @@ impl KafkaConsumer {
         if now.elapsed < until {
             return self.volatile.poll.wake_by(now, until, effects);
         }
+        // An owner that reads no more of its poll is told of the loss when it asks.
+        self.volatile.buffers.end_poll();
         if matches!(self.volatile.membership.stage, Stage::Stable | Stage::Revoking) {
             self.send_leave(effects);
             self.volatile.membership.member = MemberId::NONE;
@@ -364,8 +359,4 @@ impl KafkaConsumer {
         self.volatile.changes.clear();
         self.volatile.buffers = super::Buffers::default();
     }
-}
-
-fn is_lost(change: &crate::client::Assigned) -> bool {
-    matches!(change, crate::client::Assigned::Lost(_))
 }

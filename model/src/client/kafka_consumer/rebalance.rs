@@ -2,7 +2,7 @@
 
 use super::membership::Stage;
 use super::positions::Held;
-use super::{KafkaConsumer, Time};
+use super::{Buffers, KafkaConsumer, Time};
 use crate::client::Assigned;
 use crate::machine::{Effects, Now};
 use crate::record::TopicPartition;
@@ -39,14 +39,15 @@ impl KafkaConsumer {
         }
     }
 
-    /// The member is no longer one: all partitions may be somebody else's already.
+    /// The member is no longer one: all partitions may be somebody else's already. An owner that is busy with the
+    /// records of its poll hears of it when it polls next, and only then the member joins anew (observed rows 11, 12).
     pub(super) fn lose_all(&mut self) {
         let own = &mut self.volatile;
         let released = own.membership.stage == Stage::Revoking && !own.changes.iter().any(is_revoked);
         self.not_a_member();
         // After the owner took the revocation, it has nothing left to lose; its release is still awaited.
         if !released {
-            let losing = self.volatile.changes.iter().any(|change| matches!(change, Assigned::Lost(_)));
+            let losing = !self.volatile.held.is_empty();
             self.volatile.membership.stage = if losing { Stage::Losing } else { Stage::Unjoined };
         }
     }
@@ -58,10 +59,14 @@ impl KafkaConsumer {
         own.membership.generation = -1;
         own.commits.drop_all();
         own.held.retain(|_, held| held.granted);
-        own.changes.retain(|change| !is_revoked(change));
-        let losing = own.changes.iter().any(|change| matches!(change, Assigned::Lost(_)));
-        if !own.held.is_empty() && !losing {
-            own.changes.push_back(Assigned::Lost(own.held.keys().copied().collect()));
+        own.changes.retain(|change| !is_revoked(change) && !is_lost(change));
+        if own.held.is_empty() {
+            return;
+        }
+        own.changes.push_back(Assigned::Lost(own.held.keys().copied().collect()));
+        if own.paused || own.busy_since.is_none() {
+            own.held.clear();
+            own.buffers = Buffers::default();
         }
     }
 
@@ -73,13 +78,15 @@ impl KafkaConsumer {
         let own = &mut self.volatile;
         let change = own.changes.pop_front()?;
         own.busy_since = None;
-        if let Assigned::Revoked(partitions) | Assigned::Lost(partitions) = &change {
+        if let Assigned::Revoked(partitions) = &change {
             for partition in partitions {
                 own.held.remove(partition);
                 own.buffers.drop_partition(*partition);
             }
         }
-        if matches!(change, Assigned::Lost(_)) && own.membership.stage == Stage::Losing {
+        if is_lost(&change) && own.membership.stage == Stage::Losing {
+            own.held.clear();
+            own.buffers = Buffers::default();
             own.membership.stage = Stage::Unjoined;
         }
         Some(change)
@@ -168,6 +175,10 @@ impl KafkaConsumer {
             self.volatile.poll.wake_by(now, until, effects);
         }
     }
+}
+
+fn is_lost(change: &Assigned) -> bool {
+    matches!(change, Assigned::Lost(_))
 }
 
 fn is_revoked(change: &Assigned) -> bool {

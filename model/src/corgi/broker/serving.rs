@@ -58,7 +58,9 @@ impl Broker {
     /// Answers the sends that as many slaves have as wanted.
     pub(super) fn answer_sends(&mut self, effects: &mut Effects) {
         let reached = self.volatile.master.acknowledged;
-        while let Some(send) = self.volatile.master.waiting.pop_front_if(|send| send.position <= reached) {
+        let waiting = &mut self.volatile.master.waiting;
+        let count = waiting.partition_point(|send| send.position <= reached);
+        for send in waiting.drain(..count) {
             send.ask.answer(Response::Send { status: SendStatus::Ok, offset: send.offset }, effects);
         }
     }
@@ -147,7 +149,9 @@ impl Broker {
     /// Answers sends that waited for the slaves too long, and pulls that waited for a record too long.
     pub(super) fn meet_deadlines(&mut self, now: Time, effects: &mut Effects) {
         self.volatile.master.deadline = None;
-        while let Some(send) = self.volatile.master.waiting.pop_front_if(|send| send.deadline <= now) {
+        let waiting = &mut self.volatile.master.waiting;
+        let overdue = waiting.partition_point(|send| send.deadline <= now);
+        for send in waiting.drain(..overdue) {
             let status = SendStatus::FlushSlaveTimeout;
             send.ask.answer(Response::Send { status, offset: send.offset }, effects);
         }

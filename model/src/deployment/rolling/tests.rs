@@ -35,6 +35,12 @@ impl Bench {
         self.hear(OPERATOR, Message::Order { number, target: GROUP, order })
     }
 
+    /// That process says that it exits, and is gone.
+    fn exits(&mut self, node: NodeId) -> Vec<Process> {
+        assert_eq!(self.hear(node, Message::Exiting), vec![]);
+        self.step(Input::Disconnected(node)).processes
+    }
+
     fn wait(&mut self, span: Span) -> Vec<Process> {
         self.at += span;
         self.step(Input::Timer(WAKE)).processes
@@ -54,7 +60,7 @@ fn start_first_waits_for_the_new_one_and_rests_between_instances() {
     assert_eq!(bench.hear(NEW[0], Message::Ready), vec![Process::Terminate(OLD[0])]);
     assert_eq!(bench.report(), (2, 1, 2));
     assert_eq!(bench.wait(Span::secs(5)), vec![Process::Start(NEW[1])]);
-    assert_eq!(bench.hear(OLD[0], Message::Exiting), vec![]);
+    assert_eq!(bench.exits(OLD[0]), vec![]);
     assert_eq!(bench.hear(NEW[1], Message::Ready), vec![Process::Terminate(OLD[1])]);
     bench.step(Input::Disconnected(OLD[1]));
     assert_eq!(bench.report(), (0, 2, 2));
@@ -67,7 +73,7 @@ fn stop_first_waits_until_the_old_one_has_exited() {
     let mut bench = Bench::new();
     assert_eq!(bench.order(1, Order::Roll(RollOrder::StopFirst)), vec![Process::Terminate(OLD[0])]);
     assert_eq!(bench.wait(Span::secs(2)), vec![]);
-    assert_eq!(bench.hear(OLD[0], Message::Exiting), vec![Process::Start(NEW[0])]);
+    assert_eq!(bench.exits(OLD[0]), vec![Process::Start(NEW[0])]);
     assert_eq!(bench.hear(NEW[0], Message::Ready), vec![]);
     assert_eq!(bench.wait(Span::secs(5)), vec![Process::Terminate(OLD[1])]);
 }
@@ -100,10 +106,10 @@ fn going_back_in_the_middle_replaces_only_what_was_replaced() {
     let mut bench = Bench::new();
     bench.order(1, Order::Roll(RollOrder::StartFirst));
     bench.hear(NEW[0], Message::Ready);
-    bench.hear(OLD[0], Message::Exiting);
+    bench.exits(OLD[0]);
     assert_eq!(bench.order(2, Order::RollBack(RollOrder::StartFirst)), vec![Process::Start(OLD[0])]);
     assert_eq!(bench.hear(OLD[0], Message::Ready), vec![Process::Terminate(NEW[0])]);
-    bench.hear(NEW[0], Message::Exiting);
+    bench.exits(NEW[0]);
     assert_eq!(bench.wait(Span::secs(5)), vec![]);
     assert_eq!(bench.report(), (2, 0, 2));
     let effects = bench.step(Input::Timer(WAKE));
@@ -115,7 +121,7 @@ fn stopping_asks_all_at_once_and_a_stray_process_is_stopped_again() {
     let mut bench = Bench::new();
     let asked: Vec<Process> = OLD.iter().map(|node| Process::Terminate(*node)).collect();
     assert_eq!(bench.order(1, Order::Stop), asked);
-    OLD.iter().for_each(|node| assert!(bench.hear(*node, Message::Exiting).is_empty()));
+    OLD.iter().for_each(|node| assert!(bench.exits(*node).is_empty()));
     assert_eq!(bench.report(), (0, 0, 2));
     assert_eq!(bench.hear(OLD[1], Message::Ready), vec![Process::Terminate(OLD[1])]);
     assert_eq!(bench.report().0, 1);

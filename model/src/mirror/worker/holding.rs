@@ -8,17 +8,9 @@ use crate::message::Message;
 use crate::mirror::settings::Commit;
 use crate::record::{Offset, Queue, TopicPartition};
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// How many lives of a Corgi consumer there may be in one life of the process: each has an incarnation of its own.
 const MOST_REJOINS: u32 = 1 << 12;
-
-/// Partitions on their way back: first the flush, then the commit, then they are released.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Giving {
-    partitions: BTreeSet<TopicPartition>,
-    committed: bool,
-}
 
 /// The worker leaves its group.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -34,7 +26,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             match assigned {
                 Assigned::Granted(granted) => self.granted(&granted),
                 Assigned::Revoked(partitions) => {
-                    self.worker.revocation.get_or_insert_default().partitions.extend(partitions);
+                    self.worker.revocation.get_or_insert_default().extend(partitions);
                 }
                 Assigned::Lost(partitions) => self.lost(partitions),
             }
@@ -59,7 +51,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         for partition in &partitions {
             self.worker.committing.remove(partition);
             if let Some(revocation) = &mut self.worker.revocation {
-                revocation.partitions.remove(partition);
+                revocation.remove(partition);
             }
         }
         // Those that the target has fenced are gone already.
@@ -137,19 +129,20 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         self.worker.ledger.unacknowledged() == 0
     }
 
-    /// Gives partitions back in good order: flush, commit, release (mirror 6a).
+    /// Gives partitions back in good order: flush, commit, release (mirror 6a). The library gives them back together
+    /// with what was committed last.
     pub(super) fn settle_revocation(&mut self) {
-        let Some(mut revocation) = self.worker.revocation.take() else {
+        let Some(revocation) = self.worker.revocation.take() else {
             return;
         };
         let must_flush = self.settings.flush_on_revoke || self.settings.commit == Commit::Atomic;
-        let is_flushed = !must_flush || self.is_flushed();
         // Partitions that were lost while they waited are nobody's to flush for.
-        if !revocation.partitions.is_empty() && !self.is_settled(&mut revocation.committed, is_flushed) {
+        if !revocation.is_empty() && must_flush && !self.is_flushed() {
             self.worker.revocation = Some(revocation);
             return;
         }
-        self.let_go(revocation.partitions.into_iter().collect(), true);
+        self.commit();
+        self.let_go(revocation.into_iter().collect(), true);
         self.worker.corgi.release(self.now, self.effects);
         // What the release set free, and what waited behind the rebalance.
         self.go_on();
@@ -163,8 +156,12 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         let Some(mut leaving) = self.worker.leaving.take() else {
             return;
         };
-        let is_flushed = self.is_flushed();
-        if !self.is_settled(&mut leaving.committed, is_flushed) {
+        if !leaving.committed && self.is_flushed() {
+            leaving.committed = true;
+            self.commit();
+        }
+        self.note_commits();
+        if !leaving.committed || self.worker.corgi.committing() {
             self.worker.leaving = Some(leaving);
             return;
         }
@@ -188,15 +185,5 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         let incarnation = self.worker.incarnation + self.worker.rejoins * (u32::MAX / MOST_REJOINS);
         self.worker.corgi = self.template.clone();
         self.worker.corgi.start(self.now, incarnation, self.effects);
-    }
-
-    /// Whether everything is flushed and committed; commits when the flush is through.
-    fn is_settled(&mut self, committed: &mut bool, is_flushed: bool) -> bool {
-        if is_flushed && !*committed {
-            *committed = true;
-            self.commit();
-        }
-        self.note_commits();
-        *committed && !self.worker.corgi.committing()
     }
 }

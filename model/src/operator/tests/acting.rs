@@ -150,3 +150,11 @@ fn a_plan_without_a_line_is_complete_at_once() {
 fn a_plan_with_an_unknown_group_is_not_executed() {
     let _ = Dialogue::of(plan("{ do = \"pause\", group = \"biling\" }"));
 }
+
+#[test]
+fn he_stops_when_he_is_asked_to() {
+    let mut operator = Operator::new(Settings::default(), Plan::default(), wiring());
+    let mut effects = Effects::default();
+    operator.step(Now::exact(Time::ZERO), Input::Terminate, &mut effects);
+    assert_eq!(effects.processes, [Process::Exit]);
+}

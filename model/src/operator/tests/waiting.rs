@@ -184,6 +184,19 @@ fn a_partition_that_no_worker_or_no_master_reports_keeps_the_mirrors_gate_shut()
 }
 
 #[test]
+fn a_partition_that_came_by_a_widening_must_be_copied_too() {
+    let mut dialogue = at_gate("{ do = \"start-mirror\" }, { wait = { for = \"mirror-drained\" } }");
+    let widened = |ends: Vec<(TopicPartition, Offset)>| Report::Corgi {
+        master: true,
+        ends: ends.into_iter().chain([(TopicPartition::new(0, 2), 4)]).collect(),
+        committed: Vec::new(),
+        members: Vec::new(),
+    };
+    dialogue.report(|node| Some(if node == CORGI[0] { widened(both(3, 3)) } else { mirror(both(3, 3)) }));
+    assert_eq!(dialogue.why(), "no mirror worker reports on payments/2");
+}
+
+#[test]
 fn of_two_masters_the_one_asked_last_is_believed() {
     let mut dialogue = at_gate("{ do = \"start-mirror\" }, { wait = { for = \"mirror-drained\" } }");
     // Before the split's other side answers, the first master alone has a report.

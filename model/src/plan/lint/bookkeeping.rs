@@ -84,6 +84,15 @@ impl Bookkeeping {
             Act::StartMirror if self.mirror_runs => {
                 warning("the mirror runs already".to_owned(), "Leave it out")
             }
+            Act::RollOut { group, .. } if self.rolled_out.contains(group) => {
+                warning(format!("`{group}` is rolled out already"), "Leave it out")
+            }
+            Act::PrepareOffsets { group, .. } if self.reads_from(group) == Queue::Kafka => warning(
+                format!(
+                    "`{group}` reads from Kafka here: Kafka refuses the offsets of a group that has members"
+                ),
+                "Prepare the offsets before `switch-read`, as long as nobody of the group reads there",
+            ),
             Act::RollBack { group, .. } if !self.rolled_out.contains(group) => warning(
                 format!("`{group}` was not rolled out: there is nothing to go back from"),
                 "Write `roll-out` before it, or leave it out",

@@ -237,6 +237,19 @@ fn a_switch_of_reads_that_nobody_obeys_is_a_warning() {
 }
 
 #[test]
+fn offsets_that_kafka_will_refuse_are_a_warning() {
+    let roll = "{ do = \"roll-out\", group = \"billing\" }";
+    let switch = "{ do = \"switch-read\", group = \"billing\", to = \"kafka\" }";
+    let prepare = "{ do = \"prepare-offsets\", group = \"billing\", from = \"earliest\" }";
+    assert_eq!(
+        only(&format!("{roll}, {switch}, {prepare}")),
+        warning(3, "`billing` reads from Kafka here: Kafka refuses the offsets of a group that has members")
+    );
+    clean(&format!("{roll}, {prepare}, {switch}"));
+    assert_eq!(only(&format!("{roll}, {roll}")), warning(2, "`billing` is rolled out already"));
+}
+
+#[test]
 fn to_stop_corgi_while_it_is_used_is_a_warning() {
     let switched = |group| {
         format!(

@@ -1,0 +1,293 @@
+//! A Kafka broker: replicas of partitions, the duties of leaders and followers, and the coordinators that live on
+//! the leaders of the internal topics.
+//!
+//! Left out: several disks, log compaction, compression, tiered storage, the loss of unflushed pages (a process
+//! that dies leaves the page cache behind).
+
+mod appends;
+mod fetch;
+mod fetcher;
+mod isr;
+mod leader;
+mod lifecycle;
+mod lookups;
+mod metadata;
+mod produce;
+mod producer_ids;
+mod replica_fetch;
+mod roles;
+#[cfg(test)]
+mod tests;
+
+use super::cluster::Image;
+use super::deadlines::Deadlines;
+use super::group::Groups;
+use super::internal::Internal;
+use super::protocol::{BrokerId, CoordinatorKey, ErrorCode, Request, Response};
+use super::replica::Replica;
+use super::settings::Settings;
+use super::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Wiring};
+use crate::machine::{Effects, Input, Machine, Now, RequestId, Timer};
+use crate::message::Message;
+use crate::record::{GroupId, NodeId, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(super) use roles::{Hosted, Role};
+
+const DEADLINE: Timer = Timer::new("kafka-broker/deadline", 0);
+
+/// A Kafka broker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Broker {
+    pub(super) settings: Settings,
+    pub(super) wiring: Wiring,
+    pub(super) id: BrokerId,
+    pub(super) durable: Durable,
+    pub(super) volatile: Volatile,
+}
+
+/// What a broker keeps on disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Durable {
+    /// What it knows was agreed on, perhaps long ago.
+    pub image: Image,
+    /// Its replicas.
+    pub replicas: BTreeMap<TopicPartition, Replica>,
+    /// When it last did anything: decides which high watermarks were saved before it died.
+    last_seen: Time,
+    /// Whether it was stopped in good order.
+    orderly: bool,
+}
+
+/// What a broker forgets when it dies.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Volatile {
+    pub incarnation: u32,
+    /// Its registration with the controller.
+    epoch: Option<u64>,
+    /// Whether it has taken up its roles: not before it has caught up with its own registration.
+    active: bool,
+    /// Whether it serves clients: not before the controller has let it in for the first time.
+    serving: bool,
+    stopping: bool,
+    pub roles: BTreeMap<TopicPartition, Hosted>,
+    pub deadlines: Deadlines<Task>,
+    /// Partitions whose log, high watermark or role changed in this step.
+    touched: BTreeSet<TopicPartition>,
+    pub appends: appends::Appends,
+    fetches: fetch::Fetches,
+    followers: BTreeMap<BrokerId, replica_fetch::FollowerSession>,
+    fetchers: BTreeMap<BrokerId, fetcher::Fetcher>,
+    last_fetcher_session: u32,
+    isr: isr::IsrRequests,
+    producer_ids: producer_ids::ProducerIds,
+    pub groups: Groups,
+    /// Requests that came before the broker served clients.
+    backlog: Vec<(NodeId, RequestId, Box<Request>)>,
+}
+
+/// What a broker has to do at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) enum Task {
+    /// Tell the controller that it lives, or register.
+    Heartbeat,
+    /// Stop, whatever the controller says.
+    GiveUpStopping,
+    /// Look for followers that lag.
+    CheckIsr,
+    /// Ask for an ISR again.
+    RepeatAlterPartition,
+    /// Ask for producer ids again.
+    RepeatProducerIds,
+    /// Forget silent producers.
+    ExpireProducers,
+    /// A consumer's fetch has waited long enough.
+    EndFetch(u64),
+    /// A produce request has waited long enough.
+    EndProduce(u64),
+    /// A coordinator's write has waited long enough.
+    EndStored(u64),
+    /// A follower's fetch has waited long enough.
+    EndReplicaFetch(BrokerId),
+    /// Fetch from a leader again, after a failure.
+    RepeatFetch(BrokerId),
+    /// A leader has not answered a fetch.
+    GiveFetchUp(BrokerId),
+    /// A member has been silent for its session, or was promised an id and never joined.
+    EndSession(GroupId, super::protocol::MemberId),
+    /// A rebalance has waited long enough for joins.
+    EndJoin(GroupId),
+    /// A rebalance has waited long enough for syncs.
+    EndSync(GroupId),
+    /// Look for expired offsets and groups.
+    ExpireGroups,
+}
+
+/// The moment and the effects of one step.
+pub(crate) struct Context<'a> {
+    pub now: Now,
+    pub effects: &'a mut Effects,
+}
+
+impl Context<'_> {
+    pub fn time(&self) -> Time {
+        self.now.elapsed
+    }
+
+    pub fn answer(&mut self, to: NodeId, request: RequestId, response: Response) {
+        self.effects.send(to, Message::KafkaResponse(request, Box::new(response)));
+    }
+}
+
+impl Broker {
+    /// A broker of a cluster.
+    pub fn new(settings: Settings, wiring: Wiring, id: BrokerId) -> Broker {
+        Broker { settings, wiring, id, durable: Durable::default(), volatile: Volatile::default() }
+    }
+
+    fn internal(&mut self, cx: &mut Context<'_>, from: NodeId, message: Internal) {
+        match message {
+            Internal::Registered { incarnation, epoch } => self.registered(cx, incarnation, epoch),
+            Internal::HeartbeatAnswer { epoch, stale, fenced, may_stop } => {
+                self.heartbeat_answered(cx, epoch, stale, fenced, may_stop);
+            }
+            Internal::Metadata { from, records } => self.take_metadata(cx, from, records),
+            Internal::AlterPartitionAnswer { number, results } => self.isr_answered(cx, number, &results),
+            Internal::ReplicaFetch(fetch) => self.serve_replica(cx, from, fetch),
+            Internal::ReplicaFetchAnswer(answer) => self.take_copies(cx, from, answer),
+            Internal::ProducerIds { first, count } => self.take_producer_ids(cx, first, count),
+            _ => {}
+        }
+    }
+
+    fn request(&mut self, cx: &mut Context<'_>, from: NodeId, id: RequestId, request: Request) {
+        match request {
+            Request::Metadata { topics } => self.serve_metadata(cx, from, id, &topics),
+            Request::Produce { acks, timeout, transaction, batches } => {
+                self.serve_produce(cx, (from, id), acks, timeout, transaction, batches);
+            }
+            Request::Fetch { isolation, max_wait, min_bytes, max_bytes, partitions } => {
+                let fetch = fetch::ConsumerFetch { isolation, min_bytes, max_bytes, partitions };
+                self.serve_fetch(cx, (from, id), fetch, max_wait);
+            }
+            Request::ListOffsets { isolation, partitions } => {
+                let partitions = partitions
+                    .into_iter()
+                    .map(|(partition, at)| self.list_offset(partition, isolation, at))
+                    .collect();
+                cx.answer(from, id, Response::ListOffsets { partitions });
+            }
+            Request::OffsetForLeaderEpoch { partitions } => {
+                let partitions = partitions
+                    .into_iter()
+                    .map(|(partition, current, epoch)| self.end_of_epoch(partition, current, epoch))
+                    .collect();
+                cx.answer(from, id, Response::OffsetForLeaderEpoch { partitions });
+            }
+            Request::InitProducerId { transaction: None, .. } => self.serve_producer_id(cx, from, id),
+            Request::FindCoordinator { key } => self.serve_coordinator(cx, from, id, key),
+            request => self.group_request(cx, (from, id), request),
+        }
+    }
+
+    fn serve_coordinator(&mut self, cx: &mut Context<'_>, from: NodeId, id: RequestId, key: CoordinatorKey) {
+        let at = match key {
+            CoordinatorKey::Group(group) => self.group_partition(group),
+            CoordinatorKey::Transaction(transaction) => TopicPartition {
+                topic: TRANSACTIONS_TOPIC,
+                partition: (transaction.0 % u32::from(self.settings.transaction_partitions)) as u16,
+            },
+        };
+        let image = &self.durable.image;
+        let leader = image.partitions.get(&at).and_then(|state| state.leader);
+        let coordinator = leader
+            .filter(|leader| image.is_alive(*leader))
+            .and_then(|leader| self.wiring.node(leader).map(|node| (leader, node)));
+        let error = if coordinator.is_some() { ErrorCode::None } else { ErrorCode::CoordinatorNotAvailable };
+        cx.answer(from, id, Response::FindCoordinator { error, coordinator });
+    }
+
+    /// The partition of the internal topic where a group is kept.
+    pub(super) fn group_partition(&self, group: GroupId) -> TopicPartition {
+        TopicPartition { topic: OFFSETS_TOPIC, partition: group.0 % self.settings.offsets_partitions }
+    }
+
+    /// Note that something about a partition changed that others may wait for.
+    pub(super) fn touch(&mut self, partition: TopicPartition) {
+        self.volatile.touched.insert(partition);
+    }
+
+    /// Tell everybody who waits for a partition that changed in this step.
+    fn settle(&mut self, cx: &mut Context<'_>) {
+        while let Some(partition) = self.volatile.touched.pop_first() {
+            self.settle_appends(cx, partition);
+            self.wake_followers(cx, partition);
+            self.wake_fetches(cx, partition);
+        }
+        self.answer_followers(cx);
+    }
+
+    fn due(&mut self, cx: &mut Context<'_>) {
+        self.volatile.deadlines.fired();
+        while let Some(task) = self.volatile.deadlines.take_due(cx.time()) {
+            self.perform(cx, task);
+        }
+    }
+
+    fn perform(&mut self, cx: &mut Context<'_>, task: Task) {
+        match task {
+            Task::Heartbeat => self.beat(cx),
+            Task::GiveUpStopping => self.exit(cx),
+            Task::CheckIsr => self.check_isr(cx),
+            Task::RepeatAlterPartition => self.repeat_alter_partition(cx),
+            Task::RepeatProducerIds => self.repeat_producer_ids(cx),
+            Task::ExpireProducers => self.expire_producers(cx),
+            Task::EndFetch(number) => self.end_fetch(cx, number),
+            Task::EndProduce(number) => self.end_produce(cx, number),
+            Task::EndStored(number) => self.end_stored(cx, number),
+            Task::EndReplicaFetch(follower) => self.end_replica_fetch(cx, follower),
+            Task::RepeatFetch(leader) => self.repeat_fetch(cx, leader),
+            Task::GiveFetchUp(leader) => self.give_fetch_up(cx, leader),
+            Task::EndSession(group, member) => self.end_session(cx, group, member),
+            Task::EndJoin(group) => self.end_join(cx, group),
+            Task::EndSync(group) => self.end_sync(cx, group),
+            Task::ExpireGroups => self.expire_groups(cx),
+        }
+    }
+
+    fn disconnected(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        if let Some(broker) = self.wiring.broker(node) {
+            self.leader_disconnected(cx, broker);
+            self.follower_disconnected(broker);
+        }
+    }
+}
+
+impl Machine for Broker {
+    fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
+        let cx = &mut Context { now, effects };
+        match input {
+            Input::Start { incarnation } => self.start(cx, incarnation),
+            Input::Message { from, message } => match message {
+                Message::KafkaInternal(message) => self.internal(cx, from, *message),
+                Message::KafkaRequest(id, request) if self.volatile.serving => {
+                    self.request(cx, from, id, *request);
+                }
+                Message::KafkaRequest(id, request) => self.volatile.backlog.push((from, id, request)),
+                _ => {}
+            },
+            Input::Timer(_) => self.due(cx),
+            Input::Disconnected(node) => self.disconnected(cx, node),
+            Input::Terminate => self.terminate(cx),
+        }
+        self.settle(cx);
+        self.volatile.deadlines.arm(DEADLINE, now.elapsed, cx.effects);
+        self.durable.last_seen = now.elapsed;
+    }
+
+    fn crash(&mut self) {
+        self.volatile = Volatile::default();
+    }
+}

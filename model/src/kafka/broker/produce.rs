@@ -1,0 +1,119 @@
+//! Produce requests: what is checked before a batch is appended, in Kafka's order.
+
+use super::appends::Produced;
+use super::{Broker, Context};
+use crate::kafka::log::{BATCH_HEADER_BYTES, Payload};
+use crate::kafka::producer_state::sequence_after;
+use crate::kafka::protocol::{Acks, ErrorCode, ProduceBatch, TransactionalId};
+use crate::machine::RequestId;
+use crate::record::{NodeId, Offset};
+use crate::units::{Span, Time};
+use std::collections::BTreeMap;
+
+/// The sequence of the record at that place of a batch; -1 where the producer numbers nothing.
+pub(super) fn sequence_at(base: i32, place: u32) -> i32 {
+    if base < 0 { base } else { sequence_after(base, place as i32) }
+}
+
+/// A batch that is in the log: its base offset, the log's start, and what the high watermark must reach.
+struct Appended {
+    base: Offset,
+    log_start: Offset,
+    required: Offset,
+}
+
+impl Broker {
+    pub(super) fn serve_produce(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: (NodeId, RequestId),
+        acks: Acks,
+        timeout: Span,
+        _transaction: Option<TransactionalId>,
+        batches: Vec<ProduceBatch>,
+    ) {
+        let mut results: Vec<Produced> = Vec::with_capacity(batches.len());
+        let mut open = BTreeMap::new();
+        for batch in batches {
+            let at = batch.partition;
+            match self.append_batch(cx, acks, batch) {
+                Ok(appended) => {
+                    if acks == Acks::All {
+                        open.insert(results.len(), appended.required);
+                    }
+                    results.push((at, ErrorCode::None, appended.base, appended.log_start));
+                }
+                Err((error, log_start)) => results.push((at, error, -1, log_start)),
+            }
+        }
+        if acks != Acks::None {
+            self.await_replicas(cx, client, results, open, timeout);
+        }
+    }
+
+    /// Append a batch, or find that it has been appended before. An error comes with the log's start, where Kafka
+    /// tells it.
+    fn append_batch(
+        &mut self,
+        cx: &mut Context<'_>,
+        acks: Acks,
+        batch: ProduceBatch,
+    ) -> Result<Appended, (ErrorCode, Offset)> {
+        let at = batch.partition;
+        let append_time = self.check_batch(cx, acks, &batch)?;
+        let Some(replica) = self.durable.replicas.get(&at) else {
+            return Err((ErrorCode::NotLeaderOrFollower, -1));
+        };
+        let log_start = replica.log.start();
+        let count = batch.records.len() as i32;
+        if let Some(stamp) = batch.stamp.filter(|stamp| stamp.base_sequence >= 0) {
+            if let Some(known) = replica.producers.duplicate(&stamp, count) {
+                let required = known.last_offset + 1;
+                return Ok(Appended { base: known.base_offset, log_start, required });
+            }
+            replica.producers.check(&stamp).map_err(|error| (error, log_start))?;
+        }
+        let payloads = batch.records.into_iter().map(|record| {
+            let timestamp = append_time.unwrap_or(record.created_at);
+            (Payload::Record(record), timestamp)
+        });
+        let base = self.append(cx, at, batch.stamp, payloads);
+        Ok(Appended { base, log_start, required: base + Offset::from(count) })
+    }
+
+    /// Everything that is checked before the producer's sequence is (recorded: "Producing", 4). Returns the time
+    /// that records are stamped with where the topic says so.
+    fn check_batch(
+        &self,
+        cx: &Context<'_>,
+        acks: Acks,
+        batch: &ProduceBatch,
+    ) -> Result<Option<Time>, (ErrorCode, Offset)> {
+        let at = batch.partition;
+        let (_, leader, replica) = self.led(at).map_err(|error| (error, -1))?;
+        let log_start = replica.log.start();
+        if acks == Acks::All && leader.isr.len() < self.min_isr(at, leader) {
+            return Err((ErrorCode::NotEnoughReplicas, log_start));
+        }
+        let config = self.durable.image.topics.get(&at.topic).map(|topic| topic.config).unwrap_or_default();
+        let bytes: u64 = batch.records.iter().map(|record| u64::from(record.bytes)).sum();
+        let most = config.max_message.unwrap_or(self.settings.message_max);
+        if batch.records.is_empty() {
+            return Err((ErrorCode::InvalidRecord, -1));
+        }
+        if bytes + BATCH_HEADER_BYTES > most.0 {
+            return Err((ErrorCode::MessageTooLarge, -1));
+        }
+        let wall = cx.now.wall;
+        let out_of_time = batch.records.iter().any(|record| {
+            let before = config.timestamp_before.is_some_and(|most| wall.since(record.created_at) > most);
+            let after = config.timestamp_after.is_some_and(|most| record.created_at.since(wall) > most);
+            before || after
+        });
+        let append_time = config.append_time == Some(true);
+        if out_of_time && !append_time {
+            return Err((ErrorCode::InvalidTimestamp, log_start));
+        }
+        Ok(append_time.then_some(wall))
+    }
+}

@@ -1,0 +1,283 @@
+//! A leader serves its followers: one fetch per follower over all their partitions, answered when one of them has
+//! something new. Each fetch tells how far the follower is, and so moves the high watermark.
+
+use super::{Broker, Context, Role, Task};
+use crate::kafka::internal::{
+    CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
+};
+use crate::kafka::protocol::{BrokerId, ErrorCode};
+use crate::record::{NodeId, Offset, TopicPartition};
+use crate::units::Time;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A row of fetches of one follower.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct FollowerSession {
+    session: u64,
+    /// The place of the last fetch in the row.
+    number: u32,
+    node: NodeId,
+    /// The last time that it fetched.
+    pub heard_at: Time,
+    partitions: BTreeMap<TopicPartition, Asked>,
+    /// Partitions that may have something new for it.
+    changed: BTreeSet<TopicPartition>,
+    /// Whether a fetch waits for records.
+    waits: bool,
+    /// Whether something came for the fetch that waits.
+    woken: bool,
+}
+
+/// From where a follower fetches, and what it was told last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Asked {
+    leader_epoch: i32,
+    offset: Offset,
+    last_epoch: i32,
+    told_high_watermark: Offset,
+    told_log_start: Offset,
+}
+
+impl Broker {
+    pub(super) fn serve_replica(&mut self, cx: &mut Context<'_>, from: NodeId, fetch: ReplicaFetch) {
+        if !self.volatile.active {
+            return;
+        }
+        let follower = fetch.replica;
+        if fetch.number > 0 {
+            let known = self.volatile.followers.get(&follower);
+            match known.filter(|known| known.session == fetch.session) {
+                // A fetch that was served already was delivered twice.
+                Some(known) if fetch.number <= known.number => return,
+                Some(known) if fetch.number == known.number + 1 => {}
+                _ => {
+                    let answer = ReplicaFetchAnswer {
+                        session: fetch.session,
+                        number: fetch.number,
+                        unknown_session: true,
+                        partitions: Vec::new(),
+                    };
+                    cx.effects.send(from, Internal::ReplicaFetchAnswer(answer));
+                    return;
+                }
+            }
+        } else {
+            let session = FollowerSession {
+                session: fetch.session,
+                number: 0,
+                node: from,
+                heard_at: cx.time(),
+                partitions: BTreeMap::new(),
+                changed: BTreeSet::new(),
+                waits: false,
+                woken: false,
+            };
+            self.volatile.followers.insert(follower, session);
+        }
+        self.take_positions(cx, &fetch);
+        if let Some(session) = self.volatile.followers.get_mut(&follower) {
+            session.number = fetch.number;
+            session.heard_at = cx.time();
+            session.waits = true;
+            session.woken = false;
+        }
+        self.volatile.deadlines.set(Task::EndReplicaFetch(follower), cx.time() + fetch.wait);
+        self.answer_follower(cx, follower, false);
+    }
+
+    fn take_positions(&mut self, cx: &mut Context<'_>, fetch: &ReplicaFetch) {
+        let Some(session) = self.volatile.followers.get_mut(&fetch.replica) else { return };
+        for at in &fetch.forgotten {
+            session.partitions.remove(at);
+            session.changed.remove(at);
+        }
+        for position in &fetch.partitions {
+            let asked = Asked {
+                leader_epoch: position.leader_epoch,
+                offset: position.offset,
+                last_epoch: position.last_epoch,
+                told_high_watermark: -1,
+                told_log_start: -1,
+            };
+            let before = session.partitions.insert(position.partition, asked);
+            if let (Some(before), Some(asked)) = (before, session.partitions.get_mut(&position.partition)) {
+                asked.told_high_watermark = before.told_high_watermark;
+                asked.told_log_start = before.told_log_start;
+            }
+            session.changed.insert(position.partition);
+        }
+        for position in &fetch.partitions {
+            self.note_position(cx, fetch.replica, fetch.replica_epoch, position);
+        }
+    }
+
+    /// A follower has everything below the offset that it fetches from.
+    fn note_position(
+        &mut self,
+        cx: &mut Context<'_>,
+        broker: BrokerId,
+        broker_epoch: u64,
+        position: &ReplicaFetchPartition,
+    ) {
+        let at = position.partition;
+        let asked = Asked {
+            leader_epoch: position.leader_epoch,
+            offset: position.offset,
+            last_epoch: position.last_epoch,
+            told_high_watermark: -1,
+            told_log_start: -1,
+        };
+        if !matches!(self.examine(at, &asked), Ok(None)) {
+            return;
+        }
+        let end = self.durable.replicas.get(&at).map_or(0, |replica| replica.log.end());
+        let Some(hosted) = self.volatile.roles.get_mut(&at) else { return };
+        let Role::Leader(leader) = &mut hosted.role else { return };
+        let Some(follower) = leader.followers.get_mut(&broker) else { return };
+        if position.offset >= end {
+            follower.caught_up_at = follower.caught_up_at.max(cx.now.elapsed);
+        } else if position.offset >= follower.end_at_fetch && follower.end_at_fetch >= 0 {
+            follower.caught_up_at = follower.caught_up_at.max(follower.fetched_at);
+        }
+        follower.end = position.offset;
+        follower.end_at_fetch = end;
+        follower.fetched_at = cx.now.elapsed;
+        follower.log_start = position.log_start;
+        follower.broker_epoch = broker_epoch;
+        self.expand_isr(cx, at, broker);
+        self.advance_high_watermark(cx, at);
+        self.follower_advanced(cx, at);
+    }
+
+    /// Whether a follower may copy from its position: an error, or where its log diverges, or neither.
+    fn examine(&self, at: TopicPartition, asked: &Asked) -> Result<Option<(i32, Offset)>, ErrorCode> {
+        let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at))?;
+        Broker::check_epoch(hosted, asked.leader_epoch)?;
+        let (_, _, replica) = self.led(at)?;
+        if asked.last_epoch >= 0 {
+            let (epoch, end) =
+                replica.log.end_of_epoch(asked.last_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
+            if epoch < asked.last_epoch || end < asked.offset {
+                return Ok(Some((epoch, end)));
+            }
+        }
+        if asked.offset < replica.log.start() || asked.offset > replica.log.end() {
+            return Err(ErrorCode::OffsetOutOfRange);
+        }
+        Ok(None)
+    }
+
+    /// A partition changed: note it for every follower that fetches it.
+    pub(super) fn wake_followers(&mut self, _cx: &mut Context<'_>, at: TopicPartition) {
+        let log_end = self.durable.replicas.get(&at).map_or(0, |replica| replica.log.end());
+        let leads = self.volatile.roles.get(&at).is_some_and(|hosted| hosted.leader().is_some());
+        for session in self.volatile.followers.values_mut() {
+            if let Some(asked) = session.partitions.get(&at) {
+                session.changed.insert(at);
+                session.woken |= !leads || asked.offset < log_end;
+            }
+        }
+    }
+
+    pub(super) fn answer_followers(&mut self, cx: &mut Context<'_>) {
+        let woken: Vec<BrokerId> = self
+            .volatile
+            .followers
+            .iter()
+            .filter(|(_, session)| session.waits && session.woken)
+            .map(|(follower, _)| *follower)
+            .collect();
+        for follower in woken {
+            self.answer_follower(cx, follower, false);
+        }
+    }
+
+    /// The time of a follower's fetch is over.
+    pub(super) fn end_replica_fetch(&mut self, cx: &mut Context<'_>, follower: BrokerId) {
+        self.answer_follower(cx, follower, true);
+    }
+
+    /// Answer a follower's fetch if it waits and there are records or errors, or if it must be answered now.
+    fn answer_follower(&mut self, cx: &mut Context<'_>, follower: BrokerId, now: bool) {
+        let Some(session) = self.volatile.followers.get(&follower).filter(|session| session.waits) else {
+            return;
+        };
+        let mut partitions = Vec::new();
+        let mut urgent = now;
+        for at in &session.changed {
+            let Some(asked) = session.partitions.get(at) else { continue };
+            let Some(copied) = self.copy(*at, asked) else { continue };
+            urgent |=
+                copied.error != ErrorCode::None || copied.diverging.is_some() || !copied.entries.is_empty();
+            partitions.push(copied);
+        }
+        let Some(session) = self.volatile.followers.get_mut(&follower) else { return };
+        session.woken = false;
+        if !urgent {
+            return;
+        }
+        session.changed.clear();
+        session.waits = false;
+        for copied in &partitions {
+            if let Some(asked) = session.partitions.get_mut(&copied.partition) {
+                asked.told_high_watermark = copied.high_watermark;
+                asked.told_log_start = copied.log_start;
+            }
+        }
+        let answer = ReplicaFetchAnswer {
+            session: session.session,
+            number: session.number,
+            unknown_session: false,
+            partitions,
+        };
+        let node = session.node;
+        self.volatile.deadlines.cancel(Task::EndReplicaFetch(follower));
+        cx.effects.send(node, Internal::ReplicaFetchAnswer(answer));
+    }
+
+    /// What a follower is told of a partition, if there is anything that it has not been told.
+    fn copy(&self, at: TopicPartition, asked: &Asked) -> Option<CopiedPartition> {
+        let mut copied = CopiedPartition {
+            partition: at,
+            error: ErrorCode::None,
+            leader_epoch: asked.leader_epoch,
+            high_watermark: -1,
+            log_start: -1,
+            diverging: None,
+            from: asked.offset,
+            entries: Vec::new(),
+        };
+        match self.examine(at, asked) {
+            Err(error) => {
+                copied.error = error;
+                // A follower that is out of range begins anew at the leader's start.
+                if let Ok((_, _, replica)) = self.led(at) {
+                    copied.log_start = replica.log.start();
+                    copied.from = replica.log.end();
+                }
+                return Some(copied);
+            }
+            Ok(diverging) => copied.diverging = diverging,
+        }
+        let (hosted, _, replica) = self.led(at).ok()?;
+        copied.high_watermark = hosted.high_watermark;
+        copied.log_start = replica.log.start();
+        if copied.diverging.is_none() {
+            copied.entries = replica.log.range(asked.offset, replica.log.end()).to_vec();
+        }
+        let is_news = copied.diverging.is_some()
+            || !copied.entries.is_empty()
+            || copied.high_watermark != asked.told_high_watermark
+            || copied.log_start != asked.told_log_start;
+        is_news.then_some(copied)
+    }
+
+    pub(super) fn follower_disconnected(&mut self, follower: BrokerId) {
+        self.volatile.followers.remove(&follower);
+        self.volatile.deadlines.cancel(Task::EndReplicaFetch(follower));
+    }
+
+    /// Hook for what waits on followers other than the high watermark.
+    pub(super) fn follower_advanced(&mut self, _cx: &mut Context<'_>, _at: TopicPartition) {}
+}

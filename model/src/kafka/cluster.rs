@@ -1,0 +1,176 @@
+//! What the cluster has agreed on: brokers, topics, and who leads each partition, as an ordered log of records
+//! that the controller writes and each broker applies at its own pace (KRaft's metadata log).
+//!
+//! Each record carries the whole new state of its subject, so that applying one twice does no harm.
+
+use super::protocol::BrokerId;
+use crate::record::{NodeId, TopicId, TopicPartition};
+use crate::units::{Bytes, Span};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// What a topic sets apart from the cluster's settings.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct TopicConfig {
+    /// `min.insync.replicas`.
+    pub min_insync_replicas: Option<u32>,
+    /// `unclean.leader.election.enable`.
+    pub unclean_leader_election: Option<bool>,
+    /// `max.message.bytes`.
+    pub max_message: Option<Bytes>,
+    /// `retention.ms`.
+    pub retention: Option<Span>,
+    /// `retention.bytes`.
+    pub retention_bytes: Option<Bytes>,
+    /// `segment.bytes`.
+    pub segment: Option<Bytes>,
+    /// Whether the leader stamps records with its own time (`message.timestamp.type=LogAppendTime`).
+    pub append_time: Option<bool>,
+    /// Whether records need a key (`cleanup.policy=compact`); compaction itself is absent.
+    pub compacted: Option<bool>,
+    /// `message.timestamp.before.max.ms`.
+    pub timestamp_before: Option<Span>,
+    /// `message.timestamp.after.max.ms`.
+    pub timestamp_after: Option<Span>,
+}
+
+impl TopicConfig {
+    /// These settings, and those of `other` where it has any.
+    #[must_use]
+    pub fn merged(self, other: TopicConfig) -> TopicConfig {
+        TopicConfig {
+            min_insync_replicas: other.min_insync_replicas.or(self.min_insync_replicas),
+            unclean_leader_election: other.unclean_leader_election.or(self.unclean_leader_election),
+            max_message: other.max_message.or(self.max_message),
+            retention: other.retention.or(self.retention),
+            retention_bytes: other.retention_bytes.or(self.retention_bytes),
+            segment: other.segment.or(self.segment),
+            append_time: other.append_time.or(self.append_time),
+            compacted: other.compacted.or(self.compacted),
+            timestamp_before: other.timestamp_before.or(self.timestamp_before),
+            timestamp_after: other.timestamp_after.or(self.timestamp_after),
+        }
+    }
+}
+
+/// A topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct TopicState {
+    /// Which of the topics of this name: one that is created anew is another.
+    pub incarnation: u64,
+    /// How many partitions it has.
+    pub partitions: u16,
+    /// Its own settings.
+    pub config: TopicConfig,
+}
+
+/// A partition's replicas and who leads.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct PartitionState {
+    /// Its replicas, the preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// Those in sync.
+    pub isr: Vec<BrokerId>,
+    /// Its leader, if there is one.
+    pub leader: Option<BrokerId>,
+    /// Counts the leaders.
+    pub leader_epoch: i32,
+    /// Counts the changes of this state.
+    pub partition_epoch: i32,
+    /// While it is moved: the replicas that it had before; empty otherwise.
+    pub moving_from: Vec<BrokerId>,
+    /// While it is moved: the replicas that it is to have; empty otherwise.
+    pub moving_to: Vec<BrokerId>,
+}
+
+impl PartitionState {
+    /// A new partition: all replicas in sync, the first leads.
+    pub fn new(replicas: Vec<BrokerId>) -> PartitionState {
+        PartitionState {
+            isr: replicas.clone(),
+            leader: replicas.first().copied(),
+            replicas,
+            ..PartitionState::default()
+        }
+    }
+}
+
+/// A broker as the controller knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct BrokerState {
+    /// Where it is reached.
+    pub node: NodeId,
+    /// Its life: the place of its registration in the metadata log.
+    pub epoch: u64,
+    /// Which start of its process registered.
+    pub incarnation: u32,
+    /// Whether it is shut out: no leader, not in any ISR.
+    pub fenced: bool,
+    /// Whether it is stopping in good order.
+    pub stopping: bool,
+}
+
+/// One line of the metadata log.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum MetadataRecord {
+    /// A broker's state is now this.
+    Broker(BrokerId, BrokerState),
+    /// A topic's state is now this.
+    Topic(TopicId, TopicState),
+    /// A partition's state is now this.
+    Partition(TopicPartition, PartitionState),
+    /// A topic is gone, with its partitions.
+    TopicGone(TopicId),
+}
+
+/// All that was agreed on, up to a place in the metadata log.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Image {
+    /// How many records of the metadata log it holds.
+    pub next: u64,
+    /// The brokers.
+    pub brokers: BTreeMap<BrokerId, BrokerState>,
+    /// The topics.
+    pub topics: BTreeMap<TopicId, TopicState>,
+    /// The partitions.
+    pub partitions: BTreeMap<TopicPartition, PartitionState>,
+}
+
+impl Image {
+    /// Take the next record in.
+    pub fn apply(&mut self, record: &MetadataRecord) {
+        self.next += 1;
+        match record {
+            MetadataRecord::Broker(id, state) => {
+                self.brokers.insert(*id, state.clone());
+            }
+            MetadataRecord::Topic(id, state) => {
+                self.topics.insert(*id, state.clone());
+            }
+            MetadataRecord::Partition(at, state) => {
+                self.partitions.insert(*at, state.clone());
+            }
+            MetadataRecord::TopicGone(id) => {
+                self.topics.remove(id);
+                self.partitions.retain(|at, _| at.topic != *id);
+            }
+        }
+    }
+
+    /// Whether a broker may lead and be in sync.
+    pub fn is_active(&self, broker: BrokerId) -> bool {
+        self.brokers.get(&broker).is_some_and(|state| !state.fenced && !state.stopping)
+    }
+
+    /// Whether a broker is not fenced.
+    pub fn is_alive(&self, broker: BrokerId) -> bool {
+        self.brokers.get(&broker).is_some_and(|state| !state.fenced)
+    }
+
+    /// The partitions of a topic, in order.
+    pub fn partitions_of(&self, topic: TopicId) -> impl Iterator<Item = (&TopicPartition, &PartitionState)> {
+        let first = TopicPartition { topic, partition: 0 };
+        let last = TopicPartition { topic, partition: u16::MAX };
+        self.partitions.range(first..=last)
+    }
+}
