@@ -7,6 +7,8 @@ mod grouping;
 mod replication;
 mod roles;
 mod serving;
+#[cfg(test)]
+mod tests;
 
 use crate::corgi::groups::Groups;
 use crate::corgi::log::Log;

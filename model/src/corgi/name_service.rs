@@ -128,3 +128,73 @@ impl Machine for NameService {
         self.volatile = Volatile::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    const OLD: NodeId = NodeId(10);
+    const NEW: NodeId = NodeId(11);
+
+    fn service(epochs: bool) -> NameService {
+        let wiring = Wiring { sets: vec![vec![OLD, NEW]], ..Wiring::default() };
+        let mut service = NameService::new(Settings { epochs, ..Settings::default() }, wiring);
+        service.step(Now::exact(Time::ZERO), Input::Start { incarnation: 1 }, &mut Effects::default());
+        service
+    }
+
+    fn register(
+        service: &mut NameService,
+        at: u64,
+        node: NodeId,
+        master: bool,
+        epoch: Epoch,
+    ) -> Option<NodeId> {
+        let now = Time::ZERO + Span::secs(at);
+        match service.register(now, node, (0, master, epoch)) {
+            Response::Register { master } => master.map(|(node, _)| node),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_old_master_is_told_of_its_successor() {
+        let mut service = service(true);
+        assert_eq!(register(&mut service, 0, OLD, true, 1), Some(OLD));
+        assert_eq!(register(&mut service, 1, NEW, true, 2), Some(NEW));
+        assert_eq!(register(&mut service, 2, OLD, true, 1), Some(NEW));
+    }
+
+    #[test]
+    fn without_epochs_the_last_to_report_is_listed() {
+        let mut service = service(false);
+        register(&mut service, 0, OLD, true, 1);
+        assert_eq!(register(&mut service, 1, NEW, true, 2), Some(NEW));
+        assert_eq!(register(&mut service, 2, OLD, true, 1), Some(OLD));
+    }
+
+    #[test]
+    fn a_fenced_slave_ends_the_listing_of_the_old_master() {
+        let mut service = service(true);
+        register(&mut service, 0, OLD, true, 1);
+        assert_eq!(register(&mut service, 1, NEW, false, 2), None);
+        assert_eq!(register(&mut service, 2, OLD, true, 1), None);
+    }
+
+    #[test]
+    fn a_dead_master_is_dropped_at_once_and_a_silent_one_after_two_minutes() {
+        let mut service = service(true);
+        register(&mut service, 0, OLD, true, 1);
+        let scan = |service: &mut NameService, at| {
+            let now = Now::exact(Time::ZERO + Span::secs(at));
+            service.step(now, Input::Timer(SCAN), &mut Effects::default());
+            service.volatile.sets[0].master.is_some()
+        };
+        assert!(scan(&mut service, 119));
+        assert!(!scan(&mut service, 120));
+        register(&mut service, 121, OLD, true, 1);
+        service.step(Now::exact(Time(122_000_000)), Input::Disconnected(OLD), &mut Effects::default());
+        assert_eq!(service.volatile.sets[0].master, None);
+    }
+}

@@ -352,3 +352,31 @@ impl Machine for OnCall {
             Volatile { ids: RequestIds::default(), sets: vec![Watch::default(); self.durable.sets.len()] };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(epoch: Epoch, end: u64) -> Length {
+        Length { epoch, end }
+    }
+
+    #[test]
+    fn the_freshest_knows_the_latest_epoch_or_else_is_longest() {
+        let slaves = [NodeId(1), NodeId(2)];
+        let lengths = |first, second| BTreeMap::from([(NodeId(1), first), (NodeId(2), second)]);
+        let cases = [
+            (length(2, 5), length(1, 9), true, NodeId(1)),
+            (length(2, 5), length(1, 9), false, NodeId(2)),
+            (length(1, 5), length(1, 9), true, NodeId(2)),
+            (length(1, 5), length(1, 5), true, NodeId(1)),
+        ];
+        for (first, second, by_epoch, expected) in cases {
+            let chosen = choose(Promote::Freshest, by_epoch, &slaves, &lengths(first, second));
+            assert_eq!(chosen, Some(expected), "{first:?} {second:?} {by_epoch}");
+        }
+        let lengths = lengths(length(1, 5), length(1, 9));
+        assert_eq!(choose(Promote::Stalest, true, &slaves, &lengths), Some(NodeId(1)));
+        assert_eq!(choose(Promote::First, true, &slaves, &lengths), Some(NodeId(1)));
+    }
+}

@@ -52,7 +52,10 @@ fn run(seed: u64, setup: &Setup, noisy: bool) -> Outcome {
     let mut faults = format!("seed {seed}:");
     while world.now < setup.until {
         world.run(world.now + Span::millis(5_000 + random.below(60_000)));
-        let node = strikable[random.below(strikable.len() as u64) as usize];
+        let master = BROKERS.iter().copied().find(|node| world.broker(*node).is_master());
+        let any = strikable[random.below(strikable.len() as u64) as usize];
+        // Every other fault strikes the master, where it hurts most.
+        let node = master.filter(|_| random.below(2) == 0).unwrap_or(any);
         let peers: Vec<_> = world.nodes.keys().copied().filter(|peer| *peer != node).collect();
         let length = Span::millis(500 + random.below(59_500));
         let kind = ["crash", "pause", "cut", "isolate"][random.below(4) as usize];
@@ -94,17 +97,17 @@ fn count(seeds: u64, setup: &Setup, bad: impl Fn(&Outcome) -> bool) -> usize {
 fn nothing_is_lost_reordered_or_held_by_two() {
     let outcomes: Vec<Outcome> = (0..SEEDS).map(|seed| run(seed, &setup(), false)).collect();
     for outcome in &outcomes {
-        assert!(outcome.is_sound(), "{outcome:?}");
+        assert!(outcome.is_sound(), "{outcome:?} {}", outcome.faults);
     }
     let failovers: usize = outcomes.iter().map(|outcome| outcome.failovers).sum();
-    assert!(failovers as u64 >= SEEDS / 3, "{failovers} failovers in {SEEDS} runs prove little");
+    assert!(failovers as u64 > SEEDS, "{failovers} failovers in {SEEDS} runs prove little");
 }
 
 #[test]
 fn lost_doubled_late_and_overtaken_messages_change_nothing() {
     for seed in 0..SEEDS / 2 {
         let outcome = run(seed, &setup(), true);
-        assert!(outcome.is_sound(), "{outcome:?}");
+        assert!(outcome.is_sound(), "{outcome:?} {}", outcome.faults);
     }
 }
 
@@ -116,16 +119,30 @@ fn both_slaves_make_any_choice_of_the_next_master_a_good_one() {
         setup.settings.on_call.promote = promote;
         for seed in 0..SEEDS / 4 {
             let outcome = run(seed, &setup, false);
-            assert!(outcome.is_sound(), "{outcome:?}");
+            assert!(outcome.is_sound(), "{outcome:?} {}", outcome.faults);
         }
     }
 }
 
+/// An instance is cut off from the master, which starts again and forgets whom it gave leases.
+fn overlaps_after_a_restart(grace: Span) -> usize {
+    let mut setup = Setup { interval: Span::millis(100), ..Setup::default() };
+    setup.settings.lease_grace = grace;
+    let mut world = World::new(&setup);
+    world.run(at(62));
+    world.cut(CONSUMERS[0], BROKERS[0]);
+    world.crash(BROKERS[0]);
+    world.run(at(64));
+    world.start(BROKERS[0]);
+    world.run(at(200));
+    assert!(grace == Span::ZERO || world.lost().is_empty());
+    world.seen.overlaps.len()
+}
+
 #[test]
 fn without_the_grace_a_partition_can_have_two_holders() {
-    let mut setup = setup();
-    setup.settings.lease_grace = Span::ZERO;
-    assert!(count(SEEDS, &setup, |outcome| outcome.overlaps > 0) > 0);
+    assert!(overlaps_after_a_restart(Span::ZERO) > 0);
+    assert_eq!(overlaps_after_a_restart(Span::secs(60)), 0);
 }
 
 #[test]
@@ -136,4 +153,4 @@ fn accepting_any_status_loses_records() {
 }
 
 /// Enough to meet every hazard above, few enough for every test run.
-const SEEDS: u64 = 24;
+const SEEDS: u64 = 16;

@@ -209,10 +209,14 @@ impl Broker {
         }
         self.volatile.slave.asked = None;
         self.hear_master(now, from);
-        self.durable.epoch = epoch;
-        for (partition, from, to) in self.durable.log.truncate(position) {
-            effects.record(Event::Truncated { queue: Queue::Corgi, partition, from, to });
+        // A slave that follows already and only missed something has nothing to cut: what came since it asked may even
+        // be acknowledged by now.
+        if !self.volatile.slave.attached || epoch != self.durable.epoch {
+            for (partition, from, to) in self.durable.log.truncate(position) {
+                effects.record(Event::Truncated { queue: Queue::Corgi, partition, from, to });
+            }
         }
+        self.durable.epoch = epoch;
         self.volatile.slave.attached = true;
         self.volatile.slave.epoch_start = epoch_start;
         self.note_log_epoch();
