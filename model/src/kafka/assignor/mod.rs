@@ -3,6 +3,7 @@
 
 mod range;
 mod round_robin;
+mod sticky;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ pub fn assign(
 ) -> Vec<(MemberId, Vec<TopicPartition>)> {
     match protocol {
         AssignmentProtocol::RoundRobin => round_robin::assign(counts, members),
+        AssignmentProtocol::Sticky => sticky::assign(counts, members, false),
+        AssignmentProtocol::CooperativeSticky => sticky::assign(counts, members, true),
         _ => range::assign(counts, members),
     }
 }
