@@ -38,8 +38,7 @@ pub fn build(case: &Case, seed: u64) -> Setup {
     let records: Vec<usize> = workload.producers.iter().map(|sends| sends.len()).collect();
     let mut world = World::new(nodes(case, &layout, &workload, streams), network(case, &layout, streams));
     world.set_circles(layout.corgi.iter().map(|brokers| strikes::circle(brokers)).collect());
-    let drawn = faults::draw(case, &layout.nodes, &mut streams.stream("faults"));
-    for fault in drawn.expect("a case whose faults strike nobody does not load") {
+    for fault in faults::draw(case, &layout.nodes, &mut streams.stream("faults")) {
         let ready = strikes::ready(&fault, &layout, &|kind| case.network.site_of(kind));
         match fault.when {
             When::At(at) => world.add_fault(at, ready),
@@ -116,5 +115,11 @@ impl Case {
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             objectives: self.objectives.clone(),
         }
+    }
+
+    /// The same case with nothing migrated: workload, faults and settings stay, the plan has no phases. Faults that wait
+    /// for a phase strike nobody.
+    pub fn without_migration(&self) -> Case {
+        Case { plan: Default::default(), ..self.clone() }
     }
 }
