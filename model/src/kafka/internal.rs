@@ -3,9 +3,10 @@
 //! The controller pushes the metadata log to the brokers, where the real ones fetch it: the order, the lag and the
 //! catching up after a pause are the same, and an idle cluster is silent.
 
+use super::admin::AdminRequest;
 use super::cluster::MetadataRecord;
 use super::log::Entry;
-use super::protocol::{BrokerId, ErrorCode, ProducerId, Request, TransactionalId};
+use super::protocol::{BrokerId, ErrorCode, ProducerId, TransactionalId};
 use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
@@ -97,7 +98,7 @@ pub enum Internal {
         /// The broker's count of these requests.
         number: u64,
         /// The request.
-        request: Box<Request>,
+        request: AdminRequest,
     },
     /// The controller's answer.
     ForwardedAnswer {

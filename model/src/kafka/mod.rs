@@ -3,6 +3,7 @@
 pub mod settings;
 pub use settings::Settings;
 
+pub mod admin;
 pub mod broker;
 pub mod cluster;
 pub mod controller;

@@ -4,6 +4,7 @@
 //! Left out: several disks, log compaction, compression, tiered storage, the loss of unflushed pages (a process
 //! that dies leaves the page cache behind).
 
+mod admin;
 mod appends;
 mod fetch;
 mod fetcher;
@@ -15,6 +16,7 @@ mod metadata;
 mod produce;
 mod producer_ids;
 mod replica_fetch;
+mod retention;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -83,6 +85,7 @@ pub(super) struct Volatile {
     last_fetcher_session: u32,
     isr: isr::IsrRequests,
     producer_ids: producer_ids::ProducerIds,
+    admin: admin::AdminRequests,
     pub groups: Groups,
     /// Requests that came before the broker served clients.
     backlog: Vec<(NodeId, RequestId, Box<Request>)>,
@@ -103,6 +106,12 @@ pub(super) enum Task {
     RepeatProducerIds,
     /// Forget silent producers.
     ExpireProducers,
+    /// The controller has not answered what was passed on to it.
+    EndForwarded(u64),
+    /// A deletion of records has waited long enough for the replicas.
+    EndDeletion(u64),
+    /// Look for records that are old or too many.
+    DeleteOldRecords,
     /// A consumer's fetch has waited long enough.
     EndFetch(u64),
     /// A produce request has waited long enough.
@@ -158,6 +167,7 @@ impl Broker {
             Internal::ReplicaFetch(fetch) => self.serve_replica(cx, from, fetch),
             Internal::ReplicaFetchAnswer(answer) => self.take_copies(cx, from, answer),
             Internal::ProducerIds { first, count } => self.take_producer_ids(cx, first, count),
+            Internal::ForwardedAnswer { number, error } => self.forwarded_answered(cx, number, error),
             _ => {}
         }
     }
@@ -188,6 +198,7 @@ impl Broker {
             }
             Request::InitProducerId { transaction: None, .. } => self.serve_producer_id(cx, from, id),
             Request::FindCoordinator { key } => self.serve_coordinator(cx, from, id, key),
+            Request::Admin(request) => self.serve_admin(cx, (from, id), request),
             request => self.group_request(cx, (from, id), request),
         }
     }
@@ -223,6 +234,7 @@ impl Broker {
     fn settle(&mut self, cx: &mut Context<'_>) {
         while let Some(partition) = self.volatile.touched.pop_first() {
             self.settle_appends(cx, partition);
+            self.settle_deletions(cx, partition);
             self.wake_followers(cx, partition);
             self.wake_fetches(cx, partition);
         }
@@ -244,6 +256,11 @@ impl Broker {
             Task::RepeatAlterPartition => self.repeat_alter_partition(cx),
             Task::RepeatProducerIds => self.repeat_producer_ids(cx),
             Task::ExpireProducers => self.expire_producers(cx),
+            Task::EndForwarded(number) => {
+                self.forwarded_answered(cx, number, ErrorCode::RequestTimedOut);
+            }
+            Task::EndDeletion(number) => self.end_deletion(cx, number),
+            Task::DeleteOldRecords => self.delete_old_records(cx),
             Task::EndFetch(number) => self.end_fetch(cx, number),
             Task::EndProduce(number) => self.end_produce(cx, number),
             Task::EndStored(number) => self.end_stored(cx, number),

@@ -4,6 +4,7 @@
 //! After Kafka 3.9's `GroupCoordinator`; recorded rows "Groups" 1 to 15. Left out: the new consumer protocol
 //! (KIP-848), several protocol types, and the time that loading takes.
 
+mod admin;
 mod commit;
 mod join;
 mod leave;
@@ -173,6 +174,13 @@ impl Group {
             None if self.members.contains_key(&id) => Ok(()),
             None => Err(ErrorCode::UnknownMemberId),
         }
+    }
+
+    /// Whether a live member subscribes to a partition's topic.
+    fn subscribes(&self, partition: TopicPartition) -> bool {
+        self.members
+            .values()
+            .any(|member| member.protocols.iter().any(|(_, wanted)| wanted.topics.contains(&partition.topic)))
     }
 
     fn has_offsets(&self) -> bool {

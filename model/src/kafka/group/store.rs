@@ -313,6 +313,12 @@ impl Broker {
         }
     }
 
+    /// Write down that a committed offset is gone; the group itself stays until the next look at empty groups.
+    pub(super) fn store_forgotten(&mut self, cx: &mut Context<'_>, at: GroupId, partition: TopicPartition) {
+        let stored = Stored::OffsetsGone { group: at, partitions: vec![partition] };
+        self.store(cx, self.group_partition(at), None, vec![stored], Continuation::Done);
+    }
+
     /// Look for offsets that have been kept long enough, and for empty groups without offsets.
     pub(crate) fn expire_groups(&mut self, cx: &mut Context<'_>) {
         let again = cx.time() + self.settings.offsets_retention_check;
