@@ -107,6 +107,26 @@ pub enum Internal {
         /// How it went.
         error: ErrorCode,
     },
+    /// A leader asks a transaction's coordinator whether partitions were added to the transaction.
+    VerifyPartitions {
+        /// The leader's count of these questions.
+        number: u64,
+        /// The transaction.
+        transaction: TransactionalId,
+        /// The producer.
+        producer: ProducerId,
+        /// Its epoch.
+        epoch: i16,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
+    /// The coordinator's word.
+    Verified {
+        /// The question's number.
+        number: u64,
+        /// A partition each.
+        results: Vec<(TopicPartition, ErrorCode)>,
+    },
     /// A transaction's coordinator has its markers written.
     WriteMarkers {
         /// The transaction.
@@ -233,6 +253,8 @@ impl Internal {
             Internal::ProducerIds { .. } => "kafka-producer-ids",
             Internal::Forwarded { .. } => "kafka-forwarded",
             Internal::ForwardedAnswer { .. } => "kafka-forwarded-answer",
+            Internal::VerifyPartitions { .. } => "kafka-verify-partitions",
+            Internal::Verified { .. } => "kafka-verified",
             Internal::WriteMarkers { .. } => "kafka-write-markers",
             Internal::MarkersWritten { .. } => "kafka-markers-written",
         }

@@ -15,6 +15,7 @@ mod producer_state;
 pub mod protocol;
 mod replica;
 pub mod stored;
+mod transaction;
 pub mod wiring;
 
 #[cfg(test)]

@@ -214,6 +214,16 @@ impl Broker {
             Request::OffsetCommit { group, generation, member, instance, offsets } => {
                 self.serve_commit(cx, caller, group, (generation, member, instance), offsets);
             }
+            Request::TxnOffsetCommit { transaction, producer, group, generation, member, offsets } => {
+                self.serve_transactional_commit(
+                    cx,
+                    caller,
+                    (transaction, producer),
+                    group,
+                    (generation, member),
+                    offsets,
+                );
+            }
             Request::OffsetFetch { group, partitions, require_stable } => {
                 let answer = self.committed_offsets(group, &partitions, require_stable);
                 cx.answer(from, id, answer);
