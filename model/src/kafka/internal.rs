@@ -3,9 +3,10 @@
 //! The controller pushes the metadata log to the brokers, where the real ones fetch it: the order, the lag and the
 //! catching up after a pause are the same, and an idle cluster is silent.
 
+use super::admin::AdminRequest;
 use super::cluster::MetadataRecord;
 use super::log::Entry;
-use super::protocol::{BrokerId, ErrorCode, ProducerId, Request, TransactionalId};
+use super::protocol::{BrokerId, ErrorCode, ProducerId, TransactionalId};
 use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
@@ -97,7 +98,7 @@ pub enum Internal {
         /// The broker's count of these requests.
         number: u64,
         /// The request.
-        request: Box<Request>,
+        request: AdminRequest,
     },
     /// The controller's answer.
     ForwardedAnswer {
@@ -105,6 +106,26 @@ pub enum Internal {
         number: u64,
         /// How it went.
         error: ErrorCode,
+    },
+    /// A leader asks a transaction's coordinator whether partitions were added to the transaction.
+    VerifyPartitions {
+        /// The leader's count of these questions.
+        number: u64,
+        /// The transaction.
+        transaction: TransactionalId,
+        /// The producer.
+        producer: ProducerId,
+        /// Its epoch.
+        epoch: i16,
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+    },
+    /// The coordinator's word.
+    Verified {
+        /// The question's number.
+        number: u64,
+        /// A partition each.
+        results: Vec<(TopicPartition, ErrorCode)>,
     },
     /// A transaction's coordinator has its markers written.
     WriteMarkers {
@@ -232,6 +253,8 @@ impl Internal {
             Internal::ProducerIds { .. } => "kafka-producer-ids",
             Internal::Forwarded { .. } => "kafka-forwarded",
             Internal::ForwardedAnswer { .. } => "kafka-forwarded-answer",
+            Internal::VerifyPartitions { .. } => "kafka-verify-partitions",
+            Internal::Verified { .. } => "kafka-verified",
             Internal::WriteMarkers { .. } => "kafka-write-markers",
             Internal::MarkersWritten { .. } => "kafka-markers-written",
         }

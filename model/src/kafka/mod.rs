@@ -3,6 +3,7 @@
 pub mod settings;
 pub use settings::Settings;
 
+pub mod admin;
 pub mod assignor;
 pub mod broker;
 pub mod cluster;
@@ -15,6 +16,7 @@ mod producer_state;
 pub mod protocol;
 mod replica;
 pub mod stored;
+mod transaction;
 pub mod wiring;
 
 #[cfg(test)]

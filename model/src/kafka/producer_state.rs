@@ -57,6 +57,11 @@ pub fn sequence_after(sequence: i32, count: i32) -> i32 {
 }
 
 impl ProducerStates {
+    /// All that are known.
+    pub fn iter(&self) -> impl Iterator<Item = (&ProducerId, &ProducerState)> {
+        self.producers.iter()
+    }
+
     /// The batch that has been appended already with this stamp and count of records, if it is remembered.
     pub fn duplicate(&self, stamp: &ProducerStamp, count: i32) -> Option<AppendedBatch> {
         let known = self.producers.get(&stamp.id).filter(|known| known.epoch == stamp.epoch)?;

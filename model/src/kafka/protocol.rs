@@ -509,6 +509,8 @@ pub enum Request {
         /// Commit it, or abort it.
         commit: bool,
     },
+    /// What an administrator asks for.
+    Admin(super::admin::AdminRequest),
 }
 
 /// Of what a coordinator is sought.
@@ -630,6 +632,8 @@ pub enum Response {
         #[doc = "What went wrong."]
         error: ErrorCode,
     },
+    /// To `Admin`.
+    Admin(super::admin::AdminResponse),
 }
 
 impl Request {
@@ -653,6 +657,7 @@ impl Request {
             Request::AddOffsetsToTxn { .. } => "kafka-add-offsets-to-txn",
             Request::TxnOffsetCommit { .. } => "kafka-txn-offset-commit",
             Request::EndTxn { .. } => "kafka-end-txn",
+            Request::Admin(_) => "kafka-admin",
         }
     }
 }
@@ -678,6 +683,7 @@ impl Response {
             Response::AddOffsetsToTxn { .. } => "kafka-add-offsets-to-txn-answer",
             Response::TxnOffsetCommit { .. } => "kafka-txn-offset-commit-answer",
             Response::EndTxn { .. } => "kafka-end-txn-answer",
+            Response::Admin(_) => "kafka-admin-answer",
         }
     }
 }

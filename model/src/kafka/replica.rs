@@ -41,6 +41,9 @@ pub struct Replica {
     pub producers: ProducerStates,
     /// The transactions that were aborted, in the order of their markers.
     pub aborted: Vec<AbortedTransaction>,
+    /// Transactions whose markers are in the log: first offset and marker's. Until the marker is replicated the
+    /// records stay hidden.
+    ended: Vec<(Offset, Offset)>,
     checkpoint: Checkpoint,
 }
 
@@ -62,6 +65,9 @@ impl Replica {
         match &entry.payload {
             Payload::Marker { commit, coordinator_epoch } => {
                 let first = self.producers.marked(stamp.id, stamp.epoch, *coordinator_epoch, at);
+                if let Some(first) = first {
+                    self.ended.push((first, offset));
+                }
                 if let (Some(first), false) = (first, *commit) {
                     let last_stable = self.producers.first_open().unwrap_or(offset + 1);
                     self.aborted.push(AbortedTransaction {
@@ -83,6 +89,7 @@ impl Replica {
         self.checkpoint.latest = self.checkpoint.latest.min(to);
         self.producers = ProducerStates::default();
         self.aborted.clear();
+        self.ended.clear();
         let log = std::mem::take(&mut self.log);
         for offset in log.base()..log.end() {
             if let Some(entry) = log.get(offset) {
@@ -102,7 +109,9 @@ impl Replica {
 
     /// Below this everything is decided: the first offset of the oldest open transaction, or the high watermark.
     pub fn last_stable(&self, high_watermark: Offset) -> Offset {
-        match self.producers.first_open() {
+        let ended =
+            self.ended.iter().filter(|(_, marker)| *marker >= high_watermark).map(|(first, _)| *first);
+        match ended.chain(self.producers.first_open()).min() {
             Some(first) => first.max(self.log.start()).min(high_watermark),
             None => high_watermark,
         }
@@ -116,6 +125,7 @@ impl Replica {
             self.checkpoint.interval = interval;
         }
         self.checkpoint.latest = high_watermark;
+        self.ended.retain(|(_, marker)| *marker >= high_watermark);
     }
 
     /// The process starts again, having last done something at `last_seen`; it stopped in good order, or not.

@@ -110,6 +110,19 @@ impl Broker {
         stored: Vec<Stored>,
         then: Continuation,
     ) {
+        let payloads = stored.into_iter().map(|stored| Payload::Stored(Arc::new(stored))).collect();
+        self.store_payloads(cx, partition, stamp, payloads, then);
+    }
+
+    /// Like [`Broker::store`], for anything that a coordinator writes.
+    pub(crate) fn store_payloads(
+        &mut self,
+        cx: &mut Context<'_>,
+        partition: TopicPartition,
+        stamp: Option<ProducerStamp>,
+        payloads: Vec<Payload>,
+        then: Continuation,
+    ) {
         let enough = match self.led(partition) {
             Err(error) => Err(error),
             Ok((_, leader, _)) if leader.isr.len() < self.min_isr(partition, leader) => {
@@ -122,8 +135,8 @@ impl Broker {
             return;
         }
         let wall = cx.now.wall;
-        let count = stored.len() as Offset;
-        let payloads = stored.into_iter().map(|stored| (Payload::Stored(Arc::new(stored)), wall));
+        let count = payloads.len() as Offset;
+        let payloads = payloads.into_iter().map(|payload| (payload, wall));
         let required = self.append(cx, partition, stamp, payloads) + count;
         let appends = &mut self.volatile.appends;
         appends.last += 1;

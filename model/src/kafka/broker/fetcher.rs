@@ -144,12 +144,15 @@ impl Broker {
                 return;
             }
         }
+        let start = self.durable.replicas.get(&at).map(|replica| replica.log.start());
         if let Some((epoch, end)) = copied.diverging {
             self.cut_off(cx, at, epoch, end);
         } else {
             self.append_copies(cx, &copied);
         }
-        let moved = copied.diverging.is_some() || !copied.entries.is_empty();
+        let moved = copied.diverging.is_some()
+            || !copied.entries.is_empty()
+            || self.durable.replicas.get(&at).map(|replica| replica.log.start()) != start;
         if let Some(fetcher) = self.volatile.fetchers.get_mut(&leader).filter(|_| moved) {
             fetcher.changed.insert(at);
         }

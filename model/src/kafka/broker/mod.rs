@@ -4,6 +4,7 @@
 //! Left out: several disks, log compaction, compression, tiered storage, the loss of unflushed pages (a process
 //! that dies leaves the page cache behind).
 
+mod admin;
 mod appends;
 mod fetch;
 mod fetcher;
@@ -15,6 +16,7 @@ mod metadata;
 mod produce;
 mod producer_ids;
 mod replica_fetch;
+mod retention;
 mod roles;
 #[cfg(test)]
 mod tests;
@@ -26,7 +28,8 @@ use super::internal::Internal;
 use super::protocol::{BrokerId, CoordinatorKey, ErrorCode, Request, Response};
 use super::replica::Replica;
 use super::settings::Settings;
-use super::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Wiring};
+use super::transaction::{Marker, Transactions, Verifications};
+use super::wiring::{OFFSETS_TOPIC, Wiring};
 use crate::machine::{Effects, Input, Machine, Now, RequestId, Timer};
 use crate::message::Message;
 use crate::record::{GroupId, NodeId, TopicPartition};
@@ -83,7 +86,13 @@ pub(super) struct Volatile {
     last_fetcher_session: u32,
     isr: isr::IsrRequests,
     producer_ids: producer_ids::ProducerIds,
+    admin: admin::AdminRequests,
     pub groups: Groups,
+    pub transactions: Transactions,
+    pub verifications: Verifications,
+    /// Producers that began a transaction here and have nothing in the log yet: the epoch and the lowest sequence
+    /// that was tried.
+    pub unverified: BTreeMap<(TopicPartition, super::protocol::ProducerId), (i16, i32)>,
     /// Requests that came before the broker served clients.
     backlog: Vec<(NodeId, RequestId, Box<Request>)>,
 }
@@ -103,6 +112,18 @@ pub(super) enum Task {
     RepeatProducerIds,
     /// Forget silent producers.
     ExpireProducers,
+    /// The controller has not answered what was passed on to it.
+    EndForwarded(u64),
+    /// A deletion of records has waited long enough for the replicas.
+    EndDeletion(u64),
+    /// The coordinator of a transaction has not said whether a partition is in it.
+    EndVerification(u64),
+    /// Have markers written that are missing.
+    SendMarkers(super::protocol::TransactionalId),
+    /// Look for transactions that are open for too long.
+    CheckTransactions,
+    /// Look for records that are old or too many.
+    DeleteOldRecords,
     /// A consumer's fetch has waited long enough.
     EndFetch(u64),
     /// A produce request has waited long enough.
@@ -158,6 +179,26 @@ impl Broker {
             Internal::ReplicaFetch(fetch) => self.serve_replica(cx, from, fetch),
             Internal::ReplicaFetchAnswer(answer) => self.take_copies(cx, from, answer),
             Internal::ProducerIds { first, count } => self.take_producer_ids(cx, first, count),
+            Internal::WriteMarkers {
+                transaction,
+                producer,
+                epoch,
+                coordinator_epoch,
+                commit,
+                partitions,
+            } => {
+                let marker = Marker { transaction, producer, epoch, coordinator_epoch, commit };
+                self.write_markers(cx, from, marker, partitions);
+            }
+            Internal::MarkersWritten { transaction, producer, epoch, partitions } => {
+                self.markers_written(cx, transaction, (producer, epoch), &partitions);
+            }
+            Internal::VerifyPartitions { number, transaction, producer, epoch, partitions } => {
+                let results = self.verified(transaction, (producer, epoch), partitions);
+                cx.effects.send(from, Internal::Verified { number, results });
+            }
+            Internal::Verified { number, results } => self.verification_answered(cx, number, &results),
+            Internal::ForwardedAnswer { number, error } => self.forwarded_answered(cx, number, error),
             _ => {}
         }
     }
@@ -188,6 +229,11 @@ impl Broker {
             }
             Request::InitProducerId { transaction: None, .. } => self.serve_producer_id(cx, from, id),
             Request::FindCoordinator { key } => self.serve_coordinator(cx, from, id, key),
+            Request::InitProducerId { .. }
+            | Request::AddPartitionsToTxn { .. }
+            | Request::AddOffsetsToTxn { .. }
+            | Request::EndTxn { .. } => self.transaction_request(cx, (from, id), request),
+            Request::Admin(request) => self.serve_admin(cx, (from, id), request),
             request => self.group_request(cx, (from, id), request),
         }
     }
@@ -195,10 +241,7 @@ impl Broker {
     fn serve_coordinator(&mut self, cx: &mut Context<'_>, from: NodeId, id: RequestId, key: CoordinatorKey) {
         let at = match key {
             CoordinatorKey::Group(group) => self.group_partition(group),
-            CoordinatorKey::Transaction(transaction) => TopicPartition {
-                topic: TRANSACTIONS_TOPIC,
-                partition: (transaction.0 % u32::from(self.settings.transaction_partitions)) as u16,
-            },
+            CoordinatorKey::Transaction(transaction) => self.transaction_partition(transaction),
         };
         let image = &self.durable.image;
         let leader = image.partitions.get(&at).and_then(|state| state.leader);
@@ -223,6 +266,7 @@ impl Broker {
     fn settle(&mut self, cx: &mut Context<'_>) {
         while let Some(partition) = self.volatile.touched.pop_first() {
             self.settle_appends(cx, partition);
+            self.settle_deletions(cx, partition);
             self.wake_followers(cx, partition);
             self.wake_fetches(cx, partition);
         }
@@ -244,6 +288,14 @@ impl Broker {
             Task::RepeatAlterPartition => self.repeat_alter_partition(cx),
             Task::RepeatProducerIds => self.repeat_producer_ids(cx),
             Task::ExpireProducers => self.expire_producers(cx),
+            Task::EndForwarded(number) => {
+                self.forwarded_answered(cx, number, ErrorCode::RequestTimedOut);
+            }
+            Task::EndDeletion(number) => self.end_deletion(cx, number),
+            Task::EndVerification(number) => self.end_verification(cx, number),
+            Task::SendMarkers(transaction) => self.send_markers(cx, transaction),
+            Task::CheckTransactions => self.check_transactions(cx),
+            Task::DeleteOldRecords => self.delete_old_records(cx),
             Task::EndFetch(number) => self.end_fetch(cx, number),
             Task::EndProduce(number) => self.end_produce(cx, number),
             Task::EndStored(number) => self.end_stored(cx, number),

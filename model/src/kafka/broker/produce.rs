@@ -4,9 +4,10 @@ use super::appends::Produced;
 use super::{Broker, Context};
 use crate::kafka::log::{BATCH_HEADER_BYTES, Payload};
 use crate::kafka::producer_state::sequence_after;
-use crate::kafka::protocol::{Acks, ErrorCode, ProduceBatch, TransactionalId};
+use crate::kafka::protocol::{Acks, ErrorCode, ProduceBatch, ProducerId, ProducerStamp, TransactionalId};
+use crate::kafka::transaction::{Unverified, producers_error};
 use crate::machine::RequestId;
-use crate::record::{NodeId, Offset};
+use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
 use std::collections::BTreeMap;
 
@@ -29,13 +30,67 @@ impl Broker {
         client: (NodeId, RequestId),
         acks: Acks,
         timeout: Span,
-        _transaction: Option<TransactionalId>,
+        transaction: Option<TransactionalId>,
         batches: Vec<ProduceBatch>,
+    ) {
+        if let Some(transaction) = transaction {
+            let unknown: Vec<(TopicPartition, ProducerStamp)> = batches
+                .iter()
+                .filter_map(|batch| batch.stamp.map(|stamp| (batch.partition, stamp)))
+                .filter(|(at, stamp)| stamp.transactional && !self.has_open_transaction(*at, stamp.id))
+                .collect();
+            if let Some((_, stamp)) = unknown.first() {
+                let producer = (stamp.id, stamp.epoch);
+                for (at, stamp) in &unknown {
+                    self.note_unverified(*at, stamp);
+                }
+                let partitions = unknown.iter().map(|(at, _)| *at).collect();
+                let request = Unverified::Produce { caller: client, acks, timeout, batches };
+                self.verify(cx, transaction, producer, partitions, request);
+                return;
+            }
+        }
+        self.append_verified(cx, client, acks, timeout, batches, &BTreeMap::new());
+    }
+
+    /// Whether a producer has a transaction open in a partition that this broker leads; where it does not lead, there
+    /// is nothing to verify.
+    pub(crate) fn has_open_transaction(&self, at: TopicPartition, producer: ProducerId) -> bool {
+        self.led(at).map_or(true, |(_, _, replica)| {
+            replica.producers.iter().any(|(id, state)| *id == producer && state.transaction_start.is_some())
+        })
+    }
+
+    /// The lowest sequence that a producer has tried since its last batch or marker: a greater one would leave a hole
+    /// (recorded: "Transactions", 2).
+    fn note_unverified(&mut self, at: TopicPartition, stamp: &ProducerStamp) {
+        let known =
+            self.volatile.unverified.entry((at, stamp.id)).or_insert((stamp.epoch, stamp.base_sequence));
+        if stamp.epoch > known.0 {
+            *known = (stamp.epoch, stamp.base_sequence);
+        } else if stamp.epoch == known.0 {
+            known.1 = known.1.min(stamp.base_sequence);
+        }
+    }
+
+    /// Append the batches that the transaction's coordinator did not refuse.
+    pub(crate) fn append_verified(
+        &mut self,
+        cx: &mut Context<'_>,
+        client: (NodeId, RequestId),
+        acks: Acks,
+        timeout: Span,
+        batches: Vec<ProduceBatch>,
+        refused: &BTreeMap<TopicPartition, ErrorCode>,
     ) {
         let mut results: Vec<Produced> = Vec::with_capacity(batches.len());
         let mut open = BTreeMap::new();
         for batch in batches {
             let at = batch.partition;
+            if let Some(error) = refused.get(&at) {
+                results.push((at, producers_error(*error), -1, -1));
+                continue;
+            }
             match self.append_batch(cx, acks, batch) {
                 Ok(appended) => {
                     if acks == Acks::All {
@@ -71,7 +126,15 @@ impl Broker {
                 let required = known.last_offset + 1;
                 return Ok(Appended { base: known.base_offset, log_start, required });
             }
+            let tried = self.volatile.unverified.get(&(at, stamp.id));
+            if stamp.transactional && tried.is_some_and(|(_, lowest)| stamp.base_sequence > *lowest) {
+                let old = replica.producers.check(&stamp) == Err(ErrorCode::InvalidProducerEpoch);
+                let error =
+                    if old { ErrorCode::InvalidProducerEpoch } else { ErrorCode::OutOfOrderSequenceNumber };
+                return Err((error, log_start));
+            }
             replica.producers.check(&stamp).map_err(|error| (error, log_start))?;
+            self.volatile.unverified.remove(&(at, stamp.id));
         }
         let payloads = batch.records.into_iter().map(|record| {
             let timestamp = append_time.unwrap_or(record.created_at);

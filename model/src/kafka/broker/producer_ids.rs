@@ -18,7 +18,7 @@ pub(super) struct ProducerIds {
 
 impl Broker {
     /// The next producer id of this broker's block, if there is one left.
-    pub(super) fn take_producer_id(&mut self) -> Option<ProducerId> {
+    pub(crate) fn take_producer_id(&mut self) -> Option<ProducerId> {
         let ids = &mut self.volatile.producer_ids;
         (ids.next < ids.end).then(|| {
             ids.next += 1;
@@ -40,7 +40,7 @@ impl Broker {
     }
 
     /// Ask the controller for a block, unless that is under way.
-    pub(super) fn ask_for_producer_ids(&mut self, cx: &mut Context<'_>) {
+    pub(crate) fn ask_for_producer_ids(&mut self, cx: &mut Context<'_>) {
         if !self.volatile.deadlines.is_set(Task::RepeatProducerIds) {
             self.repeat_producer_ids(cx);
         }
@@ -62,6 +62,7 @@ impl Broker {
         for (from, id) in std::mem::take(&mut self.volatile.producer_ids.waiting) {
             self.serve_producer_id(cx, from, id);
         }
+        self.name_transactions(cx);
     }
 
     /// Forget producers that have been silent for long.

@@ -147,7 +147,7 @@ impl Broker {
         follower.broker_epoch = broker_epoch;
         self.expand_isr(cx, at, broker);
         self.advance_high_watermark(cx, at);
-        self.follower_advanced(cx, at);
+        self.settle_deletions(cx, at);
     }
 
     /// Whether a follower may copy from its position: an error, or where its log diverges, or neither.
@@ -277,7 +277,4 @@ impl Broker {
         self.volatile.followers.remove(&follower);
         self.volatile.deadlines.cancel(Task::EndReplicaFetch(follower));
     }
-
-    /// Hook for what waits on followers other than the high watermark.
-    pub(super) fn follower_advanced(&mut self, _cx: &mut Context<'_>, _at: TopicPartition) {}
 }

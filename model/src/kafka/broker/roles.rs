@@ -4,7 +4,7 @@ use super::leader::Leader;
 use super::{Broker, Context};
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
-use crate::kafka::wiring::OFFSETS_TOPIC;
+use crate::kafka::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 use crate::record::{Offset, TopicId, TopicPartition};
 use serde::Serialize;
 
@@ -109,6 +109,8 @@ impl Broker {
         self.touch(at);
         if at.topic == OFFSETS_TOPIC {
             self.load_groups(cx, at.partition);
+        } else if at.topic == TRANSACTIONS_TOPIC {
+            self.load_transactions(cx, at.partition);
         }
     }
 
@@ -137,6 +139,8 @@ impl Broker {
             self.forget_isr_request(at);
             if at.topic == OFFSETS_TOPIC {
                 self.unload_groups(cx, at.partition);
+            } else if at.topic == TRANSACTIONS_TOPIC {
+                self.unload_transactions(at.partition);
             }
         }
     }

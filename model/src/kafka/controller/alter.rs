@@ -48,6 +48,7 @@ impl Controller {
         next.isr = change.isr.iter().map(|(id, _)| *id).collect();
         if next.isr != state.isr {
             next.partition_epoch += 1;
+            let next = self.moved(next);
             self.write_partition(change.partition, next, effects);
         }
         ErrorCode::None

@@ -1,6 +1,7 @@
 //! Kafka's controller: one node that decides which broker lives, who leads and who is in sync, and tells it to the
 //! brokers as an ordered log. A quorum of several controllers is deliberately absent.
 
+mod admin;
 mod alter;
 mod elections;
 mod sessions;
@@ -144,6 +145,10 @@ impl Controller {
                 let first = self.durable.next_producer_id;
                 self.durable.next_producer_id += PRODUCER_ID_BLOCK;
                 effects.send(from, Internal::ProducerIds { first, count: PRODUCER_ID_BLOCK });
+            }
+            Internal::Forwarded { number, request } => {
+                let error = self.administer(&request, effects);
+                effects.send(from, Internal::ForwardedAnswer { number, error });
             }
             _ => {}
         }

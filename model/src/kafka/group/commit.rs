@@ -2,8 +2,12 @@
 
 use super::{Caller, Committed, Continuation, State};
 use crate::kafka::broker::{Broker, Context};
-use crate::kafka::protocol::{CommitPartition, ErrorCode, GroupInstanceId, MemberId, Response};
+use crate::kafka::protocol::{
+    CommitPartition, ErrorCode, GroupInstanceId, MemberId, ProducerId, ProducerStamp, Response,
+    TransactionalId,
+};
 use crate::kafka::stored::Stored;
+use crate::kafka::transaction::Unverified;
 use crate::record::{GroupId, Offset, TopicPartition};
 
 /// How a commit went, a partition each.
@@ -97,6 +101,74 @@ impl Broker {
                 Ok(())
             }
         }
+    }
+
+    /// A commit inside a transaction: the coordinator is asked first whether the group was added to it.
+    pub(super) fn serve_transactional_commit(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        (transaction, producer): (TransactionalId, (ProducerId, i16)),
+        group: GroupId,
+        member: (i32, MemberId),
+        offsets: Vec<CommitPartition>,
+    ) {
+        let at = self.group_partition(group);
+        if self.has_open_transaction(at, producer.0) {
+            self.commit_verified(cx, caller, group, member, producer, offsets, None);
+            return;
+        }
+        let request = Unverified::Commit { caller, group, member, producer, offsets };
+        self.verify(cx, transaction, producer, vec![at], request);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "it is the request, taken apart")]
+    pub(crate) fn commit_verified(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        at: GroupId,
+        member: (i32, MemberId),
+        (producer, epoch): (ProducerId, i16),
+        offsets: Vec<CommitPartition>,
+        refused: Option<ErrorCode>,
+    ) {
+        let (offsets, mut results) = self.judge_offsets(offsets);
+        let checked = match refused {
+            Some(ErrorCode::ProducerFenced) => Err(ErrorCode::InvalidProducerEpoch),
+            Some(error) => Err(error),
+            None => self.may_commit_in_transaction(at, member),
+        };
+        if checked.is_err() || offsets.is_empty() {
+            let error = checked.err().unwrap_or_default();
+            for (_, result) in results.iter_mut().filter(|(_, result)| *result == ErrorCode::None) {
+                *result = error;
+            }
+            cx.answer(caller.0, caller.1, Response::TxnOffsetCommit { partitions: results });
+            return;
+        }
+        let now = cx.time();
+        let stamp = ProducerStamp { id: producer, epoch, base_sequence: -1, transactional: true };
+        let stored = Stored::Offsets { group: at, offsets: offsets.clone(), at: now };
+        // It is undecided from the moment that it is in the log.
+        let then =
+            Continuation::Commit { caller, group: at, offsets, results, at: now, producer: Some(producer) };
+        self.store(cx, self.group_partition(at), Some(stamp), vec![stored], then);
+    }
+
+    /// A commit inside a transaction is allowed in states where a plain one is not (recorded: "Transactions", 13).
+    fn may_commit_in_transaction(
+        &mut self,
+        at: GroupId,
+        (generation, id): (i32, MemberId),
+    ) -> Result<(), ErrorCode> {
+        self.check_coordinator(at)?;
+        let group = self.volatile.groups.by_id.entry(at).or_default();
+        if generation < 0 && (group.state == State::Empty || id == MemberId::NONE) {
+            return Ok(());
+        }
+        group.check_member(id, None)?;
+        if generation == group.generation { Ok(()) } else { Err(ErrorCode::IllegalGeneration) }
     }
 
     /// A commit is on the replicas, or could not be put there.

@@ -4,6 +4,7 @@
 //! After Kafka 3.9's `GroupCoordinator`; recorded rows "Groups" 1 to 15. Left out: the new consumer protocol
 //! (KIP-848), several protocol types, and the time that loading takes.
 
+mod admin;
 mod commit;
 mod join;
 mod leave;
@@ -175,6 +176,13 @@ impl Group {
         }
     }
 
+    /// Whether a live member subscribes to a partition's topic.
+    fn subscribes(&self, partition: TopicPartition) -> bool {
+        self.members
+            .values()
+            .any(|member| member.protocols.iter().any(|(_, wanted)| wanted.topics.contains(&partition.topic)))
+    }
+
     fn has_offsets(&self) -> bool {
         !self.offsets.is_empty() || self.undecided.values().any(|offsets| !offsets.is_empty())
     }
@@ -205,6 +213,16 @@ impl Broker {
             }
             Request::OffsetCommit { group, generation, member, instance, offsets } => {
                 self.serve_commit(cx, caller, group, (generation, member, instance), offsets);
+            }
+            Request::TxnOffsetCommit { transaction, producer, group, generation, member, offsets } => {
+                self.serve_transactional_commit(
+                    cx,
+                    caller,
+                    (transaction, producer),
+                    group,
+                    (generation, member),
+                    offsets,
+                );
             }
             Request::OffsetFetch { group, partitions, require_stable } => {
                 let answer = self.committed_offsets(group, &partitions, require_stable);

@@ -6,9 +6,10 @@ use super::{Caller, Committed, Group, Member, State};
 use crate::kafka::broker::{Broker, Context, Task};
 use crate::kafka::log::{Entry, Payload};
 use crate::kafka::protocol::{Assignment, CommitPartition, ErrorCode, MemberId, ProducerId, Response};
-use crate::kafka::stored::{Stored, StoredGroup, StoredMember};
+use crate::kafka::stored::{Stored, StoredGroup, StoredMember, StoredTransaction};
+use crate::kafka::transaction::{Changed, Marker};
 use crate::kafka::wiring::OFFSETS_TOPIC;
-use crate::record::{GroupId, Offset, TopicId, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,6 +49,22 @@ pub(crate) enum Continuation {
         ids: (MemberId, MemberId),
         /// The leader before.
         leader: MemberId,
+    },
+    /// A transaction's next state.
+    Transaction {
+        /// The state.
+        next: Box<StoredTransaction>,
+        /// Who waits for it.
+        then: Changed,
+    },
+    /// Tell a transaction's coordinator of its marker.
+    Marker {
+        /// The coordinator.
+        from: NodeId,
+        /// The marker.
+        marker: Marker,
+        /// Where it was written.
+        partition: TopicPartition,
     },
     /// Nothing more.
     Done,
@@ -162,6 +179,12 @@ impl Broker {
             }
             Continuation::Replaced { group, ids, leader } => {
                 self.replaced_stored(cx, group, ids, leader, coordinators_error(error));
+            }
+            Continuation::Transaction { next, then } => {
+                self.transaction_changed(cx, *next, then, coordinators_error(error));
+            }
+            Continuation::Marker { from, marker, partition } => {
+                self.marker_written(cx, from, marker, partition, error);
             }
             Continuation::Done => {}
         }
@@ -310,6 +333,22 @@ impl Broker {
         }
         if !stored.is_empty() {
             self.store(cx, self.group_partition(at), None, stored, Continuation::Done);
+        }
+    }
+
+    /// Write down that a committed offset is gone; the group itself stays until the next look at empty groups.
+    pub(super) fn store_forgotten(&mut self, cx: &mut Context<'_>, at: GroupId, partition: TopicPartition) {
+        let stored = Stored::OffsetsGone { group: at, partitions: vec![partition] };
+        self.store(cx, self.group_partition(at), None, vec![stored], Continuation::Done);
+    }
+
+    /// A transaction ended: its offsets in the groups of an internal partition are decided.
+    pub(crate) fn decide_offsets(&mut self, partition: u16, producer: ProducerId, commit: bool) {
+        let partitions = self.settings.offsets_partitions;
+        for (at, group) in &mut self.volatile.groups.by_id {
+            if at.0 % partitions == partition {
+                group.decide(producer, commit);
+            }
         }
     }
 

@@ -1,0 +1,226 @@
+//! What administrators have the controller do: topics, partitions, settings, elections.
+
+use super::Controller;
+use super::elections::settled;
+use crate::kafka::admin::{AdminRequest, Layout};
+use crate::kafka::cluster::{MetadataRecord, PartitionState, TopicConfig, TopicState};
+use crate::kafka::protocol::{BrokerId, ErrorCode};
+use crate::machine::Effects;
+use crate::record::{TopicId, TopicPartition};
+
+type Done = Result<(), ErrorCode>;
+
+impl Controller {
+    pub(super) fn administer(&mut self, request: &AdminRequest, effects: &mut Effects) -> ErrorCode {
+        let done = match request {
+            AdminRequest::CreateTopic { topic, layout, config } => self.create_topic(*topic, layout, *config),
+            AdminRequest::DeleteTopic { topic } => self.delete_topic(*topic),
+            AdminRequest::CreatePartitions { topic, count, replicas } => {
+                self.create_partitions(*topic, *count, replicas.as_deref())
+            }
+            AdminRequest::AlterConfig { topic, config } => self.alter_config(*topic, *config),
+            AdminRequest::Reassign { partition, replicas } => {
+                self.reassign(*partition, replicas.as_deref(), effects)
+            }
+            AdminRequest::ElectLeader { partition, unclean } => {
+                self.elect_leader(*partition, *unclean, effects)
+            }
+            _ => Err(ErrorCode::InvalidRequest),
+        };
+        done.err().unwrap_or(ErrorCode::None)
+    }
+
+    fn create_topic(&mut self, topic: TopicId, layout: &Layout, config: TopicConfig) -> Done {
+        if self.durable.image.topics.contains_key(&topic) {
+            return Err(ErrorCode::TopicAlreadyExists);
+        }
+        if config.min_insync_replicas == Some(0) {
+            return Err(ErrorCode::InvalidConfig);
+        }
+        let replicas = match layout {
+            Layout::Chosen(replicas) => replicas.clone(),
+            Layout::Spread { partitions, replication } => {
+                let partitions = partitions.unwrap_or(1);
+                let replication = replication.unwrap_or(self.settings.replication_factor as i32);
+                if partitions < 1 {
+                    return Err(ErrorCode::InvalidPartitions);
+                }
+                self.spread(partitions as u16, replication)?
+            }
+        };
+        let states = self.placed(&replicas)?;
+        let incarnation = self.topic_incarnation();
+        let partitions = states.len() as u16;
+        self.write(MetadataRecord::Topic(topic, TopicState { incarnation, partitions, config }));
+        for (partition, state) in (0..).zip(states) {
+            self.write(MetadataRecord::Partition(TopicPartition { topic, partition }, state));
+        }
+        Ok(())
+    }
+
+    /// Brokers in turn for each partition; dead ones count as well, as long as one of the replicas lives.
+    fn spread(&self, partitions: u16, replication: i32) -> Result<Vec<Vec<BrokerId>>, ErrorCode> {
+        let brokers: Vec<BrokerId> = self.durable.image.brokers.keys().copied().collect();
+        let count = usize::try_from(replication).ok().filter(|count| (1..=brokers.len()).contains(count));
+        let count = count.ok_or(ErrorCode::InvalidReplicationFactor)?;
+        let first = self.durable.image.topics.len();
+        Ok((0..usize::from(partitions))
+            .map(|partition| {
+                (0..count).map(|next| brokers[(first + partition + next) % brokers.len()]).collect()
+            })
+            .collect())
+    }
+
+    /// New partitions on these brokers: the ISR holds the live ones, the first of them leads.
+    fn placed(&self, replicas: &[Vec<BrokerId>]) -> Result<Vec<PartitionState>, ErrorCode> {
+        let count = replicas.first().map_or(0, Vec::len);
+        let image = &self.durable.image;
+        let mut states = Vec::new();
+        for chosen in replicas {
+            let known = chosen.iter().all(|id| image.brokers.contains_key(id));
+            let distinct = chosen.iter().enumerate().all(|(place, id)| !chosen[..place].contains(id));
+            let isr: Vec<BrokerId> = chosen.iter().copied().filter(|id| image.is_active(*id)).collect();
+            if chosen.is_empty() || chosen.len() != count || !known || !distinct || isr.is_empty() {
+                return Err(ErrorCode::InvalidReplicaAssignment);
+            }
+            let leader = isr.first().copied();
+            states.push(PartitionState { isr, leader, ..PartitionState::new(chosen.clone()) });
+        }
+        Ok(states)
+    }
+
+    fn delete_topic(&mut self, topic: TopicId) -> Done {
+        if !self.durable.image.topics.contains_key(&topic) {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        self.write(MetadataRecord::TopicGone(topic));
+        Ok(())
+    }
+
+    fn create_partitions(&mut self, topic: TopicId, count: u16, replicas: Option<&[Vec<BrokerId>]>) -> Done {
+        let known = self.durable.image.topics.get(&topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        let mut state = known.clone();
+        if count <= state.partitions {
+            return Err(ErrorCode::InvalidPartitions);
+        }
+        let added = count - state.partitions;
+        let first = TopicPartition { topic, partition: 0 };
+        let factor = self.durable.image.partitions.get(&first).map_or(1, |state| state.replicas.len());
+        let states = match replicas {
+            Some(chosen) => {
+                let fits =
+                    chosen.len() == usize::from(added) && chosen.iter().all(|list| list.len() == factor);
+                if !fits {
+                    return Err(ErrorCode::InvalidReplicaAssignment);
+                }
+                self.placed(chosen)?
+            }
+            None => self.placed(&self.spread(added, factor as i32)?)?,
+        };
+        let partitions = state.partitions..;
+        state.partitions = count;
+        self.write(MetadataRecord::Topic(topic, state));
+        for (partition, state) in partitions.zip(states) {
+            self.write(MetadataRecord::Partition(TopicPartition { topic, partition }, state));
+        }
+        Ok(())
+    }
+
+    fn alter_config(&mut self, topic: TopicId, config: TopicConfig) -> Done {
+        let known = self.durable.image.topics.get(&topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        if config.min_insync_replicas == Some(0) {
+            return Err(ErrorCode::InvalidConfig);
+        }
+        let state = TopicState { config: known.config.merged(config), ..known.clone() };
+        self.write(MetadataRecord::Topic(topic, state));
+        Ok(())
+    }
+
+    /// Recorded: "Producing", 18.
+    fn elect_leader(&mut self, at: TopicPartition, unclean: bool, effects: &mut Effects) -> Done {
+        let state = self.durable.image.partitions.get(&at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();
+        let image = &self.durable.image;
+        let mut next = state.clone();
+        if unclean {
+            if state.leader.is_some() {
+                return Err(ErrorCode::ElectionNotNeeded);
+            }
+            next = settled(&state, state.isr.clone(), true, |id| image.is_active(id));
+            if next.leader.is_none() {
+                return Err(ErrorCode::EligibleLeadersNotAvailable);
+            }
+        } else {
+            let preferred = state.replicas.first().copied();
+            if preferred == state.leader {
+                return Err(ErrorCode::ElectionNotNeeded);
+            }
+            let can = preferred.is_some_and(|id| image.is_active(id) && state.isr.contains(&id));
+            if !can {
+                return Err(ErrorCode::PreferredLeaderNotAvailable);
+            }
+            next.leader = preferred;
+            next.leader_epoch += 1;
+            next.partition_epoch += 1;
+        }
+        self.write_partition(at, next, effects);
+        Ok(())
+    }
+
+    /// Begin to move a partition, or stop moving it: while it moves it stands on the new brokers and on the old.
+    fn reassign(&mut self, at: TopicPartition, replicas: Option<&[BrokerId]>, effects: &mut Effects) -> Done {
+        let state = self.durable.image.partitions.get(&at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();
+        let mut next = state.clone();
+        let image = &self.durable.image;
+        match replicas {
+            None if state.moving_to.is_empty() => return Err(ErrorCode::NoReassignmentInProgress),
+            None => {
+                next.replicas = state.moving_from.clone();
+                // Kafka keeps the order of the replicas while it moved: those it moved to come first.
+                next.replicas =
+                    state.replicas.iter().copied().filter(|id| next.replicas.contains(id)).collect();
+                next.moving_from.clear();
+                next.moving_to.clear();
+                let isr = state.isr.iter().copied().filter(|id| next.replicas.contains(id)).collect();
+                next = settled(&next, isr, self.is_unclean_allowed(at), |id| image.is_active(id));
+                if next.leader_epoch == state.leader_epoch {
+                    next.leader_epoch += 1;
+                }
+                next.partition_epoch = state.partition_epoch + 1;
+            }
+            Some(target) => {
+                let distinct = target.iter().enumerate().all(|(place, id)| !target[..place].contains(id));
+                let known = target.iter().all(|id| image.brokers.contains_key(id));
+                if target.is_empty() || !distinct || !known {
+                    return Err(ErrorCode::InvalidReplicaAssignment);
+                }
+                let from = if state.moving_from.is_empty() { &state.replicas } else { &state.moving_from };
+                next.moving_from = from.clone();
+                next.moving_to = target.to_vec();
+                next.replicas = target.to_vec();
+                next.replicas.extend(from.iter().copied().filter(|id| !target.contains(id)));
+                next.partition_epoch += 1;
+                next = self.moved(next);
+            }
+        }
+        self.write_partition(at, next, effects);
+        Ok(())
+    }
+
+    /// A partition whose new replicas are all in sync has arrived: the old ones go.
+    pub(super) fn moved(&self, state: PartitionState) -> PartitionState {
+        let arrived = !state.moving_to.is_empty() && state.moving_to.iter().all(|id| state.isr.contains(id));
+        if !arrived {
+            return state;
+        }
+        let mut next = state.clone();
+        next.replicas = std::mem::take(&mut next.moving_to);
+        next.moving_from.clear();
+        let isr = state.isr.iter().copied().filter(|id| next.replicas.contains(id)).collect();
+        let removed = state.replicas.len() > next.replicas.len();
+        let mut next = settled(&next, isr, false, |id| self.durable.image.is_active(id));
+        if removed && next.leader_epoch == state.leader_epoch {
+            next.leader_epoch += 1;
+        }
+        next
+    }
+}
