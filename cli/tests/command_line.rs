@@ -51,17 +51,17 @@ struct Cases(tempfile::TempDir);
 
 impl Cases {
     fn new() -> Cases {
-        Cases(tempfile::tempdir().unwrap())
+        Cases(tempfile::tempdir().expect("there is room for a folder"))
     }
 
     fn path(&self, name: &str) -> String {
-        self.0.path().join(name).to_str().unwrap().to_owned()
+        self.0.path().join(name).to_str().expect("the folder's name is UTF-8").to_owned()
     }
 
     fn write(&self, name: &str, text: &str) -> String {
-        let standard = root().join("scenarios/parts/standard.toml").canonicalize().unwrap();
+        let standard = root().join("scenarios/parts/standard.toml").canonicalize().expect("it is shipped");
         let text = format!("extends = '{}'\nname = 'own'\n{text}", standard.display());
-        std::fs::write(self.path(name), text).unwrap();
+        std::fs::write(self.path(name), text).expect("the folder can be written to");
         self.path(name)
     }
 
@@ -117,6 +117,22 @@ fn a_violation_ends_with_1_and_with_0_where_the_case_expects_just_that() {
     let other = cases.nobody_reads_kafka("other.toml", other);
     assert_eq!(status(&cutover(&["check", &other, "--seeds", "1"])), VIOLATED, "another one is not as good");
     assert_eq!(status(&cutover(&["replay", &other, "--seed", "1"])), VIOLATED);
+}
+
+#[test]
+fn a_shipped_case_that_fails_as_it_expects_ends_with_0_and_without_its_expectation_with_1() {
+    let words = ["check", "scenarios/naive.toml", "--seeds", "8"];
+    let output = cutover(&words);
+    assert_eq!(status(&output), HELD, "{}", out(&output));
+    assert!(out(&output).contains("violated, as the case expects"), "{}", out(&output));
+    let cases = Cases::new();
+    let naive = std::fs::read_to_string(root().join("scenarios/naive.toml")).unwrap();
+    let (plan, _) = naive.split_once("[expect]").unwrap();
+    let plan = plan.split_once("[consumers").unwrap().1;
+    let bare = cases.write("bare.toml", &format!("[consumers{plan}"));
+    let output = cutover(&["check", &bare, "--seeds", "8"]);
+    assert_eq!(status(&output), VIOLATED, "{}", out(&output));
+    assert!(out(&output).contains("the case expects held"), "{}", out(&output));
 }
 
 #[test]

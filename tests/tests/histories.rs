@@ -2,6 +2,11 @@
 //! alone over the lines that `cutover replay --history` writes. It is slow and simple, and it comes to the same
 //! verdicts as the tool: the page says enough.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a history that is not as the page says fails the test where it is read"
+)]
+
 mod common;
 
 use common::{figure, shipped};

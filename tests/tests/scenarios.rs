@@ -78,6 +78,7 @@ fn fails(name: &str, seeds: Range<u64>, guarantees: &[Guarantee]) {
         .filter(|line| line.verdict == Verdict::Violated)
         .map(|line| line.name)
         .collect();
+    assert!(case.expect.is_met_by(&result), "{name} expects {}: {found:?}", case.expect);
     for guarantee in guarantees {
         assert!(found.contains(guarantee), "{name}: {guarantee} is not among {found:?}");
         assert!(case.expect.guarantees.contains(guarantee), "{name} does not expect {guarantee}");
