@@ -79,6 +79,7 @@ mod tests {
             verdict: if violated.is_empty() { Verdict::Held } else { Verdict::Violated },
             seeds: 9,
             first: 0,
+            digest: String::new(),
             guarantees: violated.iter().map(line).collect(),
             coverage: Default::default(),
             conditions: Default::default(),
