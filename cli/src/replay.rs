@@ -7,7 +7,7 @@ use cutover_model::history::Entry;
 use cutover_sim::case::Case;
 use cutover_sim::results::RunResult;
 use cutover_sim::run::{self, Keep};
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use owo_colors::OwoColorize;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -18,6 +18,12 @@ const STORY_LINES: usize = 24;
 
 /// Replay one seed.
 pub fn run(arguments: &Replay) -> miette::Result<u8> {
+    if arguments.trace && arguments.format == Format::Json {
+        return Err(miette!(
+            help = "leave out --format json, or write the events as JSON lines with --history FILE",
+            "--trace tells the run to people"
+        ));
+    }
     let case = Case::load(&arguments.case).map_err(miette::Report::new)?;
     let keep = Keep { history: true, messages: arguments.messages };
     let result = run::replay(&case, arguments.seed, keep);

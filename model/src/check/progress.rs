@@ -24,6 +24,8 @@ pub struct Progress {
     /// The plan's line that was reached last.
     line: Option<(u32, u32)>,
     longest_wait: Span,
+    /// Records that are lost to a group.
+    given_up: u64,
 }
 
 /// What a group has still to process.
@@ -56,6 +58,7 @@ impl Progress {
             gate: None,
             line: None,
             longest_wait: Span::ZERO,
+            given_up: 0,
         }
     }
 
@@ -82,6 +85,12 @@ impl Progress {
         {
             *drain.lag.at(source) -= 1;
         }
+    }
+
+    /// A record is lost to a group: the group's lag does not wait for it.
+    pub(super) fn give_up(&mut self, group: GroupId, record: RecordId) {
+        self.given_up += 1;
+        self.processed(group, record);
     }
 
     fn gate_waits(&mut self, at: Time, place: (u32, u32), gate: &str, because: &str) {
@@ -181,7 +190,7 @@ impl Progress {
             );
             findings.push(self.finding(Some(group), Some(partition), lag, summary));
         }
-        if findings.is_empty() {
+        if findings.is_empty() && self.given_up == 0 {
             let summary =
                 "the plan is complete and no record is missing, but the systems did not come to rest";
             findings.push(self.finding(None, None, 1, summary.to_owned()));
