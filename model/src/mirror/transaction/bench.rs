@@ -234,7 +234,8 @@ impl Bench {
             let mut effects = Effects::default();
             self.workers[worker].step(Now::exact(self.now), input, &mut effects);
             self.events.append(&mut effects.events);
-            let is_busy = |effect: &TimerEffect| matches!(effect, TimerEffect::Set(WAKE, span) if *span == Span::ZERO);
+            let is_busy =
+                |effect: &TimerEffect| matches!(effect, TimerEffect::Set(WAKE, span) if *span == Span::ZERO);
             assert!(!effects.timers.iter().any(is_busy), "a timer that is due at once never lets time go on");
             self.exited |= effects.processes.contains(&Process::Exit);
             for (from, message) in effects.sends {
