@@ -64,8 +64,8 @@ pub fn endpoint_path(batches: u64, batch: u64) -> u64 {
                 log.lock().expect("no holder panics").extend(request.0.iter().copied());
                 let one = slaves.call(address(2), Replicate(request.0.clone()));
                 let other = slaves.call(address(3), Replicate(request.0));
-                let (one, other) = (madsim::task::spawn(wait(one)), wait(other).await);
-                one.await.expect("the task ends").min(other)
+                let (one, other) = tokio::join!(one, other);
+                one.expect("the slave answers").min(other.expect("the slave answers"))
             }
         });
         std::future::pending::<()>().await;

@@ -1,1 +1,16 @@
-//! The benches are in `benches/`.
+//! What the benches measure against, and the cases that they run.
+
+pub mod bare;
+pub mod endpoint;
+
+use cutover_sim::case::Case;
+use std::path::Path;
+
+/// A shipped case.
+///
+/// # Panics
+/// If it does not load: the shipped cases do.
+pub fn shipped(name: &str) -> Case {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios").join(name);
+    Case::load(&path).expect("the shipped case loads")
+}

@@ -52,7 +52,7 @@ fn create(path: &Path) -> miette::Result<File> {
 }
 
 fn sweep(case: &Case, arguments: &Check) -> SweepResult {
-    let seeds = arguments.seeds.0.clone();
+    let seeds = arguments.seeds.as_ref().map_or(0..case.seeds, |given| given.0.clone());
     let jobs = arguments.jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let shown = arguments.format == Format::Human && std::io::stderr().is_terminal();
     let bar = progress::bar(seeds.end - seeds.start, &case.name, shown);
@@ -90,10 +90,16 @@ fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> Strin
         result.first
     );
     let _ = writeln!(text, "{}", table::of_sweep(result));
+    let _ = write!(text, "{}", table::of_coverage(result, &case.subject()));
     for line in &result.guarantees {
         if let Some((finding, seed)) = &line.worst_finding {
             let _ = writeln!(text, "{}", story(case, path, line, finding, *seed));
         }
+    }
+    let missed: Vec<&str> =
+        result.conditions.iter().filter(|(_, seeds)| **seeds == 0).map(|(name, _)| name.as_str()).collect();
+    if !missed.is_empty() {
+        let _ = writeln!(text, "no seed reached: {}", missed.join(", "));
     }
     for line in result.guarantees.iter().filter(|line| line.verdict == Verdict::Unknown) {
         let _ = writeln!(text, "{} is unknown: {}", line.name.bold(), why_unknown(line, result));
@@ -130,6 +136,7 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
 /// The last words: the verdict, and how much it is worth.
 fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
+    let _ = write!(text, " (digest {})", result.digest);
     match result.verdict {
         Verdict::Held => {
             let least = result.guarantees.iter().map(|line| line.exercised).min().unwrap_or(0);

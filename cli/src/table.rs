@@ -1,9 +1,10 @@
 //! The table of guarantees, the verdicts' colours, and the stories of findings.
 
 use comfy_table::{ContentArrangement, Table};
-use cutover_model::check::{Figure, StoryLine, Verdict};
+use cutover_model::check::{Figure, StoryLine, Subject, Verdict};
 use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
 use owo_colors::OwoColorize;
+use std::collections::BTreeSet;
 
 /// A verdict in its colour.
 pub fn verdict(verdict: Verdict) -> String {
@@ -41,6 +42,24 @@ pub fn of_sweep(result: &SweepResult) -> String {
         ]);
     }
     coloured(&table.to_string())
+}
+
+/// How often each fault kind struck in each phase; phases and kinds that no fault reached show their zeroes.
+pub fn of_coverage(result: &SweepResult, subject: &Subject) -> String {
+    let kinds: BTreeSet<&str> =
+        result.coverage.values().flat_map(|row| row.keys().map(String::as_str)).collect();
+    if kinds.is_empty() {
+        return "no fault struck\n".to_owned();
+    }
+    let mut header = vec!["faults that struck"];
+    header.extend(&kinds);
+    let mut table = table(&header);
+    let phases = (0..=subject.phases.len() as u32).map(|phase| subject.phase_key(phase));
+    for (phase, row) in phases.filter_map(|phase| result.coverage.get(&phase).map(|row| (phase, row))) {
+        let counts = kinds.iter().map(|kind| row.get(*kind).copied().unwrap_or(0).to_string());
+        table.add_row(std::iter::once(phase).chain(counts));
+    }
+    format!("{table}\n")
 }
 
 /// The figure that says most of a guarantee: the first that the checker names.

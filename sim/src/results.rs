@@ -50,6 +50,8 @@ pub struct SweepResult {
     pub seeds: u64,
     /// The first seed.
     pub first: u64,
+    /// The digest of all runs' digests, in the order of their seeds.
+    pub digest: String,
     /// A line a guarantee.
     pub guarantees: Vec<GuaranteeResult>,
     /// How often each fault kind began in each phase, over all seeds.

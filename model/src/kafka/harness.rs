@@ -43,6 +43,8 @@ pub(super) struct World {
     answers: BTreeMap<RequestId, Response>,
     pub events: Vec<Event>,
     pub steps: u64,
+    /// Messages between Kafka's nodes are lost, delivered late and delivered twice, drawn from this.
+    pub noise: Option<u64>,
     next: u64,
     requests: u32,
     records: u32,
@@ -63,6 +65,7 @@ impl World {
             answers: BTreeMap::new(),
             events: Vec::new(),
             steps: 0,
+            noise: None,
             next: 0,
             requests: 0,
             records: 0,
@@ -140,6 +143,33 @@ impl World {
         self.nodes[&NodeId(node)].1 == Process_::Up
     }
 
+    /// A number below `bound`, from the noise's own row.
+    pub fn draw(&mut self, bound: u64) -> u64 {
+        let state = self.noise.unwrap_or(1).wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.noise = Some(state);
+        (state >> 33) % bound
+    }
+
+    fn transmit(&mut self, from: NodeId, to: NodeId, message: Message) {
+        if self.noise.is_none() || to == CLIENT {
+            self.schedule(LATENCY, Happening::Deliver(from, to, message));
+            return;
+        }
+        match self.draw(100) {
+            0 => {}
+            1 => {
+                let late = Span::millis(self.draw(50));
+                self.schedule(late, Happening::Deliver(from, to, message.clone()));
+                self.schedule(LATENCY, Happening::Deliver(from, to, message));
+            }
+            2 => {
+                let late = Span::millis(self.draw(50));
+                self.schedule(late, Happening::Deliver(from, to, message));
+            }
+            _ => self.schedule(LATENCY, Happening::Deliver(from, to, message)),
+        }
+    }
+
     fn schedule(&mut self, after: Span, happening: Happening) {
         self.next += 1;
         self.queue.insert((self.now + after, self.next), happening);
@@ -163,7 +193,7 @@ impl World {
         }
         self.steps += 1;
         for (to, message) in effects.sends {
-            self.schedule(LATENCY, Happening::Deliver(node, to, message));
+            self.transmit(node, to, message);
         }
         for effect in effects.timers {
             match effect {

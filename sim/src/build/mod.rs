@@ -52,6 +52,15 @@ pub fn build(case: &Case, seed: u64) -> Setup {
     Setup { world, subject: case.subject(), ledger }
 }
 
+/// The processes of a case before any of them is started, in the order of their nodes, and those that run from the
+/// beginning: for whoever steps them without a world.
+pub fn processes(case: &Case, seed: u64) -> (Vec<Process>, Vec<NodeId>) {
+    let layout = Layout::of(case);
+    let workload = Workload::draw(case, Streams::new(seed));
+    let processes = wire::processes(case, &layout, &workload).into_iter().map(|(_, process)| process);
+    (processes.collect(), wire::running_at_first(case, &layout))
+}
+
 fn nodes(case: &Case, layout: &Layout, workload: &Workload, streams: Streams) -> Vec<Node<Process>> {
     let mut clocks = streams.stream("clocks");
     let processes = wire::processes(case, layout, workload);
@@ -111,7 +120,7 @@ impl Case {
             topics: self.topics.iter().map(topic).collect(),
             groups: self.groups.iter().map(group).collect(),
             nodes: layout.nodes.0.iter().map(|node| node.name.clone()).collect(),
-            producers: layout.producers.iter().copied().collect::<Vec<NodeId>>(),
+            producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             objectives: self.objectives.clone(),
         }

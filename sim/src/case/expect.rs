@@ -12,13 +12,15 @@ use std::fmt;
 pub struct Expect {
     /// The verdict.
     pub verdict: Verdict,
-    /// The guarantees that are to be found violated, where the verdict is that; all of them, and no other.
+    /// The guarantees that are to be found violated, all of them, where the verdict is that.
     pub guarantees: Vec<Guarantee>,
+    /// Guarantees that may be found violated besides: rarely, or as a consequence of the others.
+    pub also: Vec<Guarantee>,
 }
 
 impl Default for Expect {
     fn default() -> Expect {
-        Expect { verdict: Verdict::Held, guarantees: Vec::new() }
+        Expect { verdict: Verdict::Held, guarantees: Vec::new(), also: Vec::new() }
     }
 }
 
@@ -27,13 +29,19 @@ impl Expect {
     pub fn is_met_by(&self, result: &SweepResult) -> bool {
         let lines = result.guarantees.iter().filter(|line| line.verdict == Verdict::Violated);
         let violated: BTreeSet<Guarantee> = lines.map(|line| line.name).collect();
-        result.verdict == self.verdict && violated == self.guarantees.iter().copied().collect()
+        result.verdict == self.verdict
+            && self.guarantees.iter().all(|expected| violated.contains(expected))
+            && violated.iter().all(|found| self.tolerates(*found))
     }
 
     /// Whether a run found nothing else than what is expected. A single run need not find it.
     pub fn allows(&self, result: &RunResult) -> bool {
         let found = result.judgements.iter().filter(|judgement| judgement.verdict == Verdict::Violated);
-        found.map(|judgement| judgement.guarantee).all(|guarantee| self.guarantees.contains(&guarantee))
+        found.map(|judgement| judgement.guarantee).all(|guarantee| self.tolerates(guarantee))
+    }
+
+    fn tolerates(&self, guarantee: Guarantee) -> bool {
+        self.guarantees.contains(&guarantee) || self.also.contains(&guarantee)
     }
 }
 
@@ -46,5 +54,48 @@ impl fmt::Display for Expect {
             write!(formatter, " ({})", names.join(", "))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::GuaranteeResult;
+
+    fn swept(violated: &[Guarantee]) -> SweepResult {
+        let line = |name: &Guarantee| GuaranteeResult {
+            name: *name,
+            verdict: Verdict::Violated,
+            exercised: 9,
+            violated: 1,
+            findings: 1,
+            first_seed: Some(0),
+            worst: Vec::new(),
+            worst_finding: None,
+            conditions: Vec::new(),
+        };
+        SweepResult {
+            case: "case".into(),
+            verdict: if violated.is_empty() { Verdict::Held } else { Verdict::Violated },
+            seeds: 9,
+            first: 0,
+            digest: String::new(),
+            guarantees: violated.iter().map(line).collect(),
+            coverage: Default::default(),
+            conditions: Default::default(),
+            failures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_expected_must_be_found_and_nothing_else_may() {
+        let (order, lost, stuck) = (Guarantee::Order, Guarantee::AtLeastOnce, Guarantee::Progress);
+        let expect = Expect { verdict: Verdict::Violated, guarantees: vec![order], also: vec![stuck] };
+        assert!(expect.is_met_by(&swept(&[order])));
+        assert!(expect.is_met_by(&swept(&[order, stuck])));
+        assert!(!expect.is_met_by(&swept(&[stuck])));
+        assert!(!expect.is_met_by(&swept(&[order, lost])));
+        assert!(!expect.is_met_by(&swept(&[])));
+        assert!(Expect::default().is_met_by(&swept(&[])) && !Expect::default().is_met_by(&swept(&[order])));
     }
 }

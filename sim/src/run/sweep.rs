@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use strum::IntoEnumIterator;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How many broken runs are kept with their reasons.
 const FAILURES_KEPT: usize = 10;
@@ -55,6 +56,7 @@ pub fn sweep(
 pub struct Folded {
     case: String,
     first: u64,
+    digest: u64,
     seeds: u64,
     guarantees: BTreeMap<Guarantee, Line>,
     coverage: BTreeMap<String, BTreeMap<String, u64>>,
@@ -79,6 +81,7 @@ impl Folded {
         Folded {
             case: case.to_owned(),
             first,
+            digest: 0,
             seeds: 0,
             guarantees: Guarantee::iter().map(|guarantee| (guarantee, Line::default())).collect(),
             coverage: BTreeMap::new(),
@@ -99,6 +102,7 @@ impl Folded {
 
     fn fold(&mut self, result: &RunResult) {
         self.seeds += 1;
+        self.digest = xxh3_64_with_seed(result.digest.as_bytes(), self.digest);
         for judgement in &result.judgements {
             self.guarantees.entry(judgement.guarantee).or_default().fold(judgement, result.seed);
         }
@@ -129,6 +133,7 @@ impl Folded {
             verdict: guarantees.iter().map(|line| line.verdict).max().unwrap_or(Verdict::Unknown),
             seeds: self.seeds,
             first: self.first,
+            digest: format!("{:016x}", self.digest),
             guarantees,
             coverage: self.coverage,
             conditions,

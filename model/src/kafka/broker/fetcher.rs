@@ -191,6 +191,9 @@ impl Broker {
         let Some(replica) = self.durable.replicas.get_mut(&at) else { return };
         let from = replica.log.end();
         if to >= from {
+            // An epoch in which this broker led and wrote nothing is known to nobody else: it is forgotten, or the
+            // leader would find the logs diverging for ever (Kafka: `UnifiedLog.truncateTo`).
+            replica.log.truncate(from);
             return;
         }
         replica.truncate(to, cx.now.elapsed);

@@ -41,6 +41,11 @@ impl Broker {
             return;
         }
         self.volatile.epoch = Some(epoch);
+        if self.volatile.active {
+            // It registered anew while it ran: go on with what needs an epoch.
+            self.send_fetches(cx);
+            self.repeat_alter_partition(cx);
+        }
         self.catch_up(cx);
     }
 

@@ -100,11 +100,8 @@ impl Broker {
                 told_high_watermark: -1,
                 told_log_start: -1,
             };
-            let before = session.partitions.insert(position.partition, asked);
-            if let (Some(before), Some(asked)) = (before, session.partitions.get_mut(&position.partition)) {
-                asked.told_high_watermark = before.told_high_watermark;
-                asked.told_log_start = before.told_log_start;
-            }
+            // What it was told before it may have dropped, having changed leaders meanwhile: it is told again.
+            session.partitions.insert(position.partition, asked);
             session.changed.insert(position.partition);
         }
         for position in &fetch.partitions {

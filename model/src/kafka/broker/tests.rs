@@ -1,7 +1,7 @@
 //! Dialogues with a small cluster: replication, failover, idempotence, reading.
 
 use crate::kafka::harness::{World, fetch_request};
-use crate::kafka::protocol::{Acks, ErrorCode, ProducerId, ProducerStamp, Response};
+use crate::kafka::protocol::{Acks, ErrorCode, ProducerId, ProducerStamp, Request, Response};
 use crate::units::Span;
 
 fn world() -> World {
@@ -76,23 +76,11 @@ fn a_thawed_leader_answers_what_waited_before_it_learns_of_its_successor() {
     let batches = vec![world.batch(0, 1, None)];
     let one = world.send(
         1,
-        crate::kafka::protocol::Request::Produce {
-            acks: Acks::Leader,
-            timeout: Span::secs(30),
-            transaction: None,
-            batches,
-        },
+        Request::Produce { acks: Acks::Leader, timeout: Span::secs(30), transaction: None, batches },
     );
     let batches = vec![world.batch(0, 1, None)];
-    let all = world.send(
-        1,
-        crate::kafka::protocol::Request::Produce {
-            acks: Acks::All,
-            timeout: Span::secs(30),
-            transaction: None,
-            batches,
-        },
-    );
+    let all = world
+        .send(1, Request::Produce { acks: Acks::All, timeout: Span::secs(30), transaction: None, batches });
     world.run_for(Span::secs(4));
     assert_eq!(world.produce(2, 0, Acks::All), (ErrorCode::None, 1));
     world.thaw(1);
@@ -185,4 +173,91 @@ fn an_idle_cluster_is_nearly_silent() {
     world.run_for(Span::secs(600));
     let steps = world.steps - before;
     assert!(steps < 25_000, "{steps} steps in ten minutes");
+}
+/// One run under noise: messages are lost and delivered twice, brokers are killed and frozen one at a time. What was
+/// acknowledged must be where it was said to be, on every replica.
+fn storm(seed: u64) {
+    let mut world = World::new(World::quick(), 3);
+    world.noise = Some(seed);
+    let mut waiting = Vec::new();
+    let mut acknowledged = Vec::new();
+    let mut down: Option<(u32, bool)> = None;
+    for round in 0..120u32 {
+        let partition = (round % 3) as u16;
+        for node in 1..=3 {
+            let batches = vec![world.batch(partition, 1, None)];
+            let sequence = batches[0].records[0].id.sequence;
+            let request =
+                Request::Produce { acks: Acks::All, timeout: Span::secs(5), transaction: None, batches };
+            waiting.push((world.send(node, request), partition, sequence));
+        }
+        world.run_for(Span::millis(400));
+        let draw = world.draw(10);
+        match down {
+            None if draw == 0 => {
+                let node = 1 + world.draw(3) as u32;
+                world.kill(node);
+                down = Some((node, true));
+            }
+            None if draw == 1 => {
+                let node = 1 + world.draw(3) as u32;
+                world.freeze(node);
+                down = Some((node, false));
+            }
+            Some((node, killed)) if draw == 2 => {
+                if killed {
+                    world.start(node)
+                } else {
+                    world.thaw(node)
+                }
+                down = None;
+            }
+            _ => {}
+        }
+        waiting.retain(|(id, partition, sequence)| match world.answer(*id) {
+            Some(Response::Produce { partitions }) => {
+                if partitions[0].1 == ErrorCode::None {
+                    acknowledged.push((*partition, partitions[0].2, *sequence));
+                }
+                false
+            }
+            _ => true,
+        });
+    }
+    world.noise = None;
+    match down {
+        Some((node, true)) => world.start(node),
+        Some((node, false)) => world.thaw(node),
+        None => {}
+    }
+    world.run_for(Span::secs(60));
+    assert!(acknowledged.len() > 5, "seed {seed}: only {} acknowledged", acknowledged.len());
+    for partition in 0..3 {
+        let (_, _, isr) = world.leader(1, partition);
+        assert_eq!(isr, vec![1, 2, 3], "seed {seed}: partition {partition}");
+        let logs: Vec<_> = (1..=3).map(|node| world.fetch(node, partition, 0)).collect();
+        assert_eq!(logs[0], logs[1], "seed {seed}: partition {partition}");
+        assert_eq!(logs[0], logs[2], "seed {seed}: partition {partition}");
+        for (_, offset, sequence) in acknowledged.iter().filter(|found| found.0 == partition) {
+            let found = logs[0].2.get(*offset as usize);
+            assert_eq!(found, Some(sequence), "seed {seed}: partition {partition} offset {offset}");
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_by_all_survives_storms() {
+    for seed in 1..=60 {
+        storm(seed);
+    }
+}
+
+#[test]
+fn a_controller_that_stood_still_does_not_take_the_brokers_for_dead() {
+    let mut world = world();
+    world.freeze(0);
+    world.run_for(Span::secs(10));
+    world.thaw(0);
+    world.run_for(Span::secs(5));
+    assert_eq!(world.leader(2, 0), (Some(1), 0, vec![1, 2, 3]));
 }

@@ -178,6 +178,7 @@ impl Machine for Controller {
             }
             Input::Message { .. } => {}
             Input::Timer(_) => {
+                self.forgive_own_pause(now);
                 self.volatile.timer = None;
                 self.expire_sessions(now, effects);
             }

@@ -129,6 +129,18 @@ impl Controller {
         alive.then(|| session.heard_at + self.settings.broker_session)
     }
 
+    /// A timer that runs out late means that this process stood still: the brokers' silence is its own. A real quorum
+    /// would have elected another controller meanwhile, which begins the sessions anew.
+    pub(super) fn forgive_own_pause(&mut self, now: Now) {
+        let late =
+            self.volatile.timer.is_some_and(|armed| now.elapsed > armed + self.settings.broker_heartbeat);
+        if late {
+            for session in self.volatile.sessions.values_mut() {
+                session.heard_at = now.elapsed;
+            }
+        }
+    }
+
     pub(super) fn expire_sessions(&mut self, now: Now, effects: &mut Effects) {
         let due: Vec<BrokerId> = self
             .wiring

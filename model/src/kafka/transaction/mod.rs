@@ -8,6 +8,8 @@
 mod begin;
 mod end;
 mod markers;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub(super) use markers::Marker;
