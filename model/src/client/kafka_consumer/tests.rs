@@ -319,7 +319,7 @@ fn a_commit_of_everything_goes_over_the_markers_behind_it() {
     answer.records[2].leader_epoch = 2;
     dialogue.answer(&fetch, fetch_answer(answer));
     while receive(&mut dialogue).is_some() {}
-    let mut committed = |dialogue: &mut Dialogue<KafkaConsumer>, offset| {
+    let committed = |dialogue: &mut Dialogue<KafkaConsumer>, offset| {
         commit(dialogue, offset);
         let Request::OffsetCommit { offsets, .. } =
             dialogue.reply("offset-commit", commit_answer(ErrorCode::None))
