@@ -71,6 +71,8 @@ pub struct GuaranteeResult {
     pub verdict: Verdict,
     /// How many seeds exercised it.
     pub exercised: u64,
+    /// How many seeds exercised it and could not decide.
+    pub undecided: u64,
     /// How many seeds violated it.
     pub violated: u64,
     /// How many findings there were over all seeds.

@@ -21,6 +21,8 @@ pub struct Progress {
     sources: ByRecord<Option<TopicPartition>>,
     groups: Vec<Drain>,
     gate: Option<Gate>,
+    /// The gate that timed out last, for a plan that goes round before one.
+    timed_out: Option<Gate>,
     /// The plan's line that was reached last.
     line: Option<(u32, u32)>,
     longest_wait: Span,
@@ -56,6 +58,7 @@ impl Progress {
             acknowledged: ByRecord::default(),
             sources: ByRecord::default(),
             gate: None,
+            timed_out: None,
             line: None,
             longest_wait: Span::ZERO,
             given_up: 0,
@@ -118,9 +121,11 @@ impl Progress {
         lags
     }
 
-    /// When the time to drain began: after the faults and the workload.
+    /// When the time to drain began: after the faults and the workload. A workload that did not end is no excuse: its
+    /// producers were whole since the faults ended.
     fn quiet_since(&self) -> Option<Time> {
-        Some(self.course.healed?.max(self.course.workload_ended?))
+        let healed = self.course.healed?;
+        Some(healed.max(self.course.workload_ended.unwrap_or(healed)))
     }
 
     /// How long the run could drain, if it came that far.
@@ -161,6 +166,14 @@ impl Progress {
             let finding = self.finding(None, None, waited.as_millis(), summary);
             return Finding { at: gate.at, phase: gate.phase, ..finding };
         }
+        if let Some(Gate { phase, step, gate, because, .. }) = &self.timed_out {
+            let name = self.subject.phase_name(*phase);
+            let summary = format!(
+                "the plan goes round before line {step} of {name}, which times out each time: {gate}, last because \
+                 {because}"
+            );
+            return Finding { phase: *phase, ..self.finding(None, None, 1, summary) };
+        }
         let since = self.quiet_since().unwrap_or_default();
         let reached = match self.line {
             Some((phase, step)) => format!("line {step} of {}", self.subject.phase_name(phase)),
@@ -179,6 +192,12 @@ impl Progress {
         if self.course.ended == Some(EndReason::Drained) {
             // What is missing in a drained run is at-least-once's finding.
             return findings;
+        }
+        if self.course.workload_ended.is_none() {
+            let drained_for = self.drained_for().unwrap_or_default();
+            let summary =
+                format!("producers still have records to send, {drained_for} after the faults ended");
+            findings.push(self.finding(None, None, drained_for.as_millis(), summary));
         }
         for (lag, group, partition) in self.lags() {
             let name = self.subject.group_name(group);
@@ -223,7 +242,10 @@ impl Checker for Progress {
                 self.gate = None;
                 self.longest_wait = self.longest_wait.max(*waited);
             }
-            Event::GateTimedOut { phase, step } => self.line = Some((*phase, *step)),
+            Event::GateTimedOut { phase, step } => {
+                self.line = Some((*phase, *step));
+                self.timed_out = self.gate.take();
+            }
             Event::GateWaiting { phase, step, gate, because } => {
                 self.gate_waits(entry.at, (*phase, *step), gate, because);
             }

@@ -68,6 +68,8 @@ pub struct Folded {
 struct Line {
     exercised: u64,
     violated: u64,
+    /// Runs that exercised it and could not decide: records were still on their way when the time was over.
+    undecided: u64,
     findings: u64,
     first_seed: Option<u64>,
     /// In the checker's order, the most telling first.
@@ -145,6 +147,7 @@ impl Folded {
 impl Line {
     fn fold(&mut self, judgement: &Judgement, seed: u64) {
         self.exercised += u64::from(judgement.exercised);
+        self.undecided += u64::from(judgement.exercised && judgement.verdict == Verdict::Unknown);
         self.findings += judgement.findings_total;
         if judgement.verdict == Verdict::Violated {
             self.violated += 1;
@@ -171,7 +174,7 @@ impl Line {
         // A run that broke off might have shown anything: without a violation elsewhere nothing is known.
         let verdict = match self {
             Line { violated: 1.., .. } => Verdict::Violated,
-            Line { exercised: 1.., .. } if failed == 0 => Verdict::Held,
+            Line { exercised: 1.., undecided: 0, .. } if failed == 0 => Verdict::Held,
             _ => Verdict::Unknown,
         };
         let conditions = self.conditions.into_iter();
@@ -179,6 +182,7 @@ impl Line {
             name,
             verdict,
             exercised: self.exercised,
+            undecided: self.undecided,
             violated: self.violated,
             findings: self.findings,
             first_seed: self.first_seed,
@@ -251,5 +255,19 @@ mod tests {
         let swept = sweep(0..3, 1, broken, |_, _| {}, "case");
         assert!(swept.guarantees.iter().all(|line| line.verdict == Verdict::Unknown));
         assert_eq!(swept.failures.len(), 3);
+    }
+
+    #[test]
+    fn one_run_that_could_not_decide_leaves_the_sweep_undecided() {
+        let undecided = |seed| {
+            let mut run = result(seed);
+            if seed == 1 {
+                run.judgements[0].verdict = Verdict::Unknown;
+            }
+            run
+        };
+        let swept = sweep(0..3, 1, undecided, |_, _| {}, "case");
+        let line = swept.guarantees.iter().find(|line| line.name == Guarantee::Order).expect("a line");
+        assert_eq!((line.verdict, line.undecided), (Verdict::Unknown, 1));
     }
 }
