@@ -141,36 +141,47 @@ impl CorgiConsumer {
         }
         let volatile = &mut self.volatile;
         volatile.route.drive(now, self.name_service, &mut volatile.ids, effects);
-        let sets: Vec<u16> = volatile.links.keys().copied().collect();
-        for set in &sets {
-            self.drive_commits(now, *set, effects);
+        // Most inputs leave nothing to do: what is due is sought first, and these lists are mostly empty.
+        let to_commit = self.sets_where(|link| link.commit.is_due(now));
+        for set in to_commit {
+            self.drive_commits(now, set, effects);
         }
         self.expire_leases(now);
-        for set in sets {
+        let to_ask = self.sets_where(|link| link.earliest() <= now);
+        for set in to_ask {
             self.drive_link(now, set, effects);
         }
-        let reading: Vec<TopicPartition> = self.volatile.shares.keys().copied().collect();
-        for partition in reading {
+        let shares = self.volatile.shares.iter().filter(|(_, share)| share.pull.due() <= now);
+        let to_pull: Vec<TopicPartition> = shares.map(|(partition, _)| *partition).collect();
+        for partition in to_pull {
             self.drive_pull(now, partition, effects);
         }
         self.rearm(now, effects);
     }
 
+    fn sets_where(&self, is_due: impl Fn(&Link) -> bool) -> Vec<u16> {
+        self.volatile.links.iter().filter(|(_, link)| is_due(link)).map(|(set, _)| *set).collect()
+    }
+
     fn rearm(&mut self, now: Time, effects: &mut Effects) {
         let volatile = &self.volatile;
-        let links = volatile.links.values().filter(|link| link.master.is_some());
-        let errands = links.flat_map(|link| {
-            [link.heartbeat, link.lock, link.offsets, link.commit, link.unlock].map(|errand| errand.due())
-        });
-        let reachable =
-            |share: &&Share| volatile.links.get(&share.set).is_some_and(|link| link.master.is_some());
-        let pulls = volatile.shares.values().filter(reachable).map(|share| share.pull.due());
-        let held = volatile.shares.values().filter(|share| self.membership.ordered && share.is_held());
-        let leases = held.map(|share| share.lease_until);
-        let due = errands.chain(pulls).chain(leases).chain([volatile.route.due()]).min();
-        let Some(due) = due.filter(|due| *due < Time::NEVER) else { return };
+        let mut due = volatile.route.due();
+        for link in volatile.links.values().filter(|link| link.master.is_some()) {
+            due = due.min(link.earliest());
+        }
+        for share in volatile.shares.values() {
+            // Without a master there is nobody to pull from: only what comes earlier is looked at further.
+            if share.pull.due() < due
+                && volatile.links.get(&share.set).is_some_and(|link| link.master.is_some())
+            {
+                due = share.pull.due();
+            }
+            if self.membership.ordered && share.is_held() {
+                due = due.min(share.lease_until);
+            }
+        }
         // Waking too early is harmless, so a timer is never put off.
-        if volatile.wake_at.is_none_or(|at| due < at) {
+        if due < Time::NEVER && volatile.wake_at.is_none_or(|at| due < at) {
             self.volatile.wake_at = Some(due);
             effects.set_timer(self.timer(), due.since(now));
         }

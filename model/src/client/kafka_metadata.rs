@@ -90,6 +90,11 @@ impl Metadata {
         self.wanted = true;
     }
 
+    /// Whether an answer newer than the last is wanted, be it asked for or not.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// Where a broker is reached.
     pub(crate) fn node(&self, broker: BrokerId) -> Option<NodeId> {
         self.brokers.get(&broker).copied()

@@ -37,6 +37,9 @@ pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
     let suite = Suite::new(subject);
     let mut run = Run { world, ledger, suite, keep, history: Vec::new(), messages: Vec::new() };
     let reason = run.run_to_its_end(case);
+    // A task that is hosted beside the run comes to its turn when this one has ended or waits, and this one never
+    // waits: the first moment that such a task can see is the last of the run.
+    Clock::default().follow(run.world.now());
     run.finish(case, seed, reason)
 }
 
@@ -52,7 +55,6 @@ struct Run<M> {
 impl<M: Machine> Run<M> {
     fn run_to_its_end(&mut self, case: &Case) -> EndReason {
         let heal_at = Time::ZERO + case.duration;
-        let mut clock = Clock::default();
         let (mut healed, mut give_up_at, mut end_at) = (false, Time::NEVER, Time::NEVER);
         self.observe();
         loop {
@@ -66,7 +68,6 @@ impl<M: Machine> Run<M> {
                 return if end_at <= give_up_at { EndReason::Drained } else { EndReason::TimeBudget };
             } else {
                 self.world.step();
-                clock.follow(self.world.now());
             }
             if self.observe() && healed {
                 end_at = if self.ledger.is_drained() {

@@ -31,10 +31,13 @@ impl Hasher for Digest {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.mix(u64::from_le_bytes(word));
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.mix(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let word = rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+            self.mix(word);
         }
     }
 
@@ -81,6 +84,9 @@ mod tests {
         };
         assert_ne!(digest(&[1, 2]), digest(&[2, 1]));
         assert_ne!(digest(&[0]), digest(&[0, 0]));
+        let mut in_bytes = Digest::default();
+        in_bytes.write(&[7, 0, 0, 0, 0, 0, 0, 1, 9, 2]);
+        assert_eq!(in_bytes.finish(), digest(&[1 << 56 | 7, 2 << 8 | 9]));
         // A change of the mixing would make every saved digest worthless.
         assert_eq!(format!("{:016x}", digest(&[1, 2, 3])), "d627792e0e20e883");
     }

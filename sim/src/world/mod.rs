@@ -211,26 +211,29 @@ impl<M: Machine> World<M> {
             trace.push(Dispatched { at: self.now, node, input: input.clone() });
         }
         let slot = &mut self.nodes[node.0 as usize];
-        let mut effects = std::mem::take(&mut self.effects);
-        slot.machine.step(slot.now(self.now), input, &mut effects);
-        self.carry_out(node, &mut effects);
-        effects.clear();
-        self.effects = effects;
+        slot.machine.step(slot.now(self.now), input, &mut self.effects);
+        self.carry_out(|effects| &mut effects.events, |world, event| world.write(node, event));
+        self.carry_out(|effects| &mut effects.timers, |world, timer| world.timer(node, timer));
+        self.carry_out(
+            |effects| &mut effects.sends,
+            |world, (to, message)| {
+                world.send(node, to, message);
+            },
+        );
+        // These come last: a process that starts is stepped at once, and finds no effects but its own.
+        self.carry_out(|effects| &mut effects.processes, |world, process| world.process(node, process));
     }
 
-    fn carry_out(&mut self, node: NodeId, effects: &mut Effects) {
-        for event in effects.events.drain(..) {
-            self.write(node, event);
+    /// Carry out the effects of one kind; most steps have none of it. Their memory is kept for the next step.
+    fn carry_out<E>(&mut self, kind: impl Fn(&mut Effects) -> &mut Vec<E>, each: impl Fn(&mut Self, E)) {
+        if kind(&mut self.effects).is_empty() {
+            return;
         }
-        for timer in effects.timers.drain(..) {
-            self.timer(node, timer);
+        let mut effects = std::mem::take(kind(&mut self.effects));
+        for effect in effects.drain(..) {
+            each(self, effect);
         }
-        for (to, message) in effects.sends.drain(..) {
-            self.send(node, to, message);
-        }
-        for process in effects.processes.drain(..) {
-            self.process(node, process);
-        }
+        *kind(&mut self.effects) = effects;
     }
 
     fn timer(&mut self, node: NodeId, effect: TimerEffect) {

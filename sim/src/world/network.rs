@@ -100,15 +100,15 @@ pub struct Network {
     sites: Vec<u8>,
     latencies: Vec<Vec<Latency>>,
     rules: Vec<Rule>,
-    /// By sender: the receivers that it has sent to, with the latest arrival, so that a link stays first in first out.
-    links: Vec<Vec<(NodeId, Time)>>,
+    /// By sender and receiver: the latest arrival, so that a link stays first in first out.
+    links: Vec<Vec<Time>>,
     stream: Stream,
 }
 
 impl Network {
     /// A network of nodes that stand at these sites, with the latencies from site to site.
     pub fn new(sites: Vec<u8>, latencies: Vec<Vec<Latency>>, stream: Stream) -> Network {
-        let links = vec![Vec::new(); sites.len()];
+        let links = vec![vec![Time::ZERO; sites.len()]; sites.len()];
         Network { sites, latencies, rules: Vec::new(), links, stream }
     }
 
@@ -173,18 +173,9 @@ impl Network {
 
     /// Not before what was sent on the link earlier.
     fn in_order(&mut self, from: NodeId, to: NodeId, at: Time) -> Time {
-        let links = &mut self.links[from.0 as usize];
-        match links.binary_search_by_key(&to, |(receiver, _)| *receiver) {
-            Ok(place) => {
-                let latest = &mut links[place].1;
-                *latest = at.max(*latest);
-                *latest
-            }
-            Err(place) => {
-                links.insert(place, (to, at));
-                at
-            }
-        }
+        let latest = &mut self.links[from.0 as usize][to.0 as usize];
+        *latest = at.max(*latest);
+        *latest
     }
 }
 

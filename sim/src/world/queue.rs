@@ -5,13 +5,35 @@ use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+/// The bits of a key's lower half that name the slot; the others count the events that were put in.
+const SLOT_BITS: u32 = 24;
+
+/// When an event is due, the how manyth it is, and its slot, as one number: what is earlier is less.
+type HeapKey = u128;
+
+fn heap_key(at: Time, pushed: u64, slot: usize) -> HeapKey {
+    assert!(
+        slot < 1 << SLOT_BITS && pushed < 1 << (64 - SLOT_BITS),
+        "a run has fewer events than a key can tell"
+    );
+    u128::from(at.0) << 64 | u128::from(pushed << SLOT_BITS) | slot as u128
+}
+
+fn due_at(key: HeapKey) -> Time {
+    Time((key >> 64) as u64)
+}
+
+fn slot_of(key: HeapKey) -> usize {
+    key as usize & ((1 << SLOT_BITS) - 1)
+}
+
 /// A queue of events. Two queues are equal when they would yield the same events at the same times.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
-    heap: BinaryHeap<Reverse<(Time, u64, u32)>>,
+    heap: BinaryHeap<Reverse<HeapKey>>,
     /// The events lie beside the heap, so that sifting moves small entries only.
     slots: Vec<Option<E>>,
-    free: Vec<u32>,
+    free: Vec<usize>,
     pushed: u64,
 }
 
@@ -26,29 +48,30 @@ impl<E> Queue<E> {
     pub fn push(&mut self, at: Time, event: E) {
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.slots[slot as usize] = Some(event);
+                self.slots[slot] = Some(event);
                 slot
             }
             None => {
                 self.slots.push(Some(event));
-                u32::try_from(self.slots.len() - 1).expect("fewer than four billion events are pending")
+                self.slots.len() - 1
             }
         };
-        self.heap.push(Reverse((at, self.pushed, slot)));
+        self.heap.push(Reverse(heap_key(at, self.pushed, slot)));
         self.pushed += 1;
     }
 
     /// Take the earliest event out.
     pub fn pop(&mut self) -> Option<(Time, E)> {
-        let Reverse((at, _, slot)) = self.heap.pop()?;
+        let Reverse(key) = self.heap.pop()?;
+        let slot = slot_of(key);
         self.free.push(slot);
-        let event = self.slots[slot as usize].take().expect("a heap entry's slot is filled");
-        Some((at, event))
+        let event = self.slots[slot].take().expect("a heap entry's slot is filled");
+        Some((due_at(key), event))
     }
 
     /// When the earliest event is due.
     pub fn next_at(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse((at, _, _))| *at)
+        self.heap.peek().map(|Reverse(key)| due_at(*key))
     }
 
     /// How many events are pending.
@@ -65,11 +88,8 @@ impl<E> Queue<E> {
     fn in_order(&self) -> Vec<(Time, &E)> {
         let mut keys: Vec<_> = self.heap.iter().map(|Reverse(key)| *key).collect();
         keys.sort_unstable();
-        keys.iter()
-            .map(|(at, _, slot)| {
-                (*at, self.slots[*slot as usize].as_ref().expect("a heap entry's slot is filled"))
-            })
-            .collect()
+        let event = |key| self.slots[slot_of(key)].as_ref().expect("a heap entry's slot is filled");
+        keys.into_iter().map(|key| (due_at(key), event(key))).collect()
     }
 }
 

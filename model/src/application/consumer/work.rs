@@ -1,6 +1,6 @@
 //! The work of a consumer application: handing records to workers, processing and committing.
 
-use super::{COMMIT, ConsumerApplication, PROCESS};
+use super::{COMMIT, ConsumerApplication, PROCESS, Volatile};
 use crate::application::consumer_settings::CommitPolicy;
 use crate::application::{ConsumerLibrary, timer_index};
 use crate::client::Received;
@@ -10,6 +10,7 @@ use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::ops::Bound::{Excluded, Unbounded};
 
 /// A record in process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +45,11 @@ impl Track {
         }
     }
 
+    /// Whether its records may be handed out.
+    fn is_open(&self) -> bool {
+        !self.is_paused && !self.is_revoked
+    }
+
     fn position(&self, policy: CommitPolicy) -> Offset {
         match (policy, self.in_process.first()) {
             // Offsets may have holes, so "contiguous" is judged by what was handed out.
@@ -57,29 +63,31 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     /// Hand records to all workers that are free.
     pub(super) fn hand_out(&mut self, now: Now, effects: &mut Effects) {
         if self.setup.ordered {
-            let partitions: Vec<TopicPartition> = self.open_partitions().collect();
-            for partition in partitions {
-                self.feed_worker(now, partition, effects);
-            }
+            self.feed_workers(now, effects);
         } else {
             self.feed_pool(now, effects);
         }
     }
 
-    /// The partitions whose records may be handed out.
-    fn open_partitions(&self) -> impl Iterator<Item = TopicPartition> {
-        let open = self.volatile.tracks.iter().filter(|(_, track)| !track.is_paused && !track.is_revoked);
-        open.map(|(partition, _)| *partition)
-    }
-
-    fn feed_worker(&mut self, now: Now, partition: TopicPartition, effects: &mut Effects) {
-        let worker = timer_index(partition);
-        // Busy also with a record from before the partition was lost and came back.
-        if self.volatile.tasks.contains_key(&worker) {
-            return;
-        }
-        let Some(library) = &mut self.volatile.library else { return };
-        if let Some(received) = library.consumer().receive_from(now, partition, effects) {
+    /// Each partition that is open has a worker of its own.
+    fn feed_workers(&mut self, now: Now, effects: &mut Effects) {
+        // This is done after every input, and mostly finds nothing: it goes through the partitions without a list.
+        let mut next = self.volatile.tracks.first_key_value().map(|(partition, _)| *partition);
+        while let Some(partition) = next {
+            let Volatile { tracks, tasks, library, .. } = &mut self.volatile;
+            let Some(library) = library else { return };
+            let consumer = library.consumer();
+            let received =
+                tracks.range(partition..).filter(|(_, track)| track.is_open()).find_map(|(at, _)| {
+                    // Busy also with a record from before the partition was lost and came back.
+                    let worker = timer_index(*at);
+                    let is_busy = tasks.contains_key(&worker);
+                    let received = (!is_busy).then(|| consumer.receive_from(now, *at, effects)).flatten();
+                    received.map(|received| (worker, received))
+                });
+            let Some((worker, received)) = received else { return };
+            let after = (Excluded(received.partition), Unbounded);
+            next = tracks.range(after).next().map(|(partition, _)| *partition);
             self.begin(worker, received, effects);
         }
     }
@@ -102,13 +110,13 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         if self.volatile.tracks.is_empty() {
             return None;
         }
-        let all_open = self.volatile.tracks.values().all(|track| !track.is_paused && !track.is_revoked);
-        if all_open {
-            return self.volatile.library.as_mut()?.consumer().receive(now, effects);
+        let Volatile { tracks, library, .. } = &mut self.volatile;
+        let consumer = library.as_mut()?.consumer();
+        if tracks.values().all(Track::is_open) {
+            return consumer.receive(now, effects);
         }
-        let partitions: Vec<TopicPartition> = self.open_partitions().collect();
-        let consumer = self.volatile.library.as_mut()?.consumer();
-        partitions.into_iter().find_map(|partition| consumer.receive_from(now, partition, effects))
+        let mut open = tracks.iter().filter(|(_, track)| track.is_open());
+        open.find_map(|(partition, _)| consumer.receive_from(now, *partition, effects))
     }
 
     fn begin(&mut self, worker: u64, received: Received, effects: &mut Effects) {

@@ -43,6 +43,12 @@ impl Link {
             unlocks_asked: 0,
         }
     }
+
+    /// When the first of its errands is to be looked at.
+    pub(super) fn earliest(&self) -> Time {
+        let errands = [&self.heartbeat, &self.lock, &self.offsets, &self.commit, &self.unlock];
+        errands.into_iter().fold(Time::NEVER, |earliest, errand| earliest.min(errand.due()))
+    }
 }
 
 /// The member that gets the partition at that place: consecutive stretches of equal length, the first ones longer by

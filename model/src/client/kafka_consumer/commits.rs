@@ -30,6 +30,11 @@ impl Commits {
         !self.waiting.is_empty() || !self.sent.is_empty()
     }
 
+    /// Whether some are to be sent, and only lack a connection.
+    pub(super) fn to_be_sent(&self) -> bool {
+        !self.waiting.is_empty() && self.sent.is_empty() && !self.resting
+    }
+
     /// The membership has ended: nothing of this can be committed any more.
     pub(super) fn drop_all(&mut self) {
         self.waiting.clear();
@@ -74,6 +79,8 @@ impl KafkaConsumer {
             let commit = CommitPartition { partition: *partition, offset, leader_epoch, metadata_bytes: 0 };
             commits.waiting.insert(*partition, commit);
         }
+        self.volatile.settled = false;
+        let commits = &mut self.volatile.commits;
         if commits.unanswered() {
             commits.since.get_or_insert(now.elapsed);
         }
@@ -83,7 +90,7 @@ impl KafkaConsumer {
     /// Send what waits, unless a commit is unanswered.
     pub(super) fn send_commits(&mut self, now: Now, effects: &mut Effects) {
         let commits = &mut self.volatile.commits;
-        if commits.waiting.is_empty() || !commits.sent.is_empty() || commits.resting {
+        if !commits.to_be_sent() {
             return;
         }
         let given_up =

@@ -170,7 +170,7 @@ impl KafkaConsumer {
     }
 
     /// A fetch was answered.
-    pub(super) fn fetched(&mut self, asked: &[(TopicPartition, Offset)], answers: Vec<FetchedPartition>) {
+    pub(super) fn fetched(&mut self, asked: &[(TopicPartition, Offset)], answers: &[FetchedPartition]) {
         for answer in answers {
             let partition = answer.partition;
             let offset = asked.iter().find(|(other, _)| *other == partition).map(|(_, offset)| *offset);
@@ -183,7 +183,7 @@ impl KafkaConsumer {
             }
             match (answer.error, answer.diverging) {
                 (ErrorCode::None, Some((epoch, end))) => self.take_divergence(partition, epoch, end),
-                (ErrorCode::None, None) => self.buffer(&answer),
+                (ErrorCode::None, None) => self.buffer(answer),
                 (ErrorCode::OffsetOutOfRange, _) => {
                     self.reset(partition, Failure::OutOfRange(partition, offset.unwrap_or(-1)));
                 }
@@ -227,7 +227,7 @@ impl KafkaConsumer {
     pub(super) fn take_record(&mut self, now: Now, effects: &mut Effects) -> Option<Received> {
         if self.volatile.membership.stage == Stage::Unjoined && !self.in_poll() {
             self.volatile.busy_since = None;
-            self.pump(now, effects);
+            self.changed(now, effects);
         }
         if self.volatile.paused {
             return None;
@@ -258,7 +258,10 @@ impl KafkaConsumer {
         if self.volatile.paused {
             return None;
         }
-        self.volatile.buffers.end_poll();
+        if self.in_poll() {
+            self.volatile.buffers.end_poll();
+            self.volatile.settled = false;
+        }
         self.volatile.busy_since = None;
         let received = self.hand_out(now, partition, effects);
         if received.is_none() {
@@ -270,6 +273,7 @@ impl KafkaConsumer {
     fn hand_out(&mut self, now: Now, partition: TopicPartition, effects: &mut Effects) -> Option<Received> {
         let own = &mut self.volatile;
         let (next, position, epoch) = own.buffers.pop(partition)?;
+        own.settled = false;
         if let Some(held) = own.held.get_mut(&partition) {
             held.handed_out(next.offset + 1, position, epoch);
         }

@@ -108,6 +108,9 @@ struct Volatile {
     busy_since: Option<Time>,
     poll: Alarm,
     failure: Option<Failure>,
+    /// Nothing is left to do before something changes: an owner asks for records after each of its own inputs, and
+    /// most of those leave the library as it was.
+    settled: bool,
 }
 
 impl Volatile {
@@ -135,6 +138,7 @@ impl Volatile {
             busy_since: None,
             poll: Alarm::new("kafka-consumer/poll"),
             failure: None,
+            settled: false,
         }
     }
 }
@@ -180,7 +184,7 @@ impl KafkaConsumer {
         own.buffers.drop_partition(partition);
         let stuck = |failure: &Failure| failure.partition() == Some(partition);
         own.failure = own.failure.filter(|failure| !stuck(failure));
-        self.pump(now, effects);
+        self.changed(now, effects);
         true
     }
 
@@ -194,9 +198,15 @@ impl KafkaConsumer {
         self.volatile.metadata.partition_count(topic)
     }
 
+    /// Something changed: do whatever can be done now.
+    fn changed(&mut self, now: Now, effects: &mut Effects) {
+        self.volatile.settled = false;
+        self.pump(now, effects);
+    }
+
     /// Do whatever can be done now.
     fn pump(&mut self, now: Now, effects: &mut Effects) {
-        if matches!(self.volatile.membership.stage, Stage::Closed | Stage::Idle) {
+        if self.volatile.settled || matches!(self.volatile.membership.stage, Stage::Closed | Stage::Idle) {
             return;
         }
         self.find_coordinator(now, effects);
@@ -206,10 +216,13 @@ impl KafkaConsumer {
         self.grant();
         self.fetch(now, effects);
         let own = &mut self.volatile;
+        // Partitions without a leader want metadata each time, and a node to ask is sought in turn each time.
+        let seeking = own.metadata.is_wanted() || own.coordinator.is_none() && !own.finding;
+        own.settled = !seeking && !own.commits.to_be_sent();
         own.metadata.ask_if_wanted(now, Purpose::Metadata, &mut own.network, effects);
     }
 
-    fn heard(&mut self, now: Now, heard: Heard<Purpose>, response: Option<Response>, effects: &mut Effects) {
+    fn heard(&mut self, now: Now, heard: Heard<Purpose>, response: Option<&Response>, effects: &mut Effects) {
         match (heard, response) {
             (Heard::Answer(purpose), Some(response)) => self.answered(now, purpose, response, effects),
             (Heard::Broken(nodes, lost), _) => {
@@ -223,40 +236,40 @@ impl KafkaConsumer {
             }
             _ => {}
         }
-        self.pump(now, effects);
+        self.changed(now, effects);
     }
 
-    fn answered(&mut self, now: Now, purpose: Purpose, response: Response, effects: &mut Effects) {
+    fn answered(&mut self, now: Now, purpose: Purpose, response: &Response, effects: &mut Effects) {
         match (purpose, response) {
             (Purpose::Metadata, response) => {
-                self.volatile.metadata.answered(now, response, effects);
+                self.volatile.metadata.answered(now, response.clone(), effects);
                 self.metadata_came(now, effects);
             }
             (Purpose::FindCoordinator, Response::FindCoordinator { coordinator, .. }) => {
                 self.coordinator_found(now, coordinator.map(|(_, node)| node), effects);
             }
-            (Purpose::Join, response @ Response::JoinGroup { .. }) => self.joined(now, response, effects),
+            (Purpose::Join, Response::JoinGroup { .. }) => self.joined(now, response.clone(), effects),
             (Purpose::Sync, Response::SyncGroup { error, assignment }) => {
-                self.synced(now, error, &assignment.partitions, effects);
+                self.synced(now, *error, &assignment.partitions, effects);
             }
             (Purpose::Heartbeat(member, generation), Response::Heartbeat { error }) => {
-                self.heartbeat_answered(now, (member, generation), error);
+                self.heartbeat_answered(now, (member, generation), *error);
             }
             (Purpose::OffsetFetch(asked), Response::OffsetFetch { error, partitions }) => {
-                self.offsets_fetched(&asked, error, &partitions, effects);
+                self.offsets_fetched(&asked, *error, partitions, effects);
             }
             (Purpose::ListOffsets(asked), Response::ListOffsets { partitions }) => {
-                self.offsets_listed(&asked, &partitions, effects);
+                self.offsets_listed(&asked, partitions, effects);
             }
             (Purpose::Validate(asked), Response::OffsetForLeaderEpoch { partitions }) => {
-                self.validated(&asked, &partitions, effects);
+                self.validated(&asked, partitions, effects);
             }
             (Purpose::Fetch(node, asked), Response::Fetch { partitions }) => {
                 self.volatile.fetching.remove(&node);
                 self.fetched(&asked, partitions);
             }
             (Purpose::Commit(member, generation), Response::OffsetCommit { partitions }) => {
-                self.commit_answered(now, (member, generation), &partitions, effects);
+                self.commit_answered(now, (member, generation), partitions, effects);
             }
             (purpose, _) => self.lost(now, purpose, effects),
         }
@@ -308,7 +321,7 @@ impl KafkaConsumer {
                 }
             }
         }
-        self.pump(now, effects);
+        self.changed(now, effects);
     }
 }
 
@@ -341,7 +354,7 @@ impl Consumer for KafkaConsumer {
             {
                 let heard = self.volatile.network.answered(*from, *id);
                 if self.volatile.membership.stage != Stage::Closed {
-                    self.heard(now, heard, Some(response.as_ref().clone()), effects);
+                    self.heard(now, heard, Some(response), effects);
                 }
                 true
             }
@@ -397,13 +410,14 @@ impl Consumer for KafkaConsumer {
 
     fn pause(&mut self, _now: Now, _effects: &mut Effects) {
         self.volatile.paused = true;
+        self.volatile.settled = false;
         // An owner that pauses goes on polling.
         self.volatile.busy_since = None;
     }
 
     fn resume(&mut self, now: Now, effects: &mut Effects) {
         self.volatile.paused = false;
-        self.pump(now, effects);
+        self.changed(now, effects);
     }
 
     fn close(&mut self, _now: Now, effects: &mut Effects) {

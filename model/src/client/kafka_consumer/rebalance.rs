@@ -77,6 +77,7 @@ impl KafkaConsumer {
         }
         let own = &mut self.volatile;
         let change = own.changes.pop_front()?;
+        own.settled = false;
         own.busy_since = None;
         if let Assigned::Revoked(partitions) = &change {
             for partition in partitions {
@@ -98,7 +99,7 @@ impl KafkaConsumer {
         if own.membership.stage == Stage::Revoking && !own.changes.iter().any(is_revoked) {
             own.membership.stage = Stage::Unjoined;
         }
-        self.pump(now, effects);
+        self.changed(now, effects);
     }
 
     /// The sync gave an assignment. Cooperative: what is no longer ours is revoked now, and a second round follows

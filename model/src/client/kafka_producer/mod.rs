@@ -125,7 +125,7 @@ impl KafkaProducer {
         own.metadata.ask_if_wanted(now, Purpose::Metadata, &mut own.network, effects);
     }
 
-    fn heard(&mut self, now: Now, heard: Heard<Purpose>, response: Option<Response>, effects: &mut Effects) {
+    fn heard(&mut self, now: Now, heard: Heard<Purpose>, response: Option<&Response>, effects: &mut Effects) {
         match (heard, response) {
             (Heard::Answer(purpose), Some(response)) => self.answered(now, purpose, response, effects),
             (Heard::Broken(_, lost), _) => {
@@ -140,18 +140,18 @@ impl KafkaProducer {
         self.pump(now, effects);
     }
 
-    fn answered(&mut self, now: Now, purpose: Purpose, response: Response, effects: &mut Effects) {
+    fn answered(&mut self, now: Now, purpose: Purpose, response: &Response, effects: &mut Effects) {
         match (purpose, response) {
             (Purpose::Metadata, response) => {
-                if self.volatile.metadata.answered(now, response, effects) {
+                if self.volatile.metadata.answered(now, response.clone(), effects) {
                     self.leaders_changed();
                 }
             }
             (Purpose::ProducerId, Response::InitProducerId { error, producer }) => {
-                self.take_producer_id(error, producer, effects);
+                self.take_producer_id(*error, *producer, effects);
             }
             (Purpose::Produce(batches), Response::Produce { partitions }) => {
-                self.produced(now, &batches, &partitions, effects);
+                self.produced(now, &batches, partitions, effects);
             }
             (purpose, _) => self.lost(now, purpose, effects),
         }
@@ -237,7 +237,7 @@ impl Producer for KafkaProducer {
                 if self.volatile.network.issued(*id) =>
             {
                 let heard = self.volatile.network.answered(*from, *id);
-                self.heard(now, heard, Some(response.as_ref().clone()), effects);
+                self.heard(now, heard, Some(response), effects);
                 true
             }
             Input::Timer(timer) if timer.name.starts_with("kafka-producer/") => {

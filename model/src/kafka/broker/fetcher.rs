@@ -1,12 +1,13 @@
 //! A follower copies from its leaders: one fetch per leader over all partitions, again as soon as it is answered.
 //! Where its log is not the leader's it cuts it off, guided by epochs (KIP-595's truncation on fetch).
 
-use super::{Broker, Context, Role, Task};
+use super::{Broker, Context, Hosted, Role, Task, Volatile};
 use crate::history::Event;
 use crate::kafka::internal::{
     CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
 };
 use crate::kafka::protocol::{BrokerId, ErrorCode};
+use crate::kafka::replica::Replica;
 use crate::kafka::wiring::is_internal;
 use crate::record::{NodeId, Offset, Queue, TopicPartition};
 use serde::Serialize;
@@ -29,6 +30,17 @@ pub(super) struct Fetcher {
     forgotten: BTreeSet<TopicPartition>,
     /// Partitions that rest after an error.
     resting: BTreeSet<TopicPartition>,
+}
+
+/// How far this broker's copy of a partition is.
+fn position(at: TopicPartition, hosted: &Hosted, replica: &Replica) -> ReplicaFetchPartition {
+    ReplicaFetchPartition {
+        partition: at,
+        leader_epoch: hosted.leader_epoch(),
+        offset: replica.log.end(),
+        last_epoch: replica.log.last_epoch(),
+        log_start: replica.log.start(),
+    }
 }
 
 impl Broker {
@@ -71,16 +83,18 @@ impl Broker {
         let (Some(node), Some(replica_epoch)) = (self.wiring.node(leader), self.volatile.epoch) else {
             return;
         };
-        let Some(mut fetcher) = self.volatile.fetchers.remove(&leader) else { return };
+        let Volatile { fetchers, roles, last_fetcher_session, incarnation, .. } = &mut self.volatile;
+        let Some(fetcher) = fetchers.get_mut(&leader) else { return };
         if fetcher.number == 0 {
-            self.volatile.last_fetcher_session += 1;
-            let incarnation = u64::from(self.volatile.incarnation);
-            fetcher.session = incarnation << 32 | u64::from(self.volatile.last_fetcher_session);
+            *last_fetcher_session += 1;
+            fetcher.session = u64::from(*incarnation) << 32 | u64::from(*last_fetcher_session);
             fetcher.changed = fetcher.partitions.difference(&fetcher.resting).copied().collect();
             fetcher.forgotten.clear();
         }
         let changed = std::mem::take(&mut fetcher.changed);
-        let partitions = changed.iter().filter_map(|at| self.position(*at)).collect();
+        let replicas = &self.durable.replicas;
+        let position = |at| Some(position(at, roles.get(&at)?, replicas.get(&at)?));
+        let partitions = changed.into_iter().filter_map(position).collect();
         let fetch = ReplicaFetch {
             replica: self.id,
             replica_epoch,
@@ -91,22 +105,9 @@ impl Broker {
             forgotten: std::mem::take(&mut fetcher.forgotten).into_iter().collect(),
         };
         fetcher.asked = true;
-        self.volatile.fetchers.insert(leader, fetcher);
         cx.effects.send(node, Internal::ReplicaFetch(fetch));
         let patience = self.settings.replica_fetch_timeout;
         self.volatile.deadlines.set(Task::GiveFetchUp(leader), cx.time() + patience);
-    }
-
-    fn position(&self, at: TopicPartition) -> Option<ReplicaFetchPartition> {
-        let hosted = self.volatile.roles.get(&at)?;
-        let replica = self.durable.replicas.get(&at)?;
-        Some(ReplicaFetchPartition {
-            partition: at,
-            leader_epoch: hosted.leader_epoch(),
-            offset: replica.log.end(),
-            last_epoch: replica.log.last_epoch(),
-            log_start: replica.log.start(),
-        })
     }
 
     pub(super) fn take_copies(&mut self, cx: &mut Context<'_>, from: NodeId, answer: ReplicaFetchAnswer) {

@@ -1,11 +1,12 @@
 //! A leader serves its followers: one fetch per follower over all their partitions, answered when one of them has
 //! something new. Each fetch tells how far the follower is, and so moves the high watermark.
 
-use super::{Broker, Context, Role, Task};
+use super::{Broker, Context, Hosted, Role, Task};
 use crate::kafka::internal::{
     CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
 };
 use crate::kafka::protocol::{BrokerId, ErrorCode};
+use crate::kafka::replica::Replica;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
@@ -37,6 +38,14 @@ struct Asked {
     last_epoch: i32,
     told_high_watermark: Offset,
     told_log_start: Offset,
+}
+
+/// A partition as a follower finds it whose fetch is in order.
+struct Examined<'a> {
+    hosted: &'a Hosted,
+    replica: &'a Replica,
+    /// Where the follower's log is not the leader's any more, if it is not.
+    diverging: Option<(i32, Offset)>,
 }
 
 impl Broker {
@@ -125,10 +134,8 @@ impl Broker {
             told_high_watermark: -1,
             told_log_start: -1,
         };
-        if !matches!(self.examine(at, &asked), Ok(None)) {
-            return;
-        }
-        let end = self.durable.replicas.get(&at).map_or(0, |replica| replica.log.end());
+        let Ok(Examined { diverging: None, replica, .. }) = self.examine(at, &asked) else { return };
+        let end = replica.log.end();
         let Some(hosted) = self.volatile.roles.get_mut(&at) else { return };
         let Role::Leader(leader) = &mut hosted.role else { return };
         let Some(follower) = leader.followers.get_mut(&broker) else { return };
@@ -148,21 +155,22 @@ impl Broker {
     }
 
     /// Whether a follower may copy from its position: an error, or where its log diverges, or neither.
-    fn examine(&self, at: TopicPartition, asked: &Asked) -> Result<Option<(i32, Offset)>, ErrorCode> {
+    fn examine(&self, at: TopicPartition, asked: &Asked) -> Result<Examined<'_>, ErrorCode> {
         let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at))?;
         Broker::check_epoch(hosted, asked.leader_epoch)?;
-        let (_, _, replica) = self.led(at)?;
+        hosted.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.durable.replicas.get(&at).ok_or(ErrorCode::NotLeaderOrFollower)?;
         if asked.last_epoch >= 0 {
             let (epoch, end) =
                 replica.log.end_of_epoch(asked.last_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
             if epoch < asked.last_epoch || end < asked.offset {
-                return Ok(Some((epoch, end)));
+                return Ok(Examined { hosted, replica, diverging: Some((epoch, end)) });
             }
         }
         if asked.offset < replica.log.start() || asked.offset > replica.log.end() {
             return Err(ErrorCode::OffsetOutOfRange);
         }
-        Ok(None)
+        Ok(Examined { hosted, replica, diverging: None })
     }
 
     /// A partition changed: note it for every follower that fetches it.
@@ -200,15 +208,12 @@ impl Broker {
         let Some(session) = self.volatile.followers.get(&follower).filter(|session| session.waits) else {
             return;
         };
-        let mut partitions = Vec::new();
-        let mut urgent = now;
-        for at in &session.changed {
-            let Some(asked) = session.partitions.get(at) else { continue };
-            let Some(copied) = self.copy(*at, asked) else { continue };
-            urgent |=
-                copied.error != ErrorCode::None || copied.diverging.is_some() || !copied.entries.is_empty();
-            partitions.push(copied);
-        }
+        let changed = session.changed.iter();
+        let asked = changed.filter_map(|at| session.partitions.get(at).map(|asked| (*at, asked)));
+        // Most fetches find nothing urgent: the answer is not drawn up for them.
+        let urgent = now || asked.clone().any(|(at, asked)| self.is_urgent(at, asked));
+        let partitions: Vec<CopiedPartition> =
+            if urgent { asked.filter_map(|(at, asked)| self.copy(at, asked)).collect() } else { Vec::new() };
         let Some(session) = self.volatile.followers.get_mut(&follower) else { return };
         session.woken = false;
         if !urgent {
@@ -233,6 +238,14 @@ impl Broker {
         cx.effects.send(node, Internal::ReplicaFetchAnswer(answer));
     }
 
+    /// Whether a follower is to be told of a partition at once: of records, or that something is wrong.
+    fn is_urgent(&self, at: TopicPartition, asked: &Asked) -> bool {
+        match self.examine(at, asked) {
+            Ok(examined) => examined.diverging.is_some() || asked.offset < examined.replica.log.end(),
+            Err(_) => true,
+        }
+    }
+
     /// What a follower is told of a partition, if there is anything that it has not been told.
     fn copy(&self, at: TopicPartition, asked: &Asked) -> Option<CopiedPartition> {
         let mut copied = CopiedPartition {
@@ -255,13 +268,14 @@ impl Broker {
                 }
                 return Some(copied);
             }
-            Ok(diverging) => copied.diverging = diverging,
-        }
-        let (hosted, _, replica) = self.led(at).ok()?;
-        copied.high_watermark = hosted.high_watermark;
-        copied.log_start = replica.log.start();
-        if copied.diverging.is_none() {
-            copied.entries = replica.log.range(asked.offset, replica.log.end()).to_vec();
+            Ok(Examined { hosted, replica, diverging }) => {
+                copied.diverging = diverging;
+                copied.high_watermark = hosted.high_watermark;
+                copied.log_start = replica.log.start();
+                if diverging.is_none() {
+                    copied.entries = replica.log.range(asked.offset, replica.log.end()).to_vec();
+                }
+            }
         }
         let is_news = copied.diverging.is_some()
             || !copied.entries.is_empty()
