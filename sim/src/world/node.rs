@@ -26,7 +26,7 @@ pub struct Node<M> {
     pub(super) backlog: Vec<Waiting>,
     pub(super) connections: Vec<NodeId>,
     pub(super) stream: Stream,
-    /// Sorted by timer, few: a search in a small vector beats a map.
+    /// Sorted, few: a search in a small vector beats a map.
     timers: Vec<(Timer, u64)>,
 }
 
@@ -64,7 +64,7 @@ impl<M: Machine> Node<M> {
 
     /// Set a timer under that number, which no other setting of a timer has.
     pub(super) fn set_timer(&mut self, timer: Timer, number: u64) {
-        match self.timers.binary_search_by(|(set, _)| set.cmp(&timer)) {
+        match self.place_of(timer) {
             Ok(place) => self.timers[place].1 = number,
             Err(place) => self.timers.insert(place, (timer, number)),
         }
@@ -72,9 +72,16 @@ impl<M: Machine> Node<M> {
 
     /// Cancel a timer, if it is set.
     pub(super) fn cancel_timer(&mut self, timer: Timer) {
-        if let Ok(place) = self.timers.binary_search_by(|(set, _)| set.cmp(&timer)) {
+        if let Ok(place) = self.place_of(timer) {
             self.timers.remove(place);
         }
+    }
+
+    /// Any fixed order serves; names are told apart by their lengths before they are read.
+    fn place_of(&self, timer: Timer) -> Result<usize, usize> {
+        let key = |timer: &Timer| (timer.name.len(), timer.index);
+        self.timers
+            .binary_search_by(|(set, _)| key(set).cmp(&key(&timer)).then_with(|| set.name.cmp(timer.name)))
     }
 
     /// Take the timer that was set under that number, unless it was cancelled or set anew.

@@ -1,6 +1,6 @@
 //! The one event queue: time-ordered, first come first served within a moment.
 
-use cutover_model::units::Time;
+use cutover_model::units::{Span, Time};
 use serde::{Serialize, Serializer};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -27,11 +27,24 @@ fn slot_of(key: HeapKey) -> usize {
     key as usize & ((1 << SLOT_BITS) - 1)
 }
 
+type Heap = BinaryHeap<Reverse<HeapKey>>;
+
+/// What is due within this span of the last event lies in a heap of its own. Messages are, most timers are not: so
+/// the many messages pass through a small heap, and not over the timers, which mostly never run out.
+const SOON: Span = Span::millis(20);
+
+fn first(heap: &Heap) -> Option<HeapKey> {
+    heap.peek().map(|Reverse(key)| *key)
+}
+
 /// A queue of events. Two queues are equal when they would yield the same events at the same times.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
-    heap: BinaryHeap<Reverse<HeapKey>>,
-    /// The events lie beside the heap, so that sifting moves small entries only.
+    soon: Heap,
+    later: Heap,
+    /// When the last event that was taken out was due.
+    reached: Time,
+    /// The events lie beside the heaps, so that sifting moves small entries only.
     slots: Vec<Option<E>>,
     free: Vec<usize>,
     pushed: u64,
@@ -39,7 +52,8 @@ pub struct Queue<E> {
 
 impl<E> Default for Queue<E> {
     fn default() -> Queue<E> {
-        Queue { heap: BinaryHeap::new(), slots: Vec::new(), free: Vec::new(), pushed: 0 }
+        let (soon, later) = (Heap::new(), Heap::new());
+        Queue { soon, later, reached: Time::ZERO, slots: Vec::new(), free: Vec::new(), pushed: 0 }
     }
 }
 
@@ -56,13 +70,20 @@ impl<E> Queue<E> {
                 self.slots.len() - 1
             }
         };
-        self.heap.push(Reverse(heap_key(at, self.pushed, slot)));
+        let heap = if at.since(self.reached) < SOON { &mut self.soon } else { &mut self.later };
+        heap.push(Reverse(heap_key(at, self.pushed, slot)));
         self.pushed += 1;
     }
 
     /// Take the earliest event out.
     pub fn pop(&mut self) -> Option<(Time, E)> {
-        let Reverse(key) = self.heap.pop()?;
+        let is_soon = match (first(&self.soon), first(&self.later)) {
+            (Some(soon), Some(later)) => soon < later,
+            (soon, _) => soon.is_some(),
+        };
+        let heap = if is_soon { &mut self.soon } else { &mut self.later };
+        let Reverse(key) = heap.pop()?;
+        self.reached = due_at(key);
         let slot = slot_of(key);
         self.free.push(slot);
         let event = self.slots[slot].take().expect("a heap entry's slot is filled");
@@ -71,22 +92,23 @@ impl<E> Queue<E> {
 
     /// When the earliest event is due.
     pub fn next_at(&self) -> Option<Time> {
-        self.heap.peek().map(|Reverse(key)| due_at(*key))
+        let next = first(&self.soon).into_iter().chain(first(&self.later)).min();
+        next.map(due_at)
     }
 
     /// How many events are pending.
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.soon.len() + self.later.len()
     }
 
     /// Whether nothing is pending.
     pub fn is_empty(&self) -> bool {
-        self.heap.is_empty()
+        self.soon.is_empty() && self.later.is_empty()
     }
 
     /// The pending events in the order in which they would be taken out.
     fn in_order(&self) -> Vec<(Time, &E)> {
-        let mut keys: Vec<_> = self.heap.iter().map(|Reverse(key)| *key).collect();
+        let mut keys: Vec<_> = self.soon.iter().chain(&self.later).map(|Reverse(key)| *key).collect();
         keys.sort_unstable();
         let event = |key| self.slots[slot_of(key)].as_ref().expect("a heap entry's slot is filled");
         keys.into_iter().map(|key| (due_at(key), event(key))).collect()

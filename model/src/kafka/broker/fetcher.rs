@@ -6,6 +6,7 @@ use crate::history::Event;
 use crate::kafka::internal::{
     CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
 };
+use crate::kafka::partition_set::PartitionSet;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
 use crate::kafka::wiring::is_internal;
@@ -25,9 +26,9 @@ pub(super) struct Fetcher {
     rests: bool,
     partitions: BTreeSet<TopicPartition>,
     /// Partitions that the leader must be told the position of.
-    changed: BTreeSet<TopicPartition>,
+    changed: PartitionSet,
     /// Partitions that the leader must be told to forget.
-    forgotten: BTreeSet<TopicPartition>,
+    forgotten: PartitionSet,
     /// Partitions that rest after an error.
     resting: BTreeSet<TopicPartition>,
 }
@@ -49,14 +50,14 @@ impl Broker {
         let fetcher = self.volatile.fetchers.entry(leader).or_default();
         fetcher.partitions.insert(at);
         fetcher.changed.insert(at);
-        fetcher.forgotten.remove(&at);
+        fetcher.forgotten.remove(at);
     }
 
     /// Fetch a partition from nobody any more.
     pub(super) fn stop_following(&mut self, at: TopicPartition) {
         for fetcher in self.volatile.fetchers.values_mut() {
             if fetcher.partitions.remove(&at) {
-                fetcher.changed.remove(&at);
+                fetcher.changed.remove(at);
                 fetcher.resting.remove(&at);
                 fetcher.forgotten.insert(at);
             }
@@ -91,10 +92,9 @@ impl Broker {
             fetcher.changed = fetcher.partitions.difference(&fetcher.resting).copied().collect();
             fetcher.forgotten.clear();
         }
-        let changed = std::mem::take(&mut fetcher.changed);
         let replicas = &self.durable.replicas;
         let position = |at| Some(position(at, roles.get(&at)?, replicas.get(&at)?));
-        let partitions = changed.into_iter().filter_map(position).collect();
+        let partitions = fetcher.changed.iter().filter_map(position).collect();
         let fetch = ReplicaFetch {
             replica: self.id,
             replica_epoch,
@@ -102,8 +102,10 @@ impl Broker {
             number: fetcher.number,
             wait: self.settings.replica_fetch_wait,
             partitions,
-            forgotten: std::mem::take(&mut fetcher.forgotten).into_iter().collect(),
+            forgotten: fetcher.forgotten.iter().collect(),
         };
+        fetcher.changed.clear();
+        fetcher.forgotten.clear();
         fetcher.asked = true;
         cx.effects.send(node, Internal::ReplicaFetch(fetch));
         let patience = self.settings.replica_fetch_timeout;
@@ -229,7 +231,7 @@ impl Broker {
     /// Leave a partition alone for a while.
     fn rest(&mut self, cx: &mut Context<'_>, leader: BrokerId, at: TopicPartition) {
         if let Some(fetcher) = self.volatile.fetchers.get_mut(&leader) {
-            fetcher.changed.remove(&at);
+            fetcher.changed.remove(at);
             fetcher.forgotten.insert(at);
             fetcher.resting.insert(at);
             let again = cx.time() + self.settings.replica_fetch_backoff;
@@ -242,7 +244,7 @@ impl Broker {
         let Some(fetcher) = self.volatile.fetchers.get_mut(&leader) else { return };
         fetcher.rests = false;
         for at in std::mem::take(&mut fetcher.resting) {
-            fetcher.forgotten.remove(&at);
+            fetcher.forgotten.remove(at);
             fetcher.changed.insert(at);
         }
         if !fetcher.asked {

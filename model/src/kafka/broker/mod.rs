@@ -25,6 +25,7 @@ use super::cluster::Image;
 use super::deadlines::Deadlines;
 use super::group::Groups;
 use super::internal::Internal;
+use super::partition_set::PartitionSet;
 use super::protocol::{BrokerId, CoordinatorKey, ErrorCode, Request, Response};
 use super::replica::Replica;
 use super::settings::Settings;
@@ -35,7 +36,7 @@ use crate::message::Message;
 use crate::record::{GroupId, NodeId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 pub(super) use roles::{Hosted, Role};
 
@@ -78,7 +79,7 @@ pub(super) struct Volatile {
     pub roles: BTreeMap<TopicPartition, Hosted>,
     pub deadlines: Deadlines<Task>,
     /// Partitions whose log, high watermark or role changed in this step.
-    touched: BTreeSet<TopicPartition>,
+    touched: PartitionSet,
     pub appends: appends::Appends,
     fetches: fetch::Fetches,
     followers: BTreeMap<BrokerId, replica_fetch::FollowerSession>,

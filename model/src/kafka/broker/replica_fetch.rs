@@ -5,12 +5,13 @@ use super::{Broker, Context, Hosted, Role, Task};
 use crate::kafka::internal::{
     CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
 };
+use crate::kafka::partition_set::PartitionSet;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A row of fetches of one follower.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -23,7 +24,7 @@ pub(super) struct FollowerSession {
     pub heard_at: Time,
     partitions: BTreeMap<TopicPartition, Asked>,
     /// Partitions that may have something new for it.
-    changed: BTreeSet<TopicPartition>,
+    changed: PartitionSet,
     /// Whether a fetch waits for records.
     waits: bool,
     /// Whether something came for the fetch that waits.
@@ -78,7 +79,7 @@ impl Broker {
                 node: from,
                 heard_at: cx.time(),
                 partitions: BTreeMap::new(),
-                changed: BTreeSet::new(),
+                changed: PartitionSet::default(),
                 waits: false,
                 woken: false,
             };
@@ -99,7 +100,7 @@ impl Broker {
         let Some(session) = self.volatile.followers.get_mut(&fetch.replica) else { return };
         for at in &fetch.forgotten {
             session.partitions.remove(at);
-            session.changed.remove(at);
+            session.changed.remove(*at);
         }
         for position in &fetch.partitions {
             let asked = Asked {
@@ -209,7 +210,7 @@ impl Broker {
             return;
         };
         let changed = session.changed.iter();
-        let asked = changed.filter_map(|at| session.partitions.get(at).map(|asked| (*at, asked)));
+        let asked = changed.filter_map(|at| session.partitions.get(&at).map(|asked| (at, asked)));
         // Most fetches find nothing urgent: the answer is not drawn up for them.
         let urgent = now || asked.clone().any(|(at, asked)| self.is_urgent(at, asked));
         let partitions: Vec<CopiedPartition> =
