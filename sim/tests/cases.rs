@@ -131,3 +131,71 @@ fn phases_are_replaced_added_and_removed_by_name() {
     let before = format!("[plan]\nremove = ['dual-write']\n[plan.before.dual-write]\nname = 'first'\n{step}");
     assert_eq!(names(&before), ["first"]);
 }
+
+/// The blocks of TOML in a document.
+fn examples(text: &str) -> Vec<String> {
+    let blocks = text.split("```toml\n").skip(1);
+    blocks.map(|block| block.split_once("```").expect("a block ends").0.to_owned()).collect()
+}
+
+/// An example with a name is a case as it stands, in a file beside the shipped ones; any other is a part of one.
+#[test]
+fn every_example_of_the_documentation_of_cases_loads() {
+    let text = std::fs::read_to_string(folder("docs/cases.md")).unwrap();
+    let name = folder("scenarios").join("example.toml");
+    let mut complete = 0;
+    for example in examples(&text) {
+        let table: toml::Table = example.parse().unwrap_or_else(|error| panic!("{error}\n{example}"));
+        complete += usize::from(table.contains_key("name"));
+        let text = match table.contains_key("name") {
+            true => example,
+            false => format!("extends = 'article.toml'\n{example}"),
+        };
+        Case::from_text(name.to_str().unwrap(), &text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    }
+    assert!(complete > 0, "no complete example");
+}
+
+/// What docs/cases.md says of a case that extends another.
+#[test]
+fn about_and_expect_are_inherited_and_a_replaced_phase_keeps_its_name_alone() {
+    let name = folder("scenarios").join("case.toml");
+    let load = |text: &str| {
+        let text = format!("extends = 'article.toml'\n{text}");
+        Case::from_text(name.to_str().unwrap(), &text).unwrap_or_else(|error| panic!("{error}"))
+    };
+    let base = load("");
+    let begins = |case: &Case, name: &str| {
+        case.plan.phases.iter().find(|phase| phase.name == name).expect("the phase is there").not_before
+    };
+    assert!(begins(&base, "dual-write") > Default::default());
+    let case = load("[plan.replace.dual-write]\nsteps = [{ do = 'start-mirror' }]");
+    assert_eq!((&case.about, &case.expect), (&base.about, &base.expect));
+    assert_eq!(begins(&case, "dual-write"), Default::default());
+}
+
+/// Lines may end in CR LF, and empty ones are skipped: the line that is told is still the row's.
+#[test]
+fn a_row_of_a_trace_is_told_with_its_own_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let standard = std::fs::read_to_string(self::folder("tests/cases/broken/part-standard.toml")).unwrap();
+    let error = |trace: &str| {
+        std::fs::write(folder.path().join("trace.csv"), trace).unwrap();
+        let text = format!("{standard}\n[workload]\ntrace = 'trace.csv'");
+        let name = folder.path().join("case.toml");
+        Case::from_text(name.to_str().unwrap(), &text).expect_err("the trace is broken")
+    };
+    let told = |trace: &str| {
+        let error = error(trace);
+        (error.line, error.message.clone())
+    };
+    let short = (3, "the row has no `bytes`".to_owned());
+    assert_eq!(told("at,key,bytes\r\n1,a,100\r\n2,b\r\n"), short);
+    assert_eq!(told("at,key,bytes\n\n1,a\n"), short);
+    assert_eq!(told("at,key,bytes\n1,a,100\n2,b"), short);
+    assert_eq!(told("at,at,key,bytes\n").1, "the column `at` is there twice");
+    assert_eq!(told("at,key\n1,a\n").1, "the column `bytes` is missing");
+    assert_eq!(told("at,key,bytes\n1,a,100,7\n").1, "the row has 4 values for 3 columns");
+    let mixed = "this time is in RFC 3339, and those of the rows above are in seconds";
+    assert_eq!(told("at,key,bytes\n1,a,100\n2020-01-01T00:00:00Z,a,100\n").1, mixed);
+}

@@ -144,16 +144,25 @@ impl Node {
         self.table()?.entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
+    /// The node one step down, if there is one.
+    fn below(&self, step: Way<'_>) -> Option<&Node> {
+        match step {
+            Way::Key(key) => self.get(key),
+            Way::At(place) => self.items().get(place),
+        }
+    }
+
+    /// The node that way down, if the file has it.
+    pub fn at(&self, way: &[Way<'_>]) -> Option<&Node> {
+        way.iter().try_fold(self, |node, step| node.below(*step))
+    }
+
     /// The place of the node that way down, or of the last one on the way that the file has: a default that was not
     /// written stands where its table stands.
     pub fn place_of(&self, way: &[Way<'_>]) -> Place {
         let mut node = self;
         for step in way {
-            let next = match step {
-                Way::Key(key) => node.get(key),
-                Way::At(place) => node.items().get(*place),
-            };
-            match next {
+            match node.below(*step) {
                 Some(next) => node = next,
                 None => break,
             }

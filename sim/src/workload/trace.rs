@@ -36,62 +36,150 @@ pub(crate) fn read_trace(
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let at_line = |byte: u64, message: String, help: &str| {
         let start = (byte as usize).min(text.len());
+        // A record's place is where the reader looked for it: at the end of the line before, if lines end in CR LF.
+        let start = start + text.as_bytes()[start..].iter().take_while(|byte| b"\r\n".contains(byte)).count();
         let end = text[start..].find('\n').map_or(text.len(), |length| start + length);
         let problem = Problem::unplaced(message, Some(help.to_owned()));
         CaseError::in_text(&shown, &text, start..end, problem)
     };
     let header = reader.headers().map_err(|error| at_line(0, error.to_string(), HEADER))?.clone();
     let columns = columns(&header).map_err(|message| at_line(0, message, HEADER))?;
-    let mut rows = Vec::new();
+    let mut reading = Reading::default();
     for record in reader.records() {
         let record = record.map_err(|error| {
             at_line(error.position().map_or(0, csv::Position::byte), error.to_string(), ROW)
         })?;
         let byte = record.position().map_or(0, csv::Position::byte);
-        let row = row(&record, &columns, case).map_err(|message| at_line(byte, message, ROW))?;
-        if rows.len() == MOST_ROWS {
+        if reading.rows.len() == MOST_ROWS {
             return Err(at_line(byte, format!("a trace has at most {MOST_ROWS} rows"), "cut the file here"));
         }
-        rows.push(row);
+        row(&header, &record, &columns, case)
+            .and_then(|(moment, row)| reading.add(moment, row))
+            .map_err(|(message, help)| at_line(byte, message, help))?;
     }
-    if rows.is_empty() {
+    if reading.rows.is_empty() {
         return Err(at_line(0, "the trace has no rows".to_owned(), ROW));
     }
-    Ok(since_first(rows).into())
+    Ok(reading.rows.into())
 }
 
 const HEADER: &str = "the first line of a trace is: at,key,bytes (and perhaps topic)";
 const ROW: &str = "write a row as in: 1997-01-01T09:00:00Z,00113,320";
 
+/// The columns that a trace may have.
+const KNOWN: [&str; 4] = ["at", "key", "bytes", "topic"];
+
 fn columns(header: &csv::StringRecord) -> Result<Columns, String> {
+    for (place, column) in header.iter().map(str::trim).enumerate() {
+        if !KNOWN.contains(&column) {
+            return Err(format!(
+                "unknown column `{column}`; the columns of a trace are {}",
+                KNOWN.join(", ")
+            ));
+        }
+        if header.iter().take(place).any(|before| before.trim() == column) {
+            return Err(format!("the column `{column}` is there twice"));
+        }
+    }
     let place = |name: &str| header.iter().position(|column| column.trim() == name);
     let needed = |name: &str| place(name).ok_or_else(|| format!("the column `{name}` is missing"));
     Ok(Columns { at: needed("at")?, key: needed("key")?, bytes: needed("bytes")?, topic: place("topic") })
 }
 
-/// A row; its time is in microseconds since 1970, or whatever the seconds count from.
-fn row(record: &csv::StringRecord, columns: &Columns, case: &Case) -> Result<(i64, Row), String> {
+/// A row that is wrong: what, and what to write instead.
+type Wrong = (String, &'static str);
+
+/// The rows that were read so far.
+#[derive(Default)]
+struct Reading {
+    rows: Vec<Row>,
+    /// The first row's moment, from which the others count, and the latest one's.
+    first: Option<Moment>,
+    latest: i64,
+}
+
+impl Reading {
+    /// Add a row. All count their time alike, and none is earlier than the one before: out of order, a row's neighbours
+    /// in the file would not be those of the run.
+    fn add(&mut self, moment: Moment, row: Row) -> Result<(), Wrong> {
+        let first = *self.first.get_or_insert(moment);
+        if first.scale != moment.scale {
+            let message = format!(
+                "this time is {}, and those of the rows above are {}",
+                moment.scale.words(),
+                first.scale.words()
+            );
+            return Err((message, "write all times as RFC 3339, or all as seconds"));
+        }
+        if !self.rows.is_empty() && moment.micros < self.latest {
+            let message = "this row is earlier than the one above it".to_owned();
+            return Err((message, "sort the rows by `at`, the earliest first"));
+        }
+        self.latest = moment.micros;
+        self.rows.push(Row { at: moment.micros.abs_diff(first.micros), ..row });
+        Ok(())
+    }
+}
+
+/// A row and its moment.
+fn row(
+    header: &csv::StringRecord,
+    record: &csv::StringRecord,
+    columns: &Columns,
+    case: &Case,
+) -> Result<(Moment, Row), Wrong> {
+    if let Some(missing) = header.get(record.len()) {
+        return Err((format!("the row has no `{}`", missing.trim()), ROW));
+    }
+    if record.len() > header.len() {
+        let message = format!("the row has {} values for {} columns", record.len(), header.len());
+        return Err((message, "remove what is too much; a value with a comma stands in quotes"));
+    }
     let field = |place: usize| record.get(place).map(str::trim).unwrap_or_default();
-    let at = moment(field(columns.at))?;
+    let at = moment(field(columns.at)).map_err(|message| (message, ROW))?;
     let text = field(columns.bytes);
     let bytes = match text.parse::<u32>() {
         Ok(bytes) if bytes <= MOST_BYTES => bytes,
-        _ => return Err(format!("`{text}` is not a size in bytes")),
+        _ => return Err((format!("`{text}` is not a size in bytes"), ROW)),
     };
     let topic = columns.topic.map(|place| field(place).to_owned());
     if let Some(topic) = topic.as_deref()
         && case.topic(topic).is_none()
     {
-        return Err(format!("the case has no topic `{topic}`"));
+        let help = "write a topic of the case, or add [[topics]] to it";
+        return Err((format!("the case has no topic `{topic}`"), help));
     }
     Ok((at, Row { at: 0, key: field(columns.key).to_owned(), bytes, topic }))
 }
 
-/// A moment in microseconds: RFC 3339, or seconds with or without a point.
-fn moment(text: &str) -> Result<i64, String> {
+/// A row's time, in microseconds since 1970 or since whatever its seconds count from.
+#[derive(Clone, Copy)]
+struct Moment {
+    micros: i64,
+    scale: Scale,
+}
+
+/// From where the times of a trace count.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scale {
+    Calendar,
+    Seconds,
+}
+
+impl Scale {
+    fn words(self) -> &'static str {
+        match self {
+            Scale::Calendar => "in RFC 3339",
+            Scale::Seconds => "in seconds",
+        }
+    }
+}
+
+/// A moment: RFC 3339, or seconds with or without a point.
+fn moment(text: &str) -> Result<Moment, String> {
     let error = || format!("`{text}` is not a moment: neither RFC 3339 nor seconds");
     if let Ok(timestamp) = text.parse::<jiff::Timestamp>() {
-        return Ok(timestamp.as_microsecond());
+        return Ok(Moment { micros: timestamp.as_microsecond(), scale: Scale::Calendar });
     }
     let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -100,14 +188,8 @@ fn moment(text: &str) -> Result<i64, String> {
     }
     let seconds: i64 = seconds.parse().map_err(|_| error())?;
     let fraction: i64 = format!("{fraction:0<6}")[..6].parse().map_err(|_| error())?;
-    seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_add(fraction)).ok_or_else(error)
-}
-
-/// The rows in the order of time, counted from the first: real logs are not always sorted.
-fn since_first(mut rows: Vec<(i64, Row)>) -> Vec<Row> {
-    rows.sort_by_key(|(at, _)| *at);
-    let first = rows.first().map_or(0, |(at, _)| *at);
-    rows.into_iter().map(|(at, row)| Row { at: at.abs_diff(first), ..row }).collect()
+    let micros = seconds.checked_mul(1_000_000).and_then(|micros| micros.checked_add(fraction));
+    Ok(Moment { micros: micros.ok_or_else(error)?, scale: Scale::Seconds })
 }
 
 /// The trace's records, its time stretched or compressed into the workload's window.

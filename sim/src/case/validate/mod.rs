@@ -3,6 +3,7 @@
 
 mod faults;
 mod plan;
+mod settings;
 mod systems;
 mod workload;
 
@@ -39,6 +40,7 @@ pub(crate) fn validate(case: &Case, tree: &Node) -> Result<(), Problem> {
     topics(case, tree)?;
     groups(case, tree)?;
     systems::check(case, tree)?;
+    settings::check(case, tree)?;
     counts(case, tree)?;
     network(case, tree)?;
     workload::check(case, tree)?;
