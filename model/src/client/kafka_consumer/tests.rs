@@ -40,7 +40,7 @@ fn join_answer(error: ErrorCode, generation: i32, leader: MemberId) -> Response 
     let me = JoinedMember { member: ME, instance: None, subscription };
     let members = if leader == ME { vec![me] } else { vec![] };
     let protocol = Some(AssignmentProtocol::Range);
-    Response::JoinGroup { error, generation, protocol, leader, member: ME, members }
+    Response::JoinGroup { error, generation, protocol, leader, member: ME, members, skip_assignment: false }
 }
 
 fn synced(partitions: &[TopicPartition]) -> Response {
@@ -143,7 +143,7 @@ fn it_joins_twice_for_its_member_id_and_leads_the_assignment() {
     let request = dialogue
         .reply("list-offsets", Response::ListOffsets { partitions: vec![(P1, ErrorCode::None, 3, None, 0)] });
     assert!(
-        matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P1, OffsetAt::Earliest)])
+        matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P1, 0, OffsetAt::Earliest)])
     );
     assert_eq!(dialogue.library.assigned(), Some(Assigned::Granted(vec![(P1, 3)])));
     assert_eq!(dialogue.library.assignment(), [P0, P1]);
@@ -331,7 +331,7 @@ fn an_offset_out_of_range_is_reset_or_stands_still() {
         };
         let listed = Response::ListOffsets { partitions: vec![(P0, ErrorCode::None, 3, None, 0)] };
         let request = dialogue.reply("list-offsets", listed);
-        assert!(matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P0, at)]));
+        assert!(matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P0, 0, at)]));
         assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 3)]);
     }
 }

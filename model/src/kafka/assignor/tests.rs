@@ -1,4 +1,4 @@
-//! The assignors against what Java's returned: `golden/assignors`.
+//! The assignors against what Java's returned: `conformance/recordings/assignors`.
 
 use super::*;
 use crate::kafka::protocol::{GroupInstanceId, Subscription};
@@ -92,24 +92,24 @@ fn check(text: &str, protocol: AssignmentProtocol, only_alike: bool) -> usize {
 
 #[test]
 fn range_is_javas() {
-    let text = include_str!("../../../../golden/assignors/range.json");
+    let text = include_str!("../../../../conformance/recordings/assignors/range.json");
     assert_eq!(check(text, AssignmentProtocol::Range, false), 45);
 }
 
 #[test]
 fn round_robin_is_javas() {
-    let text = include_str!("../../../../golden/assignors/roundrobin.json");
+    let text = include_str!("../../../../conformance/recordings/assignors/roundrobin.json");
     assert_eq!(check(text, AssignmentProtocol::RoundRobin, false), 45);
 }
 
 #[test]
 fn sticky_is_javas_for_members_with_the_same_topics() {
-    let text = include_str!("../../../../golden/assignors/sticky.json");
+    let text = include_str!("../../../../conformance/recordings/assignors/sticky.json");
     assert!(check(text, AssignmentProtocol::Sticky, true) > 30);
 }
 
 #[test]
 fn cooperative_sticky_is_javas_for_members_with_the_same_topics() {
-    let text = include_str!("../../../../golden/assignors/cooperative-sticky.json");
+    let text = include_str!("../../../../conformance/recordings/assignors/cooperative-sticky.json");
     assert!(check(text, AssignmentProtocol::CooperativeSticky, true) > 30);
 }

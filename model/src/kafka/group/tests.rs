@@ -2,7 +2,8 @@
 
 use crate::kafka::harness::World;
 use crate::kafka::protocol::{
-    AssignmentProtocol, CommitPartition, CoordinatorKey, ErrorCode, MemberId, Request, Response, Subscription,
+    AssignmentProtocol, CommitPartition, CoordinatorKey, ErrorCode, MemberId, ProtocolType, Request, Response,
+    Subscription,
 };
 use crate::record::{GroupId, TopicPartition};
 use crate::units::Span;
@@ -23,6 +24,8 @@ fn join(member: MemberId) -> Request {
         instance: None,
         session_timeout: Span::secs(3),
         rebalance_timeout: Span::secs(5),
+        protocol_type: ProtocolType::Consumer,
+        may_skip_assignment: false,
         protocols: vec![(AssignmentProtocol::Range, Subscription::default())],
     }
 }
@@ -38,7 +41,7 @@ fn joined(response: Response) -> (ErrorCode, i32, MemberId, usize) {
 
 fn sync(world: &mut World, node: u32, generation: i32, member: MemberId) -> ErrorCode {
     let request =
-        Request::SyncGroup { group: GROUP, generation, member, instance: None, assignments: Vec::new() };
+        Request::SyncGroup { group: GROUP, generation, member, instance: None, protocol: None, assignments: Vec::new() };
     match world.ask(node, request) {
         Response::SyncGroup { error, .. } => error,
         other => panic!("{other:?}"),
