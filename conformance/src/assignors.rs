@@ -3,7 +3,9 @@
 //! Names stand for numbers in the order of the alphabet: Java's assignors sort by them.
 
 use cutover_model::kafka::assignor::assign;
-use cutover_model::kafka::protocol::{AssignmentProtocol, GroupInstanceId, JoinedMember, MemberId, Subscription};
+use cutover_model::kafka::protocol::{
+    AssignmentProtocol, GroupInstanceId, JoinedMember, MemberId, Subscription,
+};
 use cutover_model::record::{TopicId, TopicPartition};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,8 +74,7 @@ impl<'a> Names<'a> {
     }
 
     fn shown(&self, partitions: &BTreeSet<TopicPartition>) -> String {
-        let show =
-            |at: &TopicPartition| format!("{}/{}", self.topics[usize::from(at.topic.0)], at.partition);
+        let show = |at: &TopicPartition| format!("{}/{}", self.topics[usize::from(at.topic.0)], at.partition);
         partitions.iter().map(show).collect::<Vec<_>>().join(" ")
     }
 }

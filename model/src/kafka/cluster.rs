@@ -230,3 +230,35 @@ impl Image {
         self.partitions.range(first..=last)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, value: &str) -> Result<TopicConfig, ErrorCode> {
+        TopicConfig::read(&[(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn settings_are_read_as_kafka_writes_them() {
+        assert_eq!(read("retention.ms", "1500").map(|read| read.retention), Ok(Some(Span::millis(1_500))));
+        assert_eq!(read("retention.ms", "-1").map(|read| read.retention), Ok(Some(Span(u64::MAX))));
+        let longest = i64::MAX.to_string();
+        assert_eq!(read("retention.ms", &longest).map(|read| read.retention), Ok(Some(Span(u64::MAX))));
+        assert_eq!(read("cleanup.policy", "compact").map(|read| read.compacted), Ok(Some(true)));
+    }
+
+    #[test]
+    fn other_names_and_values_are_refused() {
+        for (name, value) in [
+            ("no.such.setting", "1"),
+            ("retention.ms", "soon"),
+            ("retention.ms", "-2"),
+            ("min.insync.replicas", "0"),
+            ("cleanup.policy", "shrink"),
+            ("segment.bytes", "13"),
+        ] {
+            assert_eq!(read(name, value), Err(ErrorCode::InvalidConfig), "{name}={value}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod range;
 mod round_robin;
 mod sticky;
+mod sticky_unlike;
 #[cfg(test)]
 mod tests;
 

@@ -33,13 +33,7 @@ impl Controller {
         done.err().unwrap_or(ErrorCode::None)
     }
 
-    fn create_topic(
-        &mut self,
-        topic: TopicId,
-        name: &Arc<str>,
-        layout: &Layout,
-        config: &[Setting],
-    ) -> Done {
+    fn create_topic(&mut self, topic: TopicId, name: &Arc<str>, layout: &Layout, config: &[Setting]) -> Done {
         if self.durable.image.topics.contains_key(&topic) {
             return Err(ErrorCode::TopicAlreadyExists);
         }

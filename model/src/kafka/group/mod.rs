@@ -122,8 +122,8 @@ impl Group {
         }
         kind == self.protocol_type
             && protocols
-            .iter()
-            .any(|(wanted, _)| self.members.values().all(|member| member.subscription(*wanted).is_some()))
+                .iter()
+                .any(|(wanted, _)| self.members.values().all(|member| member.subscription(*wanted).is_some()))
     }
 
     /// The protocol that most members like best among those that all know. A tie goes by the name, where Kafka goes
