@@ -37,9 +37,9 @@ pub struct Check {
     /// Case files.
     #[arg(required = true, value_name = "CASE")]
     pub cases: Vec<PathBuf>,
-    /// How many seeds (from 0), or which: A..B, B left out.
-    #[arg(long, value_name = "N|A..B", default_value = "200")]
-    pub seeds: Seeds,
+    /// How many seeds (from 0), or which: A..B, B left out. [default: as many as the case says]
+    #[arg(long, value_name = "N|A..B")]
+    pub seeds: Option<Seeds>,
     /// How many runs at a time; the result does not depend on it. [default: as many as there are processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub jobs: Option<u16>,

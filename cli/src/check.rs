@@ -1,7 +1,7 @@
 //! `cutover check`: many seeds, a verdict for each guarantee, the story of the worst finding.
 
 use crate::arguments::{Check, Format};
-use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, progress, table};
+use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, output, progress, table};
 use cutover_model::check::{Finding, Verdict};
 use cutover_sim::case::Case;
 use cutover_sim::results::{GuaranteeResult, SweepResult};
@@ -16,6 +16,9 @@ use std::thread::available_parallelism;
 
 /// A story longer than this is no story.
 const STORY_LINES: usize = 24;
+
+/// The width of running text.
+const WIDTH: usize = 100;
 
 /// Check each case; the exit status is the worst.
 pub fn run(arguments: &Check) -> miette::Result<u8> {
@@ -34,8 +37,8 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
         let object = json::checked(&result, &case.subject(), expected);
         let line = serde_json::to_string(&object).into_diagnostic()?;
         match arguments.format {
-            Format::Json => anstream::println!("{line}"),
-            Format::Human => anstream::print!("{}", told(case, path, &result, expected)),
+            Format::Json => output::print(&format!("{line}\n"))?,
+            Format::Human => output::print(&told(case, path, &result, expected))?,
         }
         if let Some(file) = &mut out {
             writeln!(file, "{line}").into_diagnostic().wrap_err("could not write the result")?;
@@ -52,7 +55,7 @@ fn create(path: &Path) -> miette::Result<File> {
 }
 
 fn sweep(case: &Case, arguments: &Check) -> SweepResult {
-    let seeds = arguments.seeds.0.clone();
+    let seeds = arguments.seeds.as_ref().map_or(0..case.seeds, |given| given.0.clone());
     let jobs = arguments.jobs.map_or_else(|| available_parallelism().map_or(1, usize::from), usize::from);
     let shown = arguments.format == Format::Human && std::io::stderr().is_terminal();
     let bar = progress::bar(seeds.end - seeds.start, &case.name, shown);
@@ -61,12 +64,13 @@ fn sweep(case: &Case, arguments: &Check) -> SweepResult {
     result
 }
 
-/// The status of one case: as expected is as good as held.
+/// The status of one case: a violation that is expected is as good as held.
 fn status_of(verdict: Verdict, expected: bool) -> u8 {
     match verdict {
+        Verdict::Held => EXIT_HELD,
         _ if expected => EXIT_HELD,
         Verdict::Unknown => EXIT_UNKNOWN,
-        Verdict::Held | Verdict::Violated => EXIT_VIOLATED,
+        Verdict::Violated => EXIT_VIOLATED,
     }
 }
 
@@ -90,17 +94,28 @@ fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> Strin
         result.first
     );
     let _ = writeln!(text, "{}", table::of_sweep(result));
+    let _ = write!(text, "{}", table::of_coverage(result, &case.subject()));
     for line in &result.guarantees {
         if let Some((finding, seed)) = &line.worst_finding {
             let _ = writeln!(text, "{}", story(case, path, line, finding, *seed));
         }
+    }
+    let missed: Vec<&str> =
+        result.conditions.iter().filter(|(_, seeds)| **seeds == 0).map(|(name, _)| name.as_str()).collect();
+    if !missed.is_empty() {
+        let listed = format!("no seed reached ({}): {}", missed.len(), missed.join(", "));
+        let _ = writeln!(
+            text,
+            "{}\n",
+            textwrap::fill(&listed, textwrap::Options::new(WIDTH).subsequent_indent("  "))
+        );
     }
     for line in result.guarantees.iter().filter(|line| line.verdict == Verdict::Unknown) {
         let _ = writeln!(text, "{} is unknown: {}", line.name.bold(), why_unknown(line, result));
     }
     for (seed, failure) in &result.failures {
         let _ = writeln!(text, "seed {seed} did not come to its end: {failure}");
-        let _ = writeln!(text, "  cutover replay {} --seed {seed}", path.display());
+        let _ = writeln!(text, "  {}", replay_command(path, *seed));
     }
     let _ = writeln!(text, "{}", conclusion(case, result, expected));
     text
@@ -115,13 +130,14 @@ fn story(case: &Case, path: &Path, line: &GuaranteeResult, finding: &Finding, se
         finding.summary
     );
     text += &table::story(&run::story(case, seed, finding, STORY_LINES));
-    let _ = write!(text, "  cutover replay {} --seed {seed}", path.display());
-    text + "\n"
+    text + &format!("  {}\n", replay_command(path, seed))
 }
 
 fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
     if line.exercised == 0 {
         "no seed exercised it".to_owned()
+    } else if line.undecided > 0 {
+        format!("{} seeds ended before it was decided: records were still on their way", line.undecided)
     } else {
         format!("{} runs did not come to their end", result.failures.len())
     }
@@ -130,6 +146,7 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
 /// The last words: the verdict, and how much it is worth.
 fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
+    let _ = write!(text, " (digest {})", result.digest);
     match result.verdict {
         Verdict::Held => {
             let least = result.guarantees.iter().map(|line| line.exercised).min().unwrap_or(0);
@@ -142,4 +159,12 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
         let _ = write!(text, "; the case expects {}", case.expect);
     }
     text
+}
+
+/// The command that replays a seed, ready to be pasted.
+fn replay_command(path: &Path, seed: u64) -> String {
+    let path = path.display().to_string();
+    let plain = path.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
+    let path = if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) };
+    format!("cutover replay {path} --seed {seed}")
 }

@@ -14,6 +14,8 @@ pub struct Checked<'a> {
     expected: bool,
     seeds: u64,
     first_seed: u64,
+    /// The digest of all runs' digests.
+    digest: &'a str,
     guarantees: Vec<CheckedGuarantee<'a>>,
     /// How often each fault kind began in each phase.
     coverage: &'a BTreeMap<String, BTreeMap<String, u64>>,
@@ -135,6 +137,7 @@ pub fn checked<'a>(result: &'a SweepResult, subject: &Subject, expected: bool) -
         expected,
         seeds: result.seeds,
         first_seed: result.first,
+        digest: &result.digest,
         guarantees: result.guarantees.iter().map(guarantee).collect(),
         coverage: &result.coverage,
         conditions: &result.conditions,

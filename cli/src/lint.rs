@@ -1,7 +1,7 @@
 //! `cutover lint`: is the file well-formed, and the plan executable?
 
 use crate::arguments::Lint;
-use crate::{EXIT_BAD_INPUT, EXIT_HELD};
+use crate::{EXIT_BAD_INPUT, EXIT_HELD, output};
 use cutover_model::plan::Severity;
 use cutover_sim::case::Case;
 
@@ -21,15 +21,19 @@ pub fn run(arguments: &Lint) -> miette::Result<u8> {
                     .filter(|found| found.severity == Severity::Warning)
                     .collect();
                 for warning in &warnings {
-                    anstream::println!("{}: warning: {warning}\n  help: {}", path.display(), warning.help);
+                    output::print(&format!(
+                        "{}: warning: {warning}\n  help: {}\n",
+                        path.display(),
+                        warning.help
+                    ))?;
                 }
                 let steps: usize = case.plan.phases.iter().map(|phase| phase.steps.len()).sum();
-                anstream::println!(
-                    "{}: well-formed; the plan has {} phases and {steps} steps and is executable ({} warnings)",
-                    path.display(),
-                    case.plan.phases.len(),
-                    warnings.len()
-                );
+                let plan = match case.plan.phases.len() {
+                    0 => "there is no plan".to_owned(),
+                    phases => format!("the plan is executable (phases: {phases}, steps: {steps})"),
+                };
+                let warnings = warnings.len();
+                output::print(&format!("{}: well-formed; {plan}; warnings: {warnings}\n", path.display()))?;
             }
         }
     }

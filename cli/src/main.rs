@@ -4,6 +4,7 @@ mod arguments;
 mod check;
 mod json;
 mod lint;
+mod output;
 mod progress;
 mod replay;
 mod table;

@@ -1,13 +1,13 @@
 //! `cutover replay`: one seed, told as a table, a trace, a history file or an object.
 
 use crate::arguments::{Format, Replay};
-use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, table};
+use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, output, table};
 use cutover_model::check::Verdict;
 use cutover_model::history::Entry;
 use cutover_sim::case::Case;
 use cutover_sim::results::RunResult;
 use cutover_sim::run::{self, Keep};
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use owo_colors::OwoColorize;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -18,6 +18,12 @@ const STORY_LINES: usize = 24;
 
 /// Replay one seed.
 pub fn run(arguments: &Replay) -> miette::Result<u8> {
+    if arguments.trace && arguments.format == Format::Json {
+        return Err(miette!(
+            help = "leave out --format json, or write the events as JSON lines with --history FILE",
+            "--trace tells the run to people"
+        ));
+    }
     let case = Case::load(&arguments.case).map_err(miette::Report::new)?;
     let keep = Keep { history: true, messages: arguments.messages };
     let result = run::replay(&case, arguments.seed, keep);
@@ -27,13 +33,13 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
     match arguments.format {
         Format::Json => {
             let object = json::replayed(&result, &case.subject());
-            anstream::println!("{}", serde_json::to_string(&object).into_diagnostic()?);
+            output::print(&(serde_json::to_string(&object).into_diagnostic()? + "\n"))?;
         }
         Format::Human => {
             if arguments.trace {
-                print_lines(&run::trace(&case, &result));
+                output::print(&(run::trace(&case, &result).join("\n") + "\n"))?;
             }
-            anstream::print!("{}", told(&case, arguments, &result));
+            output::print(&told(&case, arguments, &result))?;
         }
     }
     Ok(match result.verdict {
@@ -56,17 +62,6 @@ fn write_history(path: &Path, history: &[Entry]) -> miette::Result<()> {
     write()
         .into_diagnostic()
         .wrap_err_with(|| format!("could not write {}: name a file in a folder that exists", path.display()))
-}
-
-/// Print many lines, and stop quietly when nobody reads on (`| head`).
-fn print_lines(lines: &[String]) {
-    let mut out = BufWriter::new(anstream::stdout().lock());
-    for line in lines {
-        if writeln!(out, "{line}").is_err() {
-            return;
-        }
-    }
-    let _ = out.flush();
 }
 
 fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {

@@ -1,9 +1,10 @@
 //! The table of guarantees, the verdicts' colours, and the stories of findings.
 
 use comfy_table::{ContentArrangement, Table};
-use cutover_model::check::{Figure, StoryLine, Verdict};
+use cutover_model::check::{Figure, Guarantee, StoryLine, Subject, Verdict};
 use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
 use owo_colors::OwoColorize;
+use std::collections::BTreeSet;
 
 /// A verdict in its colour.
 pub fn verdict(verdict: Verdict) -> String {
@@ -23,13 +24,18 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// The table's lines without the blanks behind them.
+fn lines(table: &Table) -> String {
+    coloured(&table.trim_fmt())
+}
+
 fn figure(figure: &Figure) -> String {
     format!("{} {}", figure.name.replace('_', " "), figure.value)
 }
 
 /// The table of a sweep.
 pub fn of_sweep(result: &SweepResult) -> String {
-    let mut table = table(&["guarantee", "verdict", "exercised", "violated", "first seed", "worst figure"]);
+    let mut table = table(&["guarantee", "verdict", "exercised", "violated", "first seed", "worst figures"]);
     for line in &result.guarantees {
         table.add_row([
             line.name.to_string(),
@@ -37,25 +43,67 @@ pub fn of_sweep(result: &SweepResult) -> String {
             format!("{} of {}", line.exercised, result.seeds),
             format!("{} seeds", line.violated),
             line.first_seed.map_or_else(|| "-".to_owned(), |seed| seed.to_string()),
-            worst_figure(line),
+            worst_figures(line),
         ]);
     }
-    coloured(&table.to_string())
+    lines(&table)
 }
 
-/// The figure that says most of a guarantee: the first that the checker names.
-fn worst_figure(line: &GuaranteeResult) -> String {
-    match line.worst.first() {
-        Some((worst, seed)) => format!("{} (seed {seed})", figure(worst)),
-        None => "-".to_owned(),
+/// How often each fault kind struck in each phase; phases and kinds that no fault reached show their zeroes.
+pub fn of_coverage(result: &SweepResult, subject: &Subject) -> String {
+    let kinds: BTreeSet<&str> =
+        result.coverage.values().flat_map(|row| row.keys().map(String::as_str)).collect();
+    if kinds.is_empty() {
+        return "no fault struck\n".to_owned();
     }
+    // Narrower with the phases across: there are fewer of them than of kinds.
+    let phases = (0..=subject.phases.len() as u32).map(|phase| subject.phase_key(phase));
+    let rows: Vec<_> = phases.filter_map(|phase| result.coverage.get_key_value(&phase)).collect();
+    let mut header = vec!["faults that struck"];
+    header.extend(rows.iter().map(|(phase, _)| phase.as_str()));
+    let mut table = table(&header);
+    for kind in kinds {
+        let counts = rows.iter().map(|(_, row)| row.get(kind).copied().unwrap_or(0).to_string());
+        table.add_row(std::iter::once(kind.to_owned()).chain(counts));
+    }
+    lines(&table) + "\n"
+}
+
+/// The figures that say most of a guarantee.
+fn telling(guarantee: Guarantee) -> &'static [&'static str] {
+    match guarantee {
+        Guarantee::AtLeastOnce => &["lost_records", "phantom_records"],
+        Guarantee::Order => &["reordered_by_session_records", "reordered_by_real_time_records"],
+        Guarantee::BoundedReplay => &["duplicates_in_a_group_records"],
+        Guarantee::Exclusive => &["overlapped_deliveries", "longest_overlap_ms"],
+        Guarantee::ZeroDowntime => &[
+            "longest_write_gap_ms",
+            "plan_added_write_gap_ms",
+            "greatest_record_age_ms",
+            "plan_added_record_age_ms",
+        ],
+        Guarantee::Progress => &["time_to_drain_ms", "longest_gate_wait_ms"],
+    }
+}
+
+/// The worst of the telling figures, a line each, with the seed where it was measured.
+fn worst_figures(line: &GuaranteeResult) -> String {
+    let named =
+        telling(line.name).iter().filter_map(|name| line.worst.iter().find(|(it, _)| it.name == *name));
+    let shown = named.map(|(worst, seed)| match worst.value {
+        0 => figure(worst),
+        _ => format!("{} (seed {seed})", figure(worst)),
+    });
+    shown.collect::<Vec<_>>().join("\n")
 }
 
 /// The table of one run.
 pub fn of_run(result: &RunResult) -> String {
     let mut table = table(&["guarantee", "verdict", "exercised", "findings", "figures"]);
     for judgement in &result.judgements {
-        let figures: Vec<String> = judgement.figures.iter().take(3).map(figure).collect();
+        let telling = telling(judgement.guarantee).iter();
+        let measured = telling.filter_map(|name| judgement.figures.iter().find(|it| it.name == *name));
+        let figures: Vec<String> = measured.map(figure).collect();
         table.add_row([
             judgement.guarantee.to_string(),
             judgement.verdict.to_string(),
@@ -64,7 +112,7 @@ pub fn of_run(result: &RunResult) -> String {
             figures.join("\n"),
         ]);
     }
-    coloured(&table.to_string())
+    lines(&table)
 }
 
 /// Colours after the layout, so that escape codes do not count as width.

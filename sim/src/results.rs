@@ -50,6 +50,8 @@ pub struct SweepResult {
     pub seeds: u64,
     /// The first seed.
     pub first: u64,
+    /// The digest of all runs' digests, in the order of their seeds.
+    pub digest: String,
     /// A line a guarantee.
     pub guarantees: Vec<GuaranteeResult>,
     /// How often each fault kind began in each phase, over all seeds.
@@ -69,6 +71,8 @@ pub struct GuaranteeResult {
     pub verdict: Verdict,
     /// How many seeds exercised it.
     pub exercised: u64,
+    /// How many seeds exercised it and could not decide.
+    pub undecided: u64,
     /// How many seeds violated it.
     pub violated: u64,
     /// How many findings there were over all seeds.

@@ -77,6 +77,8 @@ struct Ledger {
     losses: BTreeMap<Loss, u64>,
     lost: Tally,
     acknowledged: u64,
+    /// What is lost, and to which group.
+    missing: Vec<(GroupId, RecordId)>,
 }
 
 impl AtLeastOnce {
@@ -181,6 +183,7 @@ impl AtLeastOnce {
                 continue;
             }
             fate = Fate::Lost;
+            ledger.missing.push((*group, id));
             place_of_loss.get_or_insert(passed.loss);
             let at = passed.at.or(account.acknowledged_at).unwrap_or_default();
             let phase = self.course.phase_at(at);
@@ -298,6 +301,11 @@ impl Checker for AtLeastOnce {
 }
 
 impl AtLeastOnce {
+    /// The records that are lost for good, and to which group. They are this guarantee's: nobody waits for them.
+    pub(super) fn lost(&self) -> Vec<(GroupId, RecordId)> {
+        self.ledger().missing
+    }
+
     /// Whether records are still on their way.
     fn pending(&self, ledger: &Ledger) -> bool {
         ledger.fates.get(&Fate::Pending).is_some_and(|records| *records > 0)

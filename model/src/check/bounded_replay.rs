@@ -16,7 +16,7 @@ use super::tables::{ByPartition, ByRecord, Hop, Place, Places};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject};
 use crate::history::{Entry, Event};
-use crate::record::{GroupId, NodeId, Queue, RecordId, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
 use std::sync::Arc;
@@ -59,7 +59,9 @@ struct Delivery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Stream {
     ranked: Vec<RecordId>,
-    /// The greatest rank that was read from each queue.
+    /// The source offset at which each had its first delivery; -1 for a record that was written to Kafka.
+    first_read: Vec<Offset>,
+    /// The greatest rank that was read from each queue, or lies before what was read.
     frontier: [Option<u32>; 2],
     holes: Vec<Hole>,
 }
@@ -114,7 +116,7 @@ impl BoundedReplay {
         if !replays.ordered {
             return;
         }
-        replays.rank(at, phase, record, source, place.queue, hop.is_none());
+        replays.rank(at, phase, record, source, place, hop.is_none());
         let log = replays.logs[place.queue as usize].at(place.partition);
         match log.read(node, place.offset, record) {
             Passage::Unbroken => {}
@@ -243,25 +245,41 @@ impl Replays {
         phase: u32,
         record: RecordId,
         source: TopicPartition,
-        queue: Queue,
+        place: Place,
         first: bool,
     ) {
+        let queue = place.queue;
         let stream = self.streams.at(source);
         let delivery = self.deliveries.at(record);
         if first {
             delivery.rank = stream.ranked.len() as u32;
             stream.ranked.push(record);
+            stream.first_read.push(place.source_offset());
         }
         let rank = delivery.rank;
+        let reach = stream.reach(rank, place.source_offset());
         let frontier = &mut stream.frontier[queue as usize];
         match *frontier {
             Some(reached) if rank > reached + 1 => {
                 stream.holes.push(Hole { at, phase, queue, first: reached + 1, beyond: rank });
-                *frontier = Some(rank);
+                *frontier = Some(reach);
             }
-            Some(reached) => *frontier = Some(reached.max(rank)),
-            None => *frontier = Some(rank),
+            Some(reached) => *frontier = Some(reached.max(reach)),
+            None => *frontier = Some(reach),
         }
+    }
+}
+
+impl Stream {
+    /// How far along the source one is who reads the record of that rank there: a record that its producer stored once
+    /// more stands behind others that came between, and who begins with it begins behind them.
+    fn reach(&self, rank: u32, source_offset: Offset) -> u32 {
+        let first = self.first_read.get(rank as usize).copied().unwrap_or(-1);
+        if source_offset <= first {
+            return rank;
+        }
+        let is_before = |other: &Offset| (0..=source_offset).contains(other);
+        self.first_read.iter().rposition(is_before).map_or(rank, |last| rank.max(last as u32))
     }
 }
 

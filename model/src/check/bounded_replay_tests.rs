@@ -131,6 +131,26 @@ fn an_early_offset_that_leaps_is_skipped() {
 }
 
 #[test]
+fn an_early_offset_at_a_record_stored_once_more_begins_behind_those_between() {
+    // The log is 0 1 2 1' 3, and the group goes on in Kafka from 1'.
+    let mut scene = Scene::new();
+    scene.sends(3).reads(A, &[0, 1, 2]).read(A, (0, 1), 3);
+    scene.send((0, 3), 4).read(A, (0, 3), 4).copies(3).copy((0, 1), 3, 3).copy((0, 3), 4, 4);
+    scene.read_copy(B, (0, 1), 3, 3).read_copy(B, (0, 3), 4, 4).drained();
+    assert_eq!(judged(&scene).verdict, Verdict::Held);
+}
+
+#[test]
+fn an_early_offset_at_a_record_stored_once_more_that_leaps_from_there_is_skipped() {
+    let mut scene = Scene::new();
+    scene.sends(3).reads(A, &[0, 1, 2]).read(A, (0, 1), 3);
+    scene.send((0, 3), 4).send((0, 4), 5).read(A, (0, 3), 4).read(A, (0, 4), 5);
+    scene.copies(3).copy((0, 1), 3, 3).copy((0, 3), 4, 4).copy((0, 4), 5, 5);
+    scene.read_copy(B, (0, 1), 3, 3).read_copy(B, (0, 4), 5, 5).drained();
+    assert_eq!(grounds(&judged(&scene)), [(Ground::Skipped, id((0, 3)))]);
+}
+
+#[test]
 fn a_crossing_may_lack_what_the_other_queue_never_had() {
     let mut scene = Scene::new();
     scene.sends(4);

@@ -21,9 +21,13 @@ pub struct Progress {
     sources: ByRecord<Option<TopicPartition>>,
     groups: Vec<Drain>,
     gate: Option<Gate>,
+    /// The gate that timed out last, for a plan that goes round before one.
+    timed_out: Option<Gate>,
     /// The plan's line that was reached last.
     line: Option<(u32, u32)>,
     longest_wait: Span,
+    /// Records that are lost to a group.
+    given_up: u64,
 }
 
 /// What a group has still to process.
@@ -54,8 +58,10 @@ impl Progress {
             acknowledged: ByRecord::default(),
             sources: ByRecord::default(),
             gate: None,
+            timed_out: None,
             line: None,
             longest_wait: Span::ZERO,
+            given_up: 0,
         }
     }
 
@@ -84,6 +90,12 @@ impl Progress {
         }
     }
 
+    /// A record is lost to a group: the group's lag does not wait for it.
+    pub(super) fn give_up(&mut self, group: GroupId, record: RecordId) {
+        self.given_up += 1;
+        self.processed(group, record);
+    }
+
     fn gate_waits(&mut self, at: Time, place: (u32, u32), gate: &str, because: &str) {
         let (phase, step) = place;
         let since = match &self.gate {
@@ -109,9 +121,11 @@ impl Progress {
         lags
     }
 
-    /// When the time to drain began: after the faults and the workload.
+    /// When the time to drain began: after the faults and the workload. A workload that did not end is no excuse: its
+    /// producers were whole since the faults ended.
     fn quiet_since(&self) -> Option<Time> {
-        Some(self.course.healed?.max(self.course.workload_ended?))
+        let healed = self.course.healed?;
+        Some(healed.max(self.course.workload_ended.unwrap_or(healed)))
     }
 
     /// How long the run could drain, if it came that far.
@@ -152,6 +166,14 @@ impl Progress {
             let finding = self.finding(None, None, waited.as_millis(), summary);
             return Finding { at: gate.at, phase: gate.phase, ..finding };
         }
+        if let Some(Gate { phase, step, gate, because, .. }) = &self.timed_out {
+            let name = self.subject.phase_name(*phase);
+            let summary = format!(
+                "the plan goes round before line {step} of {name}, which times out each time: {gate}, last because \
+                 {because}"
+            );
+            return Finding { phase: *phase, ..self.finding(None, None, 1, summary) };
+        }
         let since = self.quiet_since().unwrap_or_default();
         let reached = match self.line {
             Some((phase, step)) => format!("line {step} of {}", self.subject.phase_name(phase)),
@@ -171,6 +193,12 @@ impl Progress {
             // What is missing in a drained run is at-least-once's finding.
             return findings;
         }
+        if self.course.workload_ended.is_none() {
+            let drained_for = self.drained_for().unwrap_or_default();
+            let summary =
+                format!("producers still have records to send, {drained_for} after the faults ended");
+            findings.push(self.finding(None, None, drained_for.as_millis(), summary));
+        }
         for (lag, group, partition) in self.lags() {
             let name = self.subject.group_name(group);
             let stands = self.subject.partition_name(partition);
@@ -181,7 +209,7 @@ impl Progress {
             );
             findings.push(self.finding(Some(group), Some(partition), lag, summary));
         }
-        if findings.is_empty() {
+        if findings.is_empty() && self.given_up == 0 {
             let summary =
                 "the plan is complete and no record is missing, but the systems did not come to rest";
             findings.push(self.finding(None, None, 1, summary.to_owned()));
@@ -214,7 +242,10 @@ impl Checker for Progress {
                 self.gate = None;
                 self.longest_wait = self.longest_wait.max(*waited);
             }
-            Event::GateTimedOut { phase, step } => self.line = Some((*phase, *step)),
+            Event::GateTimedOut { phase, step } => {
+                self.line = Some((*phase, *step));
+                self.timed_out = self.gate.take();
+            }
             Event::GateWaiting { phase, step, gate, because } => {
                 self.gate_waits(entry.at, (*phase, *step), gate, because);
             }

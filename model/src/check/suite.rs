@@ -46,15 +46,22 @@ impl Suite {
         self.conditions.observe(entry, self.bounded_replay.last_hop());
     }
 
-    /// Conclude: a judgement a guarantee, in the guarantees' order.
+    /// Conclude: a judgement a guarantee, in the guarantees' order. A record that is lost for good breaks at-least-once
+    /// and nothing else: it neither ages nor lags for ever.
     pub fn judge(&self) -> Vec<Judgement> {
+        let lost = self.at_least_once.lost();
+        let (mut zero_downtime, mut progress) = (self.zero_downtime.clone(), self.progress.clone());
+        for (group, record) in lost {
+            zero_downtime.give_up(group, record);
+            progress.give_up(group, record);
+        }
         let mut judgements = vec![
             self.at_least_once.judge(),
             self.order.judge(),
             self.bounded_replay.judge(),
             self.exclusive.judge(),
-            self.zero_downtime.judge(),
-            self.progress.judge(),
+            zero_downtime.judge(),
+            progress.judge(),
         ];
         for judgement in &mut judgements {
             judgement.conditions = self.conditions.of(judgement.guarantee);

@@ -170,6 +170,11 @@ pub(super) struct Place {
 }
 
 impl Place {
+    /// Where it stands, or was copied from, in Corgi; -1 if it never was there.
+    pub(super) fn source_offset(&self) -> Offset {
+        if self.queue == Queue::Corgi { self.offset } else { self.copied_from }
+    }
+
     fn same_position(&self, other: &Place) -> bool {
         (self.queue, self.partition, self.offset) == (other.queue, other.partition, other.offset)
     }

@@ -139,6 +139,13 @@ impl ZeroDowntime {
         reads.aged(at, Gap { length: Span::ZERO, from, record }, source, phase);
     }
 
+    /// A record is lost to a group: it has no age.
+    pub(super) fn give_up(&mut self, group: GroupId, record: RecordId) {
+        if let Some(reads) = self.reads.get_mut(usize::from(group.0)) {
+            *reads.processed.at(record) = true;
+        }
+    }
+
     /// The same at the end of the run: stretches that are still open count as long as they are.
     fn concluded(&self) -> ZeroDowntime {
         let mut end = self.clone();

@@ -279,7 +279,7 @@ impl World {
                         continue;
                     }
                     self.timers.remove(&(node, *timer));
-                } else if !matches!(self.paused.get(&node), None) || number == 0 {
+                } else if self.paused.contains_key(&node) || number == 0 {
                     continue;
                 }
             }

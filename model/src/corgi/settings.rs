@@ -1,7 +1,6 @@
 //! Corgi's settings, as a case file gives them. Corgi's own values are not public: where its nearest public relative
 //! was observed, the row is named ("e3"); the choices of principle default to a prudently run Corgi.
 
-use crate::record::Partitioner;
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +11,6 @@ pub struct Settings {
     /// How many broker sets there are, each of a master and two slaves; partitions are spread over them in turn.
     /// Default 2.
     pub broker_sets: u16,
-    /// How a client chooses the partition of a key: what decides a record's source partition.
-    pub partitioner: Partitioner,
     /// How many slaves must have a record before its send is answered with `ok`: `none` (RocketMQ's ASYNC_MASTER),
     /// `one` (any one of the two: its SYNC_MASTER, e1) or `both`. Default `one`.
     pub replication: Replication,
@@ -159,7 +156,6 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             broker_sets: 2,
-            partitioner: Partitioner::default(),
             replication: Replication::One,
             visible: Visible::Acknowledged,
             replica_wait: Span::secs(3),

@@ -119,7 +119,8 @@ pub struct Settings {
     pub retry_backoff: Span,
     /// Its workers' Corgi consumer.
     pub corgi: corgi_consumer_settings::Settings,
-    /// Its workers' Kafka producer.
+    /// Its workers' Kafka producer. By default as the real mirrors set it: one request in flight, and a send never
+    /// fails by time (mirror 3a, 4a, 9d). A case that sets one of its keys takes the others from a plain producer.
     pub kafka: kafka_producer_settings::Settings,
 }
 
@@ -145,7 +146,11 @@ impl Default for Settings {
             request_timeout: Span::secs(30),
             retry_backoff: Span::millis(100),
             corgi: Default::default(),
-            kafka: Default::default(),
+            kafka: kafka_producer_settings::Settings {
+                max_in_flight: 1,
+                delivery_timeout: Span::millis(2_147_483_647),
+                ..Default::default()
+            },
         }
     }
 }

@@ -253,18 +253,20 @@ impl Transactions {
     pub(super) fn run(&mut self, now: Time, effects: &mut Effects) {
         self.writers.retain(|_, writer| !writer.is_over());
         let read_first = self.board.settings.takeover == Takeover::ReadFirst;
+        let mut wakes_at = Time::NEVER;
         for writer in self.writers.values_mut() {
             let unseen =
                 |partition| self.adoptions.get(partition).is_some_and(|adoption| !adoption.saw_stable);
             let waits = read_first && writer.state == State::Starting && writer.partitions.iter().any(unseen);
+            // A writer that waits for the position is woken by its answer.
             if !waits {
                 writer.go_on(now, &mut self.board, effects);
+                wakes_at = wakes_at.min(writer.wakes_at(now));
             }
         }
         self.run_adoptions(now, effects);
-        let wakes = self.writers.values().map(Writer::wakes_at);
         let adoptions = self.adoptions.values().map(|adoption| adoption.conversation.wakes_at());
-        let wakes_at = wakes.chain(adoptions).min().unwrap_or(Time::NEVER);
+        let wakes_at = adoptions.fold(wakes_at, Time::min);
         // A timer that runs out too early costs a step; setting it anew at each request would cost more.
         if wakes_at < self.timer {
             self.timer = wakes_at;

@@ -91,11 +91,18 @@ impl Operator {
 
     pub(super) fn keep_waiting(&mut self, now: Now, effects: &mut Effects) {
         let said = now.elapsed.since(self.volatile.said_at) >= SAY_EVERY;
-        if let (true, Err(because)) = (said, self.judgement(now)) {
+        if said {
+            self.say_why(now, effects);
+        }
+        self.ask(now, effects);
+    }
+
+    /// Say why the gate is shut, if it is.
+    fn say_why(&mut self, now: Now, effects: &mut Effects) {
+        if let Err(because) = self.judgement(now) {
             let gate = self.wait_here().map(|wait| wait.wait.to_string()).unwrap_or_default();
             self.say(gate, because, now, effects);
         }
-        self.ask(now, effects);
     }
 
     pub(super) fn deadline(&mut self, now: Now, effects: &mut Effects) {
@@ -103,6 +110,7 @@ impl Operator {
         if matches!(wait.wait, Gate::Elapsed { .. }) && self.consider(now, effects) {
             return;
         }
+        self.say_why(now, effects);
         let (phase, step) = self.place();
         effects.record(Event::GateTimedOut { phase, step });
         self.leave_gate(effects);

@@ -52,7 +52,7 @@ impl Layout {
         layout.name_service = layout.add(NodeKind::NameService, "name-service".to_owned(), 0);
         layout.on_call = layout.add(NodeKind::OnCall, "on-call".to_owned(), 0);
         layout.controller = layout.add(NodeKind::KafkaController, "kafka-controller".to_owned(), 0);
-        layout.kafka = layout.add_all(NodeKind::KafkaBroker, "kafka", u32::from(case.kafka.brokers), 0);
+        layout.kafka = layout.add_all(NodeKind::KafkaBroker, "kafka", case.kafka.brokers, 0);
         layout.switch_centre = layout.add(NodeKind::SwitchCentre, "switch-centre".to_owned(), 0);
         layout.deployment = layout.add(NodeKind::Deployment, "deployment".to_owned(), 0);
         layout.operator = layout.add(NodeKind::Operator, "operator".to_owned(), 0);

@@ -120,7 +120,7 @@ impl Case {
             topics: self.topics.iter().map(topic).collect(),
             groups: self.groups.iter().map(group).collect(),
             nodes: layout.nodes.0.iter().map(|node| node.name.clone()).collect(),
-            producers: layout.producers.iter().copied().collect::<Vec<NodeId>>(),
+            producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             objectives: self.objectives.clone(),
         }

@@ -210,7 +210,7 @@ impl Builder<'_> {
         let setup = ProducerSetup {
             schedule: workload.producers[number].clone(),
             topics: case.topics.iter().map(shape).collect::<Arc<[TopicShape]>>(),
-            partitioner: case.corgi.partitioner,
+            partitioner: case.workload.partitioner,
             mirror_map: case.mirror.partition_map,
             switch_centre: Some(layout.switch_centre),
         };

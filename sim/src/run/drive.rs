@@ -36,7 +36,7 @@ pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
     }
     let suite = Suite::new(subject);
     let mut run = Run { world, ledger, suite, keep, history: Vec::new(), messages: Vec::new() };
-    let reason = run.to_the_end(case);
+    let reason = run.run_to_its_end(case);
     run.finish(case, seed, reason)
 }
 
@@ -50,7 +50,7 @@ struct Run<M> {
 }
 
 impl<M: Machine> Run<M> {
-    fn to_the_end(&mut self, case: &Case) -> EndReason {
+    fn run_to_its_end(&mut self, case: &Case) -> EndReason {
         let heal_at = Time::ZERO + case.duration;
         let mut clock = Clock::default();
         let (mut healed, mut give_up_at, mut end_at) = (false, Time::NEVER, Time::NEVER);
@@ -102,14 +102,23 @@ impl<M: Machine> Run<M> {
         any
     }
 
+    /// How often each fault kind of the case struck in each of its phases; what did not strike has its zero.
+    fn coverage(&self, case: &Case) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let subject = case.subject();
+        let zeroes: BTreeMap<String, u64> = case.faults.kinds().into_iter().map(|kind| (kind, 0)).collect();
+        let phases = (0..=subject.phases.len() as u32).map(|phase| subject.phase_key(phase));
+        let mut coverage: BTreeMap<_, _> = phases.map(|phase| (phase, zeroes.clone())).collect();
+        for (phase, kind) in self.world.faults_by_phase() {
+            let phase = if phase.is_empty() { subject.phase_key(0) } else { phase.clone() };
+            *coverage.entry(phase).or_default().entry(kind.clone()).or_default() += 1;
+        }
+        coverage
+    }
+
     fn finish(mut self, case: &Case, seed: u64, because: EndReason) -> RunResult {
         self.world.write(NodeId(0), Event::Ended { because });
         self.observe();
         let judgements = self.suite.judge();
-        let mut coverage: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
-        for (phase, kind) in self.world.faults_by_phase() {
-            *coverage.entry(phase.clone()).or_default().entry(kind.clone()).or_default() += 1;
-        }
         RunResult {
             case: case.name.clone(),
             seed,
@@ -120,7 +129,7 @@ impl<M: Machine> Run<M> {
             events: self.world.events(),
             faults: self.world.faults_begun(),
             judgements,
-            coverage,
+            coverage: self.coverage(case),
             failure: (because == EndReason::StepBudget)
                 .then(|| format!("the step budget of {} events ran out", case.budget)),
             history: self.history,

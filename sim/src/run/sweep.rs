@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use strum::IntoEnumIterator;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How many broken runs are kept with their reasons.
 const FAILURES_KEPT: usize = 10;
@@ -55,6 +56,7 @@ pub fn sweep(
 pub struct Folded {
     case: String,
     first: u64,
+    digest: u64,
     seeds: u64,
     guarantees: BTreeMap<Guarantee, Line>,
     coverage: BTreeMap<String, BTreeMap<String, u64>>,
@@ -66,6 +68,8 @@ pub struct Folded {
 struct Line {
     exercised: u64,
     violated: u64,
+    /// Runs that exercised it and could not decide: records were still on their way when the time was over.
+    undecided: u64,
     findings: u64,
     first_seed: Option<u64>,
     /// In the checker's order, the most telling first.
@@ -79,6 +83,7 @@ impl Folded {
         Folded {
             case: case.to_owned(),
             first,
+            digest: 0,
             seeds: 0,
             guarantees: Guarantee::iter().map(|guarantee| (guarantee, Line::default())).collect(),
             coverage: BTreeMap::new(),
@@ -99,6 +104,7 @@ impl Folded {
 
     fn fold(&mut self, result: &RunResult) {
         self.seeds += 1;
+        self.digest = xxh3_64_with_seed(result.digest.as_bytes(), self.digest);
         for judgement in &result.judgements {
             self.guarantees.entry(judgement.guarantee).or_default().fold(judgement, result.seed);
         }
@@ -129,6 +135,7 @@ impl Folded {
             verdict: guarantees.iter().map(|line| line.verdict).max().unwrap_or(Verdict::Unknown),
             seeds: self.seeds,
             first: self.first,
+            digest: format!("{:016x}", self.digest),
             guarantees,
             coverage: self.coverage,
             conditions,
@@ -140,6 +147,7 @@ impl Folded {
 impl Line {
     fn fold(&mut self, judgement: &Judgement, seed: u64) {
         self.exercised += u64::from(judgement.exercised);
+        self.undecided += u64::from(judgement.exercised && judgement.verdict == Verdict::Unknown);
         self.findings += judgement.findings_total;
         if judgement.verdict == Verdict::Violated {
             self.violated += 1;
@@ -166,7 +174,7 @@ impl Line {
         // A run that broke off might have shown anything: without a violation elsewhere nothing is known.
         let verdict = match self {
             Line { violated: 1.., .. } => Verdict::Violated,
-            Line { exercised: 1.., .. } if failed == 0 => Verdict::Held,
+            Line { exercised: 1.., undecided: 0, .. } if failed == 0 => Verdict::Held,
             _ => Verdict::Unknown,
         };
         let conditions = self.conditions.into_iter();
@@ -174,6 +182,7 @@ impl Line {
             name,
             verdict,
             exercised: self.exercised,
+            undecided: self.undecided,
             violated: self.violated,
             findings: self.findings,
             first_seed: self.first_seed,
@@ -246,5 +255,19 @@ mod tests {
         let swept = sweep(0..3, 1, broken, |_, _| {}, "case");
         assert!(swept.guarantees.iter().all(|line| line.verdict == Verdict::Unknown));
         assert_eq!(swept.failures.len(), 3);
+    }
+
+    #[test]
+    fn one_run_that_could_not_decide_leaves_the_sweep_undecided() {
+        let undecided = |seed| {
+            let mut run = result(seed);
+            if seed == 1 {
+                run.judgements[0].verdict = Verdict::Unknown;
+            }
+            run
+        };
+        let swept = sweep(0..3, 1, undecided, |_, _| {}, "case");
+        let line = swept.guarantees.iter().find(|line| line.name == Guarantee::Order).expect("a line");
+        assert_eq!((line.verdict, line.undecided), (Verdict::Unknown, 1));
     }
 }

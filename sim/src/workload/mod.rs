@@ -1,7 +1,6 @@
 //! The workload of a run: what each producer sends, and when. Drawn whole before the run begins, so that a producer is
 //! a plain list and no machine needs a random number.
 
-mod keys;
 pub mod settings;
 mod synthetic;
 mod trace;
@@ -12,6 +11,7 @@ pub(crate) use trace::read_trace;
 use crate::case::Case;
 use crate::random::Streams;
 use cutover_model::application::Scheduled;
+use cutover_model::client::partition_hash;
 use cutover_model::record::{Key, Record, RecordId, TopicId};
 use cutover_model::units::{Bytes, Span, Time};
 use serde::Serialize;
@@ -84,7 +84,7 @@ fn assemble(case: &Case, texts: Vec<String>, planned: &[Planned]) -> Workload {
     let keys: Vec<(String, Key)> = (0..)
         .zip(texts)
         .map(|(id, text)| {
-            let key = keys::key(id, text.as_bytes());
+            let key = partition_hash::key(id, text.as_bytes());
             (text, key)
         })
         .collect();

@@ -77,8 +77,7 @@ pub struct ReadyFault {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Faults {
     all: Vec<ReadyFault>,
-    /// The faults in force, with the nodes that their strikes hit.
-    in_force: Vec<(u32, Vec<Option<NodeId>>)>,
+    in_force: Vec<InForce>,
     /// Faults that wait for a phase of the plan to begin: its name, and how long after.
     waiting: Vec<(String, Span, u32)>,
     circles: Vec<Circle>,
@@ -86,6 +85,16 @@ pub(super) struct Faults {
     begun: u64,
     missed: u64,
     begun_in: Vec<(String, String)>,
+}
+
+/// A fault in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct InForce {
+    number: u32,
+    /// The node that it struck first, under which the history has it.
+    node: NodeId,
+    /// The nodes that its strikes hit, by strike.
+    hit: Vec<Option<NodeId>>,
 }
 
 impl Faults {
@@ -139,8 +148,8 @@ impl<M: Machine> World<M> {
 
     /// End all faults, and let none begin any more. Everything that is meant to run is started.
     pub fn heal(&mut self) {
-        for (fault, hit) in std::mem::take(&mut self.faults.in_force) {
-            self.undo(fault, &hit);
+        for fault in std::mem::take(&mut self.faults.in_force) {
+            self.undo(&fault);
         }
         self.faults.waiting.clear();
         self.faults.all.clear();
@@ -199,8 +208,8 @@ impl<M: Machine> World<M> {
         }
         self.faults.begun += 1;
         self.faults.begun_in.push((self.faults.phase.clone(), fault.kind.clone()));
-        self.faults.in_force.push((number, hit.clone()));
         let node = first.unwrap_or_else(|| self.first_on_links(&fault));
+        self.faults.in_force.push(InForce { number, node, hit: hit.clone() });
         self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target });
         for (strike, node) in fault.strikes.iter().zip(hit) {
             self.strike(number, strike, node);
@@ -248,13 +257,14 @@ impl<M: Machine> World<M> {
     }
 
     pub(super) fn end_fault(&mut self, number: u32) {
-        if let Some(place) = self.faults.in_force.iter().position(|(in_force, _)| *in_force == number) {
-            let (_, hit) = self.faults.in_force.remove(place);
-            self.undo(number, &hit);
+        if let Some(place) = self.faults.in_force.iter().position(|fault| fault.number == number) {
+            let fault = self.faults.in_force.remove(place);
+            self.undo(&fault);
         }
     }
 
-    fn undo(&mut self, number: u32, hit: &[Option<NodeId>]) {
+    fn undo(&mut self, InForce { number, node, hit }: &InForce) {
+        let (number, node) = (*number, *node);
         let strikes = self.faults.all[number as usize].strikes.clone();
         self.network.lift(number);
         for (strike, node) in strikes.iter().zip(hit) {
@@ -265,7 +275,7 @@ impl<M: Machine> World<M> {
                 (Strike::Network { .. }, _) | (_, None) => {}
             }
         }
-        self.write(NodeId(0), Event::FaultEnded { fault: number });
+        self.write(node, Event::FaultEnded { fault: number });
     }
 
     pub(super) fn start_if_wanted(&mut self, node: NodeId) {

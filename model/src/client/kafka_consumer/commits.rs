@@ -67,11 +67,11 @@ impl KafkaConsumer {
         if !self.volatile.membership.may_commit() {
             return;
         }
-        let commits = &mut self.volatile.commits;
+        let (commits, held) = (&mut self.volatile.commits, &self.volatile.held);
         for (partition, offset) in offsets {
-            let leader_epoch = commits.epoch_before(*partition, *offset);
-            let commit =
-                CommitPartition { partition: *partition, offset: *offset, leader_epoch, metadata_bytes: 0 };
+            let offset = held.get(partition).map_or(*offset, |held| held.to_commit(*offset));
+            let leader_epoch = commits.epoch_before(*partition, offset);
+            let commit = CommitPartition { partition: *partition, offset, leader_epoch, metadata_bytes: 0 };
             commits.waiting.insert(*partition, commit);
         }
         if commits.unanswered() {

@@ -25,6 +25,8 @@ struct Buffer {
     records: VecDeque<Buffered>,
     /// The offset after all that was fetched, markers and aborted records included.
     end: Offset,
+    /// The leader epoch of what stands before it.
+    end_epoch: i32,
 }
 
 /// The records that were fetched and not handed out.
@@ -58,17 +60,17 @@ impl Buffers {
         self.order.push_back(partition);
     }
 
-    /// The next record of that partition, and where its position is then.
-    fn pop(&mut self, partition: TopicPartition) -> Option<(Buffered, Offset)> {
+    /// The next record of that partition, and where its position is then, with the leader epoch before that.
+    fn pop(&mut self, partition: TopicPartition) -> Option<(Buffered, Offset, i32)> {
         let buffer = self.partitions.get_mut(&partition)?;
         let next = buffer.records.pop_front()?;
         self.poll_left = self.poll_left.saturating_sub(1);
         if !buffer.records.is_empty() {
-            return Some((next, next.offset + 1));
+            return Some((next, next.offset + 1, next.epoch));
         }
-        let end = buffer.end;
+        let (end, end_epoch) = (buffer.end, buffer.end_epoch);
         self.drop_partition(partition);
-        Some((next, end))
+        Some((next, end, end_epoch))
     }
 }
 
@@ -205,8 +207,9 @@ impl KafkaConsumer {
         if records.is_empty() {
             held.position = held.position.max(end);
             held.epoch = last.leader_epoch;
+            own.commits.note_epoch(partition, last.offset, last.leader_epoch);
         } else {
-            own.buffers.add(partition, Buffer { records, end });
+            own.buffers.add(partition, Buffer { records, end, end_epoch: last.leader_epoch });
         }
     }
 
@@ -266,12 +269,12 @@ impl KafkaConsumer {
 
     fn hand_out(&mut self, now: Now, partition: TopicPartition, effects: &mut Effects) -> Option<Received> {
         let own = &mut self.volatile;
-        let (next, position) = own.buffers.pop(partition)?;
+        let (next, position, epoch) = own.buffers.pop(partition)?;
         if let Some(held) = own.held.get_mut(&partition) {
-            held.position = position;
-            held.epoch = next.epoch;
+            held.handed_out(next.offset + 1, position, epoch);
         }
         own.commits.note_epoch(partition, next.offset, next.epoch);
+        own.commits.note_epoch(partition, position - 1, epoch);
         if !own.buffers.partitions.contains_key(&partition) {
             self.pump(now, effects);
         }

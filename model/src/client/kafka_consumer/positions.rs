@@ -36,6 +36,9 @@ pub(super) struct Held {
     pub(super) granted: bool,
     /// The next offset to hand out.
     pub(super) position: Offset,
+    /// The offset after the last record handed out, as long as nothing that an application sees lies between it and
+    /// the position.
+    worked_to: Option<Offset>,
     /// The leader epoch of the record before it; -1 where it is not known.
     pub(super) epoch: i32,
     /// The leader epoch that the position was checked under.
@@ -51,6 +54,7 @@ impl Held {
             asked: false,
             granted: false,
             position: -1,
+            worked_to: None,
             epoch: -1,
             leader_epoch: -1,
             awaits_metadata: false,
@@ -60,8 +64,27 @@ impl Held {
     /// A position given by the owner carries no epoch, and nothing checks it (observed row 15).
     pub(super) fn seek(&mut self, offset: Offset) {
         self.standing = Standing::Known;
+        self.go_to(offset, -1);
+    }
+
+    /// Go on from an offset that has nothing to do with what was handed out.
+    fn go_to(&mut self, offset: Offset, epoch: i32) {
         self.position = offset;
-        self.epoch = -1;
+        self.epoch = epoch;
+        self.worked_to = None;
+    }
+
+    /// The record before `worked_to` is handed out, and up to the position there are only markers and what is hidden.
+    pub(super) fn handed_out(&mut self, worked_to: Offset, position: Offset, epoch: i32) {
+        self.position = position;
+        self.epoch = epoch;
+        self.worked_to = Some(worked_to);
+    }
+
+    /// What an application that has worked through all records up to an offset commits: Java's consumer commits its
+    /// position, markers included, so that a group that has read everything has no lag.
+    pub(super) fn to_commit(&self, offset: Offset) -> Offset {
+        if self.worked_to == Some(offset) { self.position.max(offset) } else { offset }
     }
 
     pub(super) fn known_position(&self) -> Option<Offset> {
@@ -208,8 +231,7 @@ impl KafkaConsumer {
                 self.reset(*partition, Failure::NoOffset(*partition));
                 continue;
             }
-            held.position = *offset;
-            held.epoch = *epoch;
+            held.go_to(*offset, *epoch);
             let known = self.volatile.metadata.leadership(*partition).map_or(-1, |known| known.epoch);
             held.leader_epoch = known;
             held.standing = if *epoch >= 0 { Standing::Unchecked } else { Standing::Known };
@@ -247,8 +269,7 @@ impl KafkaConsumer {
                 continue;
             }
             if *error == ErrorCode::None && *offset >= 0 {
-                held.position = *offset;
-                held.epoch = *epoch;
+                held.go_to(*offset, *epoch);
                 held.leader_epoch =
                     self.volatile.metadata.leadership(*partition).map_or(-1, |known| known.epoch);
                 held.standing = Standing::Known;
@@ -311,8 +332,7 @@ impl KafkaConsumer {
             held.standing = Standing::Stuck;
             own.failure = own.failure.or(Some(Failure::Truncated(partition, end)));
         } else {
-            held.position = end;
-            held.epoch = epoch;
+            held.go_to(end, epoch);
         }
     }
 

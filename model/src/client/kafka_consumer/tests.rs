@@ -309,6 +309,36 @@ fn a_commit_carries_the_epoch_of_the_last_record() {
     }
 }
 
+/// Java's consumer commits its position: a group that has read everything before a transaction's end has no lag.
+#[test]
+fn a_commit_of_everything_goes_over_the_markers_behind_it() {
+    let mut dialogue = member(earliest(), &[(P0, 10)]);
+    let fetch = take_fetch(&mut dialogue, 1);
+    let mut answer = fetched(P0, 10..13);
+    answer.records[2].body = Body::Marker { commit: true };
+    answer.records[2].leader_epoch = 2;
+    dialogue.answer(&fetch, fetch_answer(answer));
+    while receive(&mut dialogue).is_some() {}
+    let committed = |dialogue: &mut Dialogue<KafkaConsumer>, offset| {
+        commit(dialogue, offset);
+        let Request::OffsetCommit { offsets, .. } =
+            dialogue.reply("offset-commit", commit_answer(ErrorCode::None))
+        else {
+            panic!()
+        };
+        (offsets[0].offset, offsets[0].leader_epoch)
+    };
+    assert_eq!(committed(&mut dialogue, 11), (11, 0), "a record is not worked through");
+    assert_eq!(committed(&mut dialogue, 12), (13, 2));
+    let fetch = take_fetch(&mut dialogue, 1);
+    let mut answer = fetched(P0, 13..14);
+    answer.records[0].body = Body::Marker { commit: true };
+    dialogue.answer(&fetch, fetch_answer(answer));
+    assert_eq!(committed(&mut dialogue, 12).0, 14, "a marker that came later, at the next commit");
+    dialogue.call(|consumer, now, effects| consumer.seek(now, P0, 40, effects));
+    assert_eq!(committed(&mut dialogue, 12).0, 12, "a seek is no work");
+}
+
 /// Row 15: an offset out of range goes where the policy says; without one it stands still.
 #[test]
 fn an_offset_out_of_range_is_reset_or_stands_still() {

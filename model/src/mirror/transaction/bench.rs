@@ -7,7 +7,7 @@ use crate::kafka::protocol::{
     BrokerId, CommitPartition, ErrorCode, PartitionMetadata, ProduceBatch, ProducerId, Request, Response,
     TransactionalId,
 };
-use crate::machine::{Effects, Input, Machine, Now, Process};
+use crate::machine::{After, Effects, Input, Machine, Now, Process, TimerEffect};
 use crate::message::Message;
 use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
 use crate::mirror::settings::{Commit, Settings};
@@ -234,6 +234,9 @@ impl Bench {
             let mut effects = Effects::default();
             self.workers[worker].step(Now::exact(self.now), input, &mut effects);
             self.events.append(&mut effects.events);
+            let is_busy =
+                |effect: &TimerEffect| matches!(effect, TimerEffect::Set(WAKE, After::Exactly(Span::ZERO)));
+            assert!(!effects.timers.iter().any(is_busy), "a timer that is due at once never lets time go on");
             self.exited |= effects.processes.contains(&Process::Exit);
             for (from, message) in effects.sends {
                 if let Message::KafkaRequest(id, request) = message

@@ -221,3 +221,29 @@ fn an_idle_worker_sets_no_timer() {
     let transactions = bench.workers[0].transactions_in_test();
     assert_eq!(transactions.timer, Time::NEVER);
 }
+
+#[test]
+fn a_transaction_whose_interval_is_over_waits_for_its_answers_without_a_timer_of_its_own() {
+    for name in ["kafka-add-partitions-to-txn", "kafka-metadata", "kafka-produce"] {
+        let mut bench = Bench::holding(&atomic());
+        bench.target.swallowed = vec![name];
+        bench.receive(0, P, 0..3);
+        bench.wait(0, Span::millis(100));
+        let expires = Time::ZERO + atomic().request_timeout;
+        assert_eq!(bench.workers[0].transactions_in_test().timer, expires, "{name}");
+    }
+}
+
+#[test]
+fn a_producer_that_waits_for_a_position_sets_no_timer_of_its_own() {
+    let settings = Settings { takeover: Takeover::ReadFirst, ..per_worker() };
+    let mut bench = Bench::new(&settings);
+    bench.target.swallowed = vec!["kafka-init-producer-id"];
+    bench.assign(0, Assigned::Granted(vec![(P, 0)]));
+    bench.now += Span::secs(29);
+    bench.target.swallowed = vec!["kafka-offset-fetch"];
+    bench.assign(0, Assigned::Granted(vec![(Q, 0)]));
+    bench.wait(0, Span::secs(1));
+    let expires = Time::ZERO + Span::secs(59);
+    assert_eq!(bench.workers[0].transactions_in_test().timer, expires);
+}

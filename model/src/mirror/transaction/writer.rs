@@ -333,10 +333,11 @@ impl Writer {
         }
     }
 
-    /// When it needs attention next.
-    pub(super) fn wakes_at(&self) -> Time {
+    /// When it needs attention next. A transaction whose interval is over waits for its answers alone.
+    pub(super) fn wakes_at(&self, now: Time) -> Time {
         let lanes = self.lanes.values().map(|lane| lane.conversation.wakes_at());
-        let ends_at = if self.state == State::Open && !self.finishing { self.ends_at } else { Time::NEVER };
+        let is_filling = self.state == State::Open && !self.finishing && now < self.ends_at;
+        let ends_at = if is_filling { self.ends_at } else { Time::NEVER };
         lanes.chain([self.conversation.wakes_at(), ends_at]).min().unwrap_or(Time::NEVER)
     }
 

@@ -1,0 +1,387 @@
+//! The command as people and scripts call it: exit statuses, what stands on which stream, and the shapes of what
+//! machines read. What the words of a broken file's message are is tested where the case is read.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const HELD: i32 = 0;
+const VIOLATED: i32 = 1;
+const UNKNOWN: i32 = 2;
+const BAD_INPUT: i32 = 64;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Call the command in the project's own folder, where nobody looks on.
+fn cutover(words: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cutover"))
+        .args(words)
+        .current_dir(root())
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("FORCE_COLOR")
+        .output()
+        .expect("the command was built for this test")
+}
+
+fn status(output: &Output) -> i32 {
+    output.status.code().expect("the command ends by itself")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).expect("the command writes UTF-8")
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("the command writes UTF-8")
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// A message as it reads without the frame and the line breaks that a narrow terminal needs.
+fn unwrapped(message: &str) -> String {
+    message.chars().filter(|letter| !letter.is_whitespace() && *letter != '│').collect()
+}
+
+/// Cases of this test's own, on the standard service.
+struct Cases(tempfile::TempDir);
+
+impl Cases {
+    fn new() -> Cases {
+        Cases(tempfile::tempdir().expect("there is room for a folder"))
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).to_str().expect("the folder's name is UTF-8").to_owned()
+    }
+
+    fn write(&self, name: &str, text: &str) -> String {
+        let standard = root().join("scenarios/parts/standard.toml").canonicalize().expect("it is shipped");
+        let text = format!("extends = '{}'\nname = 'own'\n{text}", standard.display());
+        std::fs::write(self.path(name), text).expect("the folder can be written to");
+        self.path(name)
+    }
+
+    /// The producers move to Kafka, and nobody reads there: the lags never drain.
+    fn nobody_reads_kafka(&self, name: &str, expect: &str) -> String {
+        let plan = "[[plan.phases]]\nname = 'switch'\nnot-before = '2m'\n\
+            steps = [{ do = 'switch-write', to = 'kafka' }]\n";
+        self.write(name, &format!("{plan}{expect}"))
+    }
+}
+
+const GUARDED: &str = "scenarios/article-guarded.toml";
+
+#[test]
+fn a_held_case_ends_with_0_and_a_verdict_a_guarantee() {
+    let output = cutover(&["check", GUARDED, "--seeds", "2..4"]);
+    assert_eq!((status(&output), err(&output).as_str()), (HELD, ""), "{}", out(&output));
+    for word in ["at-least-once", "order", "bounded-replay", "exclusive", "zero-downtime", "progress"] {
+        assert!(out(&output).contains(word), "{word} has a line");
+    }
+    assert!(out(&output).contains("article-guarded: held"), "{}", out(&output));
+    assert!(!out(&output).contains('\u{1b}'), "no colours where nobody looks on");
+    let output = cutover(&["replay", GUARDED, "--seed", "2"]);
+    assert_eq!((status(&output), err(&output).as_str()), (HELD, ""), "{}", out(&output));
+}
+
+#[test]
+fn a_violation_ends_with_1_and_with_0_where_the_case_expects_just_that() {
+    let cases = Cases::new();
+    let bare = cases.nobody_reads_kafka("bare.toml", "");
+    let output = cutover(&["check", &bare, "--seeds", "2", "--format", "json"]);
+    assert_eq!(status(&output), VIOLATED, "{}", out(&output));
+    let object = json(&out(&output));
+    assert_eq!((&object["verdict"], &object["expected"]), (&"violated".into(), &false.into()));
+    let violated: Vec<&str> = object["guarantees"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|line| line["verdict"] == "violated")
+        .map(|line| line["name"].as_str().unwrap())
+        .collect();
+    assert!(violated.contains(&"progress"), "{violated:?}");
+
+    let expect = format!("[expect]\nverdict = 'violated'\nguarantees = {violated:?}\n");
+    let expected = cases.nobody_reads_kafka("expected.toml", &expect);
+    let output = cutover(&["check", &expected, "--seeds", "2"]);
+    assert_eq!(status(&output), HELD, "{}", out(&output));
+    assert!(out(&output).contains("violated, as the case expects"), "{}", out(&output));
+    assert_eq!(status(&cutover(&["replay", &expected, "--seed", "1"])), HELD);
+    assert_eq!(status(&cutover(&["replay", &bare, "--seed", "1"])), VIOLATED);
+
+    let other = "[expect]\nverdict = 'violated'\nguarantees = ['bounded-replay']\n";
+    let other = cases.nobody_reads_kafka("other.toml", other);
+    assert_eq!(status(&cutover(&["check", &other, "--seeds", "1"])), VIOLATED, "another one is not as good");
+    assert_eq!(status(&cutover(&["replay", &other, "--seed", "1"])), VIOLATED);
+}
+
+#[test]
+fn a_shipped_case_that_fails_as_it_expects_ends_with_0_and_without_its_expectation_with_1() {
+    let words = ["check", "scenarios/naive.toml", "--seeds", "8"];
+    let output = cutover(&words);
+    assert_eq!(status(&output), HELD, "{}", out(&output));
+    assert!(out(&output).contains("violated, as the case expects"), "{}", out(&output));
+    let cases = Cases::new();
+    let naive = std::fs::read_to_string(root().join("scenarios/naive.toml")).unwrap();
+    let (plan, _) = naive.split_once("[expect]").unwrap();
+    let plan = plan.split_once("[consumers").unwrap().1;
+    let bare = cases.write("bare.toml", &format!("[consumers{plan}"));
+    let output = cutover(&["check", &bare, "--seeds", "8"]);
+    assert_eq!(status(&output), VIOLATED, "{}", out(&output));
+    assert!(out(&output).contains("the case expects held"), "{}", out(&output));
+}
+
+#[test]
+fn a_run_that_breaks_off_is_unknown_and_ends_with_2() {
+    let cases = Cases::new();
+    let short = cases.write("short.toml", "budget = 1_000\n");
+    let output = cutover(&["check", &short, "--seeds", "1", "--format", "json"]);
+    assert_eq!(status(&output), UNKNOWN, "{}", out(&output));
+    let object = json(&out(&output));
+    assert_eq!(object["verdict"], "unknown");
+    assert!(object["failures"][0]["failure"].as_str().unwrap().contains("budget of 1000 events"));
+    let output = cutover(&["replay", &short, "--seed", "0"]);
+    assert_eq!(status(&output), UNKNOWN);
+    assert!(out(&output).contains("did not come to its end"), "{}", out(&output));
+}
+
+#[test]
+fn of_several_cases_the_worst_status_counts_and_each_has_its_line() {
+    let cases = Cases::new();
+    let violated = cases.nobody_reads_kafka("violated.toml", "");
+    let unknown = cases.write("unknown.toml", "budget = 1_000\n");
+    let words = ["check", &unknown, &violated, GUARDED, "--seeds", "1", "--format", "json"];
+    let output = cutover(&words);
+    assert_eq!(status(&output), VIOLATED);
+    let verdicts: Vec<Value> = out(&output).lines().map(|line| json(line)["verdict"].clone()).collect();
+    assert_eq!(verdicts, ["unknown", "violated", "held"]);
+    assert_eq!(status(&cutover(&["check", GUARDED, &unknown, "--seeds", "1"])), UNKNOWN);
+}
+
+#[test]
+fn check_tells_machines_one_object() {
+    let cases = Cases::new();
+    let case = cases.nobody_reads_kafka("case.toml", "");
+    let output = cutover(&["check", &case, "--seeds", "3..5", "--format", "json"]);
+    assert_eq!(out(&output).lines().count(), 1);
+    let object = json(&out(&output));
+    assert_eq!((&object["case"], &object["seeds"]), (&"own".into(), &2.into()));
+    let guarantees = object["guarantees"].as_array().unwrap();
+    assert_eq!(guarantees.len(), 6);
+    for line in guarantees {
+        assert!(line["name"].is_string(), "{line}");
+        assert!(["held", "violated", "unknown"].contains(&line["verdict"].as_str().unwrap()), "{line}");
+        assert!(line["exercised"].as_u64().is_some_and(|seeds| seeds <= 2), "{line}");
+        assert_eq!(line["findings"].as_u64().unwrap() > 0, line["verdict"] == "violated", "{line}");
+        match line["first_seed"].as_u64() {
+            Some(seed) => assert!((3..5).contains(&seed) && line["verdict"] == "violated", "{line}"),
+            None => assert!(line.get("first_seed").is_some_and(Value::is_null), "{line}"),
+        }
+    }
+}
+
+#[test]
+fn replay_tells_machines_one_object() {
+    let cases = Cases::new();
+    let case = cases.nobody_reads_kafka("case.toml", "");
+    let output = cutover(&["replay", &case, "--seed", "7", "--format", "json"]);
+    assert_eq!(out(&output).lines().count(), 1);
+    let object = json(&out(&output));
+    assert_eq!((&object["case"], &object["seed"]), (&"own".into(), &7.into()));
+    assert_eq!(object["verdict"], "violated");
+    let digest = object["digest"].as_str().unwrap();
+    assert!(digest.len() == 16 && digest.chars().all(|digit| digit.is_ascii_hexdigit()), "{digest}");
+    for count in ["simulated_ms", "records", "events", "faults"] {
+        assert!(object[count].as_u64().is_some_and(|count| count > 0), "{count}: {}", object[count]);
+    }
+    let findings = object["findings"].as_array().unwrap();
+    assert!(!findings.is_empty());
+    for finding in findings {
+        for text in ["guarantee", "ground", "phase", "summary"] {
+            assert!(finding[text].as_str().is_some_and(|text| !text.is_empty()), "{text}: {finding}");
+        }
+        assert!(finding["at_ms"].is_u64(), "{finding}");
+        for name in ["group", "partition"] {
+            assert!(finding.get(name).is_some_and(|it| it.is_null() || it.is_string()), "{name}: {finding}");
+        }
+        let records = finding["records"].as_array().unwrap();
+        assert!(records.iter().all(|record| record.as_str().is_some_and(is_record)), "{finding}");
+    }
+    assert_eq!(out(&cutover(&["replay", &case, "--seed", "7", "--format", "json"])), out(&output));
+}
+
+/// `p1#17`.
+fn is_record(name: &str) -> bool {
+    let parts = name.strip_prefix('p').and_then(|rest| rest.split_once('#'));
+    parts.is_some_and(|(producer, sequence)| producer.parse::<u32>().and(sequence.parse::<u32>()).is_ok())
+}
+
+#[test]
+fn a_history_is_json_lines_and_the_trace_tells_each_of_them() {
+    let cases = Cases::new();
+    let file = cases.path("history.jsonl");
+    let output = cutover(&["replay", GUARDED, "--seed", "3", "--trace", "--history", &file]);
+    assert_eq!(status(&output), HELD);
+    let history = std::fs::read_to_string(file).unwrap();
+    let entries: Vec<Value> = history.lines().map(json).collect();
+    let moments: Vec<u64> = entries.iter().map(|entry| entry["at"].as_u64().unwrap()).collect();
+    assert!(moments.is_sorted(), "time never goes back");
+    assert!(entries.iter().all(|entry| entry["node"].is_u64() && entry["event"].is_string()));
+    assert_eq!(entries.last().unwrap()["event"], "ended");
+
+    let phases = ["before-the-plan", "dual-write", "cut-read", "cut-write", "retire"];
+    let told = out(&output);
+    let lines: Vec<&str> = told.lines().take(entries.len()).collect();
+    assert_eq!(lines.len(), entries.len());
+    for (line, at) in lines.iter().zip(moments) {
+        let words: Vec<&str> = line.split_whitespace().take(4).collect();
+        let [time, phase, node, _] = words[..] else { panic!("no time, phase, node and text: {line}") };
+        assert_eq!(milliseconds(time), Some(at / 1_000), "{line}");
+        assert!(phases.contains(&phase), "{line}");
+        assert!(node.starts_with(|letter: char| letter.is_ascii_lowercase()), "{line}");
+    }
+    assert!(told.contains("digest"), "the table follows the trace");
+}
+
+/// `03:25.833` in milliseconds.
+fn milliseconds(time: &str) -> Option<u64> {
+    let (minutes, seconds) = time.split_once(':')?;
+    let (seconds, fraction) = seconds.split_once('.')?;
+    let number = |text: &str| text.parse::<u64>().ok();
+    (fraction.len() == 3).then_some(())?;
+    Some((number(minutes)? * 60 + number(seconds)?) * 1_000 + number(fraction)?)
+}
+
+#[test]
+fn the_messages_are_in_the_trace_where_they_are_asked_for() {
+    let lines = |words: &[&str]| out(&cutover(words)).lines().count();
+    let plain = lines(&["replay", "scenarios/baseline.toml", "--seed", "3", "--trace"]);
+    let all = lines(&["replay", "scenarios/baseline.toml", "--seed", "3", "--trace", "--messages"]);
+    assert!(all > 3 * plain, "{plain} lines without the messages, {all} with them");
+    let output = cutover(&["replay", "scenarios/baseline.toml", "--seed", "3", "--messages"]);
+    assert_eq!(status(&output), BAD_INPUT);
+    assert!(err(&output).contains("--trace"), "{}", err(&output));
+}
+
+#[test]
+fn the_number_of_jobs_does_not_show_and_the_result_goes_into_the_file_as_well() {
+    let cases = Cases::new();
+    let case = cases.nobody_reads_kafka("case.toml", "");
+    let file = cases.path("result.json");
+    let told = |jobs: &str, format: &str| {
+        let words =
+            ["check", &case, GUARDED, "--seeds", "5", "--jobs", jobs, "--format", format, "--out", &file];
+        let output = cutover(&words);
+        assert_eq!(status(&output), VIOLATED);
+        (output.stdout, std::fs::read(&file).unwrap())
+    };
+    let one = told("1", "json");
+    assert_eq!(one, told("2", "json"));
+    assert_eq!(one.0, one.1, "the file has what machines are told");
+    let people = told("1", "human");
+    assert_eq!(people, told("2", "human"));
+    assert_eq!(people.1, one.1, "and has it whatever people are told");
+}
+
+#[test]
+fn lint_says_that_a_case_is_well_formed_and_goes_on_after_a_bad_one() {
+    let output = cutover(&["lint", GUARDED]);
+    assert_eq!((status(&output), err(&output).as_str()), (HELD, ""));
+    assert!(out(&output).contains("well-formed"), "{}", out(&output));
+    let output = cutover(&["lint", "tests/cases/broken/unknown-key.toml", GUARDED]);
+    assert_eq!(status(&output), BAD_INPUT);
+    assert!(out(&output).contains("article-guarded.toml: well-formed"), "{}", out(&output));
+}
+
+/// One message, which says the words, and nothing on the other stream.
+fn refuses(words: &[&str], says: &[&str]) {
+    let output = cutover(words);
+    let message = err(&output);
+    assert_eq!(status(&output), BAD_INPUT, "{words:?}: {message}");
+    assert_eq!(out(&output), "", "{words:?}");
+    let messages = message.matches('×').count() + message.matches("error:").count();
+    assert_eq!(messages, 1, "{words:?}: {message}");
+    for said in says {
+        assert!(unwrapped(&message).contains(&unwrapped(said)), "{words:?} does not say `{said}`: {message}");
+    }
+    assert!(!message.contains("panicked") && !message.contains("RUST_BACKTRACE"), "{words:?}: {message}");
+}
+
+#[test]
+fn wrong_usage_is_told_once_and_ends_with_64() {
+    let baseline = "scenarios/baseline.toml";
+    refuses(&["check"], &["<CASE>"]);
+    refuses(&["lint"], &["<CASE>"]);
+    refuses(&["replay", baseline], &["--seed"]);
+    refuses(&["replay", "--seed", "1"], &["<CASE>"]);
+    refuses(&["chekc", baseline], &["chekc", "check"]);
+    refuses(&["check", baseline, "--sedes", "5"], &["--sedes", "--seeds"]);
+    for seeds in ["0", "9..5", "5..5", "many", "1.5", ""] {
+        refuses(&["check", baseline, "--seeds", seeds], &["--seeds"]);
+    }
+    refuses(&["check", baseline, "--seeds", "1", "--jobs", "0"], &["--jobs"]);
+    refuses(&["check", baseline, "--seeds", "1", "--format", "xml"], &["xml", "json"]);
+    refuses(&["replay", baseline, "--seed", "-1"], &["-1"]);
+    refuses(&["replay", baseline, "--seed", "99999999999999999999999"], &["--seed"]);
+    let nothing = cutover(&[]);
+    assert_eq!(status(&nothing), BAD_INPUT);
+    assert!(err(&nothing).contains("Usage"), "{}", err(&nothing));
+    for asked in [&["--help"][..], &["--version"], &["check", "--help"]] {
+        assert_eq!(status(&cutover(asked)), HELD, "{asked:?}");
+    }
+}
+
+#[test]
+fn what_is_no_case_is_told_once_and_ends_with_64() {
+    let cases = Cases::new();
+    let bytes = cases.path("bytes.toml");
+    std::fs::write(&bytes, [0xff, 0xfe, 0x00]).unwrap();
+    let empty = cases.path("empty.toml");
+    std::fs::write(&empty, "").unwrap();
+    let missing = cases.path("missing.toml");
+    for command in [&["lint"][..], &["check"], &["replay", "--seed", "1"]] {
+        let on = |file| [command, &[file]].concat();
+        refuses(&on("scenarios"), &["scenarios", "it is a directory", "help:"]);
+        refuses(&on(&bytes), &["bytes.toml", "not UTF-8", "help:"]);
+        refuses(&on(&empty), &["empty.toml", "missing", "help:"]);
+        refuses(&on(&missing), &["missing.toml", "no such file", "help:"]);
+    }
+    // A file that is wrong is told before the first run, wherever it stands.
+    refuses(&["check", GUARDED, &missing, "--seeds", "1000000"], &["missing.toml"]);
+}
+
+#[test]
+fn what_cannot_be_written_is_told_once_and_ends_with_64() {
+    let cases = Cases::new();
+    let nowhere = cases.path("no-such-folder/result.json");
+    let seeds = ["check", GUARDED, "--seeds", "1000000", "--out", &nowhere];
+    refuses(&seeds, &["no-such-folder", "name a file in a folder that exists"]);
+    let replay = ["replay", "scenarios/baseline.toml", "--seed", "1", "--history", &nowhere];
+    refuses(&replay, &["no-such-folder", "name a file in a folder that exists"]);
+}
+
+/// The first line of a broken case says where it is broken: `# line 7: ...`, `# orders.csv, line 3: ...`; line 0 is a
+/// file that cannot be read at all.
+#[test]
+fn every_broken_case_is_told_once_with_its_file_and_line() {
+    let entries = std::fs::read_dir(root().join("tests/cases/broken")).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.retain(|name| name.ends_with(".toml") && !name.starts_with("part-"));
+    names.sort();
+    assert!(names.len() >= 20, "{} broken cases", names.len());
+    for name in names {
+        let path = format!("tests/cases/broken/{name}");
+        let text = std::fs::read_to_string(root().join(&path)).unwrap();
+        let (place, _) = text.lines().next().unwrap().trim_start_matches("# ").split_once(": ").unwrap();
+        let (file, line) = place.split_once(", ").unwrap_or((&name, place));
+        let says: &[&str] = if line == "line 0" { &[file] } else { &[file, line] };
+        refuses(&["lint", &path], says);
+        refuses(&["check", &path, "--seeds", "1"], says);
+        refuses(&["replay", &path, "--seed", "0"], says);
+    }
+}

@@ -1,0 +1,154 @@
+//! The shipped cases do what they are shipped for: those that hold hold, and those that are there to fail fail in the
+//! way that they expect, with a story that names a record and a phase. A few seeds each; a sweep takes more.
+
+mod common;
+
+use common::{findings, shipped, violated};
+use cutover_model::check::{Guarantee, Verdict};
+use cutover_sim::case::Case;
+use cutover_sim::faults::settings::Kind;
+use cutover_sim::results::{RunResult, SweepResult};
+use cutover_sim::run::{self, Keep};
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+/// A story longer than this is no story.
+const STORY_LINES: usize = 24;
+
+/// Sweep a case, and show what each run found to `look`.
+fn swept(case: &Case, seeds: Range<u64>, look: impl FnMut(&RunResult)) -> SweepResult {
+    let mut look = look;
+    run::check(case, seeds, 2, |result, _| look(result))
+}
+
+/// Nothing is violated and nothing breaks off; and the runs were hard enough for that to mean something.
+fn holds(name: &str, seeds: Range<u64>) -> SweepResult {
+    let case = shipped(name);
+    assert_eq!(case.expect.verdict, Verdict::Held, "{name} is shipped to hold");
+    let mut wrong = String::new();
+    let count = seeds.end - seeds.start;
+    let result = swept(&case, seeds, |run| {
+        if !violated(run).is_empty() || run.failure.is_some() {
+            wrong += &format!("{name}, seed {}: {:?}\n{}", run.seed, run.failure, findings(run));
+        }
+        assert!(run.records >= 2_000, "{name}, seed {}: {} records", run.seed, run.records);
+        assert!(run.faults > 0, "{name}, seed {}: no fault struck", run.seed);
+    });
+    assert!(wrong.is_empty(), "{wrong}");
+    assert_eq!((result.seeds, result.failures.len()), (count, 0));
+    assert!(case.expect.is_met_by(&result), "{name} is {}", result.verdict);
+    result
+}
+
+#[test]
+fn the_baseline_holds() {
+    holds("baseline", 0..20);
+}
+
+#[test]
+fn the_guarded_plan_holds_and_each_run_exercises_every_guarantee() {
+    let result = holds("article-guarded", 0..10);
+    for line in &result.guarantees {
+        assert_eq!(line.exercised, result.seeds, "{}", line.name);
+    }
+}
+
+#[test]
+fn the_guarded_plan_holds_under_the_order_log() {
+    let result = holds("orders", 0..10);
+    for line in &result.guarantees {
+        assert_eq!(line.exercised, result.seeds, "{}", line.name);
+    }
+}
+
+/// The seeds find each of these guarantees violated; and what each run finds has a story.
+fn fails(name: &str, seeds: Range<u64>, guarantees: &[Guarantee]) {
+    let case = shipped(name);
+    assert_eq!(case.expect.verdict, Verdict::Violated, "{name} is shipped to fail");
+    let mut told = BTreeSet::new();
+    let result = swept(&case, seeds, |run| {
+        assert_eq!(run.failure, None, "{name}, seed {}", run.seed);
+        if violated(run).iter().any(|guarantee| told.insert(*guarantee)) {
+            every_story_is_told(&case, run.seed);
+        }
+    });
+    let found: Vec<Guarantee> = result
+        .guarantees
+        .iter()
+        .filter(|line| line.verdict == Verdict::Violated)
+        .map(|line| line.name)
+        .collect();
+    assert!(case.expect.is_met_by(&result), "{name} expects {}: {found:?}", case.expect);
+    for guarantee in guarantees {
+        assert!(found.contains(guarantee), "{name}: {guarantee} is not among {found:?}");
+        assert!(case.expect.guarantees.contains(guarantee), "{name} does not expect {guarantee}");
+    }
+}
+
+/// Of every finding of a run: the summary names record and phase as the story does, and the story reaches the phase in
+/// which it happened.
+fn every_story_is_told(case: &Case, seed: u64) {
+    let result = run::alone(case, seed, Keep { history: true, messages: false });
+    let subject = case.subject();
+    // The worst of each guarantee: that is what people are told.
+    for judgement in &result.judgements {
+        let Some(finding) = judgement.findings.first() else { continue };
+        let story = run::story_in(&result.history, case, finding, STORY_LINES);
+        let text: String = story.iter().map(|line| format!("{}  {}\n", line.phase, line.text)).collect();
+        let whole = format!("{}, seed {seed}: {}\n{text}", case.name, finding.summary);
+        assert!(story.len() >= 3 && story.len() <= STORY_LINES, "{whole}");
+        assert!(story.is_sorted_by_key(|line| line.at), "{whole}");
+        if finding.guarantee == Guarantee::Progress {
+            continue;
+        }
+        let phase = subject.phase_name(finding.phase);
+        let record = finding.records.first().expect("a finding names the wronged record").to_string();
+        assert!(finding.summary.contains(&record), "{record}: {whole}");
+        assert!(finding.summary.contains(&phase), "{phase}: {whole}");
+        assert!(text.contains(&record), "{record}: {whole}");
+        assert!(story.iter().any(|line| line.phase == phase), "{phase}: {whole}");
+    }
+}
+
+#[test]
+fn the_published_plan_reorders() {
+    fails("article", 0..5, &[Guarantee::Order]);
+}
+
+#[test]
+fn producers_that_write_to_both_queues_reorder() {
+    fails("dual-write-client", 0..15, &[Guarantee::Order]);
+}
+
+#[test]
+fn the_naive_switch_loses_and_reorders() {
+    fails("naive", 0..20, &[Guarantee::AtLeastOnce, Guarantee::Order]);
+}
+
+/// A sweep that never struck in a phase, or never with a kind, says nothing of them.
+#[test]
+fn a_sweep_of_the_guarded_plan_strikes_in_every_phase_and_with_every_kind() {
+    let case = shipped("article-guarded");
+    let result = swept(&case, 100..130, |_| {});
+    for phase in &case.plan.phases {
+        let struck = result.coverage.get(&phase.name).map_or(0, |kinds| kinds.values().sum::<u64>());
+        assert!(struck > 0, "no fault in {}", phase.name);
+    }
+    let struck: BTreeSet<&String> = result.coverage.values().flat_map(|kinds| kinds.keys()).collect();
+    let drawn: BTreeSet<Kind> =
+        case.faults.draw.iter().flat_map(|draw| &draw.kinds).map(|drawn| drawn.kind).collect();
+    for kind in drawn {
+        assert!(struck.contains(&kind.to_string()), "{kind} never struck");
+    }
+    for condition in [
+        "record-copied-twice",
+        "record-read-from-both-queues",
+        "redelivery-happened",
+        "group-rebalanced-while-paused",
+        "instance-took-over-during-cut-read",
+        "mirror-lagged-during-cut-read",
+        "producer-held-during-cut-write",
+    ] {
+        assert!(result.conditions[condition] > 0, "no seed reached {condition}");
+    }
+}
