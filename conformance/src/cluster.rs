@@ -100,6 +100,11 @@ impl Cluster {
         for other in self.nodes.keys().copied().filter(|other| *other != node).collect::<Vec<_>>() {
             self.schedule(LATENCY, Happening::Gone(other, node));
         }
+        self.break_calls(node);
+    }
+
+    /// The client's connection with a node broke: no call to it will be answered.
+    fn break_calls(&mut self, node: NodeId) {
         let broken: Vec<RequestId> =
             self.asked.iter().filter(|(_, asked)| **asked == node).map(|(id, _)| *id).collect();
         for id in broken {
@@ -165,8 +170,12 @@ impl Cluster {
                 }
             }
         }
-        if effects.processes.contains(&Process::Exit) {
-            self.kill(node.0);
+        for process in effects.processes {
+            match process {
+                Process::Exit => self.kill(node.0),
+                Process::Disconnect(peer) => self.schedule(LATENCY, Happening::Gone(peer, node)),
+                Process::Start(_) | Process::Terminate(_) | Process::Kill(_) => {}
+            }
         }
     }
 
@@ -206,6 +215,7 @@ impl Cluster {
                     self.step(node, Input::Timer(timer));
                 }
             }
+            Happening::Gone(CLIENT, gone) => self.break_calls(gone),
             Happening::Gone(node, gone) => self.step(node, Input::Disconnected(gone)),
         }
     }

@@ -276,6 +276,9 @@ impl Player {
             }
             _ => *self.down.keys().next().ok_or("which broker?")?,
         };
+        if !["kill", "stop", "start", "freeze", "thaw"].contains(&fault) {
+            return Err(format!("not in the model: the fault {fault}"));
+        }
         self.strike(fault, node);
         match fault {
             "kill" | "stop" => self.down.insert(node, "start"),

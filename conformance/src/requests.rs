@@ -1,15 +1,14 @@
 //! Builds the model's request for a step of a script.
 
 use crate::names::Names;
-use cutover_model::kafka::admin::{AdminRequest, Layout};
-use cutover_model::kafka::cluster::TopicConfig;
+use cutover_model::kafka::admin::{AdminRequest, Layout, Setting};
 use cutover_model::kafka::protocol::{
     Acks, Assignment, AssignmentProtocol, BrokerId, CommitPartition, CoordinatorKey, FetchPartition,
-    GroupInstanceId, Isolation, MemberId, OffsetAt, ProduceBatch, ProducerId, ProducerStamp, Request,
-    Subscription, TransactionalId,
+    GroupInstanceId, Isolation, MemberId, OffsetAt, ProduceBatch, ProducerId, ProducerStamp, ProtocolType,
+    Request, Subscription, TransactionalId,
 };
 use cutover_model::record::{GroupId, Key, Record, RecordId, TopicPartition};
-use cutover_model::units::{Bytes, Span, Time};
+use cutover_model::units::{Span, Time};
 use serde_json::{Value, json};
 
 pub type Built = Result<Request, String>;
@@ -107,30 +106,10 @@ fn partitions(step: &Value, names: &mut Names) -> Vec<TopicPartition> {
     }
 }
 
-pub fn config(values: &Value) -> Result<TopicConfig, String> {
-    let mut config = TopicConfig::default();
-    for (name, value) in values.as_object().into_iter().flatten() {
-        let count = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-        let unsupported = || format!("not in the model: the setting {name}={value}");
-        let positive = || count.and_then(|count| u64::try_from(count).ok()).ok_or_else(unsupported);
-        match name.as_str() {
-            "min.insync.replicas" => config.min_insync_replicas = Some(positive()? as u32),
-            "unclean.leader.election.enable" => {
-                config.unclean_leader_election = Some(value.as_str() == Some("true") || value == true);
-            }
-            "max.message.bytes" => config.max_message = Some(Bytes(positive()?)),
-            "retention.ms" if count == Some(-1) => config.retention = Some(Span(u64::MAX)),
-            "retention.ms" => config.retention = Some(Span::millis(positive()?)),
-            "retention.bytes" => config.retention_bytes = Some(Bytes(positive()?)),
-            "segment.bytes" => config.segment = Some(Bytes(positive()?)),
-            "message.timestamp.type" => config.append_time = Some(value == "LogAppendTime"),
-            "cleanup.policy" if value == "compact" => config.compacted = Some(true),
-            "message.timestamp.before.max.ms" => config.timestamp_before = Some(Span::millis(positive()?)),
-            "message.timestamp.after.max.ms" => config.timestamp_after = Some(Span::millis(positive()?)),
-            _ => return Err(unsupported()),
-        }
-    }
-    Ok(config)
+/// Settings as texts, whatever the script writes them as.
+fn config(values: &Value) -> Vec<Setting> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    values.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
 }
 
 fn record(value: &Value, names: &mut Names, at: TopicPartition) -> Record {
@@ -162,7 +141,7 @@ fn record(value: &Value, names: &mut Names, at: TopicPartition) -> Record {
         id: RecordId { producer: 0, sequence },
         topic: at.topic,
         source: at.partition,
-        key: Key { id: u32::from(has_key), ..Key::default() },
+        key: if has_key { Key::default() } else { Key::NONE },
         // What the record format adds to key and value.
         bytes: bytes as u32 + if bytes > 100 { 10 } else { 7 },
         created_at: Time(created.max(0) as u64),
@@ -178,7 +157,8 @@ fn produce(step: &Value, names: &mut Names) -> Built {
             Some(0) => Acks::None,
             Some(1) => Acks::Leader,
             Some(-1) => Acks::All,
-            _ => return Err(format!("not in the model: acks {value}")),
+            Some(other) => Acks::Other(i16::try_from(other).map_err(|_| format!("acks {value}"))?),
+            None => return Err(format!("acks {value}")),
         },
     };
     let sequence = step["sequence"].as_i64();
@@ -205,9 +185,6 @@ fn produce(step: &Value, names: &mut Names) -> Built {
 }
 
 fn fetch(step: &Value, names: &mut Names) -> Built {
-    if step["whole_batches"] == true {
-        return Err("not in the model: records before the asked offset".to_owned());
-    }
     let max_bytes = number(step, "max_bytes", 1 << 20) as u32;
     Ok(Request::Fetch {
         isolation: isolation(step),
@@ -225,9 +202,6 @@ fn fetch(step: &Value, names: &mut Names) -> Built {
 }
 
 fn list_offsets(step: &Value, names: &mut Names) -> Built {
-    if !step["leader_epoch"].is_null() {
-        return Err("not in the model: a leader epoch in list_offsets".to_owned());
-    }
     let at = match &step["at"] {
         Value::String(word) => match word.as_str() {
             "earliest" => OffsetAt::Earliest,
@@ -239,7 +213,9 @@ fn list_offsets(step: &Value, names: &mut Names) -> Built {
             OffsetAt::Time(Time(time.max(0) as u64))
         }
     };
-    Ok(Request::ListOffsets { isolation: isolation(step), partitions: vec![(partition(step, names), at)] })
+    let current = number(step, "leader_epoch", -1) as i32;
+    let partitions = vec![(partition(step, names), current, at)];
+    Ok(Request::ListOffsets { isolation: isolation(step), partitions })
 }
 
 fn protocol(name: &str, names: &mut Names) -> AssignmentProtocol {
@@ -252,10 +228,15 @@ fn protocol(name: &str, names: &mut Names) -> AssignmentProtocol {
     }
 }
 
-fn join(step: &Value, names: &mut Names) -> Built {
-    if text(step, "protocol_type", "consumer") != "consumer" {
-        return Err("not in the model: a protocol type other than consumer".to_owned());
+fn protocol_type(step: &Value, names: &mut Names) -> ProtocolType {
+    match text(step, "protocol_type", "consumer") {
+        "consumer" => ProtocolType::Consumer,
+        "" => ProtocolType::Unnamed,
+        other => ProtocolType::Other(names.protocols.number(other) as u32),
     }
+}
+
+fn join(step: &Value, names: &mut Names) -> Built {
     let subscription = match step["subscribe"].as_array() {
         Some(topics) => Subscription {
             topics: topics.iter().map(|topic| names.topic(topic.as_str().unwrap_or(""))).collect(),
@@ -278,6 +259,8 @@ fn join(step: &Value, names: &mut Names) -> Built {
         instance: instance(step, names),
         session_timeout: millis(step, "session_ms", 30_000),
         rebalance_timeout: millis(step, "rebalance_ms", 30_000),
+        protocol_type: protocol_type(step, names),
+        may_skip_assignment: number(step, "api_version", 7) >= 9,
         protocols,
     })
 }
@@ -301,6 +284,7 @@ fn sync(step: &Value, names: &mut Names) -> Built {
         generation: generation(step, names),
         member: member(step, names),
         instance: instance(step, names),
+        protocol: Some((protocol_type(step, names), protocol(text(step, "protocol", "range"), names))),
         assignments,
     })
 }
@@ -314,11 +298,8 @@ fn create_topic(step: &Value, names: &mut Names) -> Built {
         },
     };
     let name = text(step, "topic", "t");
-    if name.contains(' ') || name == "x_y" {
-        return Err("not in the model: names of topics".to_owned());
-    }
-    let topic = names.topic(name);
-    Ok(Request::Admin(AdminRequest::CreateTopic { topic, layout, config: config(&step["config"])? }))
+    let (topic, name, config) = (names.topic(name), name.into(), config(&step["config"]));
+    Ok(Request::Admin(AdminRequest::CreateTopic { topic, name, layout, config }))
 }
 
 fn admin(call: &str, step: &Value, names: &mut Names) -> Built {
@@ -330,7 +311,7 @@ fn admin(call: &str, step: &Value, names: &mut Names) -> Built {
             count: number(step, "count", 0) as u16,
             replicas: step["replicas"].as_array().map(|lists| lists.iter().map(brokers).collect()),
         },
-        "alter_config" => AdminRequest::AlterConfig { topic: at.topic, config: config(&step["config"])? },
+        "alter_config" => AdminRequest::AlterConfig { topic: at.topic, config: config(&step["config"]) },
         "reassign" => AdminRequest::Reassign {
             partition: at,
             replicas: step["replicas"].as_array().map(|_| brokers(&step["replicas"])),
@@ -347,7 +328,7 @@ fn admin(call: &str, step: &Value, names: &mut Names) -> Built {
         "describe_group" => AdminRequest::DescribeGroup { group: group(step, names) },
         "delete_group" => AdminRequest::DeleteGroup { group: group(step, names) },
         "offset_delete" => AdminRequest::DeleteOffset { group: group(step, names), partition: at },
-        other => return Err(format!("no call named {other}")),
+        other => return Err(format!("not in the model: the call {other}")),
     }))
 }
 

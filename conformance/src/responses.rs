@@ -1,7 +1,7 @@
 //! Writes the model's answer down as the recordings do, with names for ids.
 
 use crate::names::Names;
-use crate::requests::text;
+use crate::requests::{number, text};
 use cutover_model::kafka::admin::{AdminResponse, GroupState};
 use cutover_model::kafka::protocol::{
     Assignment, AssignmentProtocol, Body, ErrorCode, FetchedPartition, FetchedRecord, MemberId, Response,
@@ -57,9 +57,15 @@ fn fetched_record(record: &FetchedRecord, names: &Names, append_time: bool) -> V
     shown
 }
 
-fn fetched(partition: &FetchedPartition, names: &Names) -> Value {
-    let records: Vec<Value> =
-        partition.records.iter().map(|record| fetched_record(record, names, true)).collect();
+fn fetched(step: &Value, partition: &FetchedPartition, names: &Names) -> Value {
+    // The recorder leaves out what its batch has before the asked offset, unless told.
+    let from = if step["whole_batches"] == true { 0 } else { number(step, "offset", 0) };
+    let records: Vec<Value> = partition
+        .records
+        .iter()
+        .filter(|record| record.offset >= from)
+        .map(|record| fetched_record(record, names, true))
+        .collect();
     let mut shown = json!({
         "error": error(partition.error),
         "high_watermark": partition.high_watermark,
@@ -82,7 +88,9 @@ fn fetched(partition: &FetchedPartition, names: &Names) -> Value {
 }
 
 fn joined(step: &Value, response: Response, names: &mut Names) -> Value {
-    let Response::JoinGroup { error: code, generation, protocol, leader, member, members } = response else {
+    let Response::JoinGroup { error: code, generation, protocol, leader, member, members, skip_assignment } =
+        response
+    else {
         return Value::Null;
     };
     let client = text(step, "client", "c").to_owned();
@@ -97,14 +105,18 @@ fn joined(step: &Value, response: Response, names: &mut Names) -> Value {
     }
     let mut list: Vec<Value> = members.iter().map(|member| names.member_name(member.member)).collect();
     list.sort_by_key(Value::to_string);
-    json!({
+    let mut shown = json!({
         "error": error(code),
         "generation": generation,
         "protocol": protocol_name(protocol, names),
         "leader": names.member_name(leader),
         "member": names.member_name(member),
         "members": list,
-    })
+    });
+    if number(step, "api_version", 7) >= 9 {
+        shown["skip_assignment"] = json!(skip_assignment);
+    }
+    shown
 }
 
 fn initialised(step: &Value, response: Response, names: &mut Names) -> Value {
@@ -203,7 +215,7 @@ pub fn show(step: &Value, response: Response, names: &mut Names) -> Value {
             let (_, code, base, start) = partitions[0];
             json!({"error": error(code), "base_offset": base, "log_start": start})
         }
-        Response::Fetch { partitions } => fetched(&partitions[0], names),
+        Response::Fetch { partitions } => fetched(step, &partitions[0], names),
         Response::ListOffsets { partitions } => {
             let (_, code, offset, at, epoch) = partitions[0];
             let mut shown = json!({"error": error(code), "offset": offset, "leader_epoch": epoch});

@@ -95,6 +95,8 @@ pub enum Process {
     Kill(NodeId),
     /// This process ends of itself.
     Exit,
+    /// Close the connection with that node, whose process hears [`Input::Disconnected`]; this one hears nothing.
+    Disconnect(NodeId),
 }
 
 /// What a step asks of the world, in order of kind.

@@ -73,6 +73,11 @@ pub struct Key {
     pub crc32: u32,
 }
 
+impl Key {
+    /// What a record without a key has.
+    pub const NONE: Key = Key { id: u32::MAX, murmur2: 0, java_hash: 0, crc32: 0 };
+}
+
 /// What a producer sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Record {

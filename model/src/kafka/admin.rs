@@ -1,12 +1,12 @@
 //! What administrators ask of a cluster: topics, elections, deletions, and how things stand.
 
-use super::cluster::TopicConfig;
 use super::protocol::{
     Assignment, AssignmentProtocol, BrokerId, ErrorCode, GroupInstanceId, MemberId, ProducerId,
 };
 use crate::record::{GroupId, Offset, TopicId, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
+use std::sync::Arc;
 
 /// An administrator's request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -15,10 +15,12 @@ pub enum AdminRequest {
     CreateTopic {
         /// The topic.
         topic: TopicId,
+        /// Its name; empty where nobody asked for one.
+        name: Arc<str>,
         /// Where its partitions are to stand.
         layout: Layout,
-        /// Its own settings.
-        config: TopicConfig,
+        /// Its own settings, as Kafka writes them.
+        config: Vec<Setting>,
     },
     /// Delete a topic.
     DeleteTopic {
@@ -38,8 +40,8 @@ pub enum AdminRequest {
     AlterConfig {
         /// The topic.
         topic: TopicId,
-        /// What is to change.
-        config: TopicConfig,
+        /// What is to change, as Kafka writes it.
+        config: Vec<Setting>,
     },
     /// Move a partition to other brokers, or (without replicas) stop moving it.
     Reassign {
@@ -87,6 +89,9 @@ pub enum AdminRequest {
         partition: TopicPartition,
     },
 }
+
+/// A setting's name and its value, as texts.
+pub type Setting = (String, String);
 
 /// Where a topic's partitions are to stand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]

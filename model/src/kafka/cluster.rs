@@ -3,11 +3,13 @@
 //!
 //! Each record carries the whole new state of its subject, so that applying one twice does no harm.
 
-use super::protocol::BrokerId;
+use super::admin::Setting;
+use super::protocol::{BrokerId, ErrorCode};
 use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::{Bytes, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What a topic sets apart from the cluster's settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
@@ -35,6 +37,58 @@ pub struct TopicConfig {
 }
 
 impl TopicConfig {
+    /// Read settings as Kafka writes them.
+    ///
+    /// # Errors
+    /// `INVALID_CONFIG` for a name that no topic has and for a value that the setting does not take.
+    pub fn read(settings: &[Setting]) -> Result<TopicConfig, ErrorCode> {
+        let mut config = TopicConfig::default();
+        for (name, value) in settings {
+            config.set(name, value).ok_or(ErrorCode::InvalidConfig)?;
+        }
+        Ok(config)
+    }
+
+    /// Retentions may be -1, for ever. Not all that Kafka knows has an effect here: what has none is refused, so that
+    /// nobody takes it for granted.
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        let at_least = |least: i64| value.parse::<i64>().ok().filter(|number| *number >= least);
+        let positive = |least: i64| at_least(least).and_then(|number| u64::try_from(number).ok());
+        let span = |millis: u64| Span(millis.saturating_mul(1_000));
+        match name {
+            "min.insync.replicas" => self.min_insync_replicas = Some(u32::try_from(positive(1)?).ok()?),
+            "unclean.leader.election.enable" => self.unclean_leader_election = Some(value.parse().ok()?),
+            "max.message.bytes" => self.max_message = Some(Bytes(positive(0)?)),
+            "retention.ms" => {
+                let kept = at_least(-1)?;
+                self.retention = Some(u64::try_from(kept).map_or(Span(u64::MAX), span));
+            }
+            "retention.bytes" => {
+                let kept = at_least(-1)?;
+                self.retention_bytes = Some(Bytes(u64::try_from(kept).unwrap_or(u64::MAX)));
+            }
+            "segment.bytes" => self.segment = Some(Bytes(positive(14)?)),
+            "message.timestamp.type" => {
+                self.append_time = Some(match value {
+                    "LogAppendTime" => true,
+                    "CreateTime" => false,
+                    _ => return None,
+                });
+            }
+            "cleanup.policy" => {
+                self.compacted = Some(match value {
+                    "compact" => true,
+                    "delete" => false,
+                    _ => return None,
+                });
+            }
+            "message.timestamp.before.max.ms" => self.timestamp_before = Some(span(positive(0)?)),
+            "message.timestamp.after.max.ms" => self.timestamp_after = Some(span(positive(0)?)),
+            _ => return None,
+        }
+        Some(())
+    }
+
     /// These settings, and those of `other` where it has any.
     #[must_use]
     pub fn merged(self, other: TopicConfig) -> TopicConfig {
@@ -58,6 +112,8 @@ impl TopicConfig {
 pub struct TopicState {
     /// Which of the topics of this name: one that is created anew is another.
     pub incarnation: u64,
+    /// What it is called; empty where it was there from the start.
+    pub name: Arc<str>,
     /// How many partitions it has.
     pub partitions: u16,
     /// Its own settings.
@@ -172,5 +228,37 @@ impl Image {
         let first = TopicPartition { topic, partition: 0 };
         let last = TopicPartition { topic, partition: u16::MAX };
         self.partitions.range(first..=last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(name: &str, value: &str) -> Result<TopicConfig, ErrorCode> {
+        TopicConfig::read(&[(name.to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn settings_are_read_as_kafka_writes_them() {
+        assert_eq!(read("retention.ms", "1500").map(|read| read.retention), Ok(Some(Span::millis(1_500))));
+        assert_eq!(read("retention.ms", "-1").map(|read| read.retention), Ok(Some(Span(u64::MAX))));
+        let longest = i64::MAX.to_string();
+        assert_eq!(read("retention.ms", &longest).map(|read| read.retention), Ok(Some(Span(u64::MAX))));
+        assert_eq!(read("cleanup.policy", "compact").map(|read| read.compacted), Ok(Some(true)));
+    }
+
+    #[test]
+    fn other_names_and_values_are_refused() {
+        for (name, value) in [
+            ("no.such.setting", "1"),
+            ("retention.ms", "soon"),
+            ("retention.ms", "-2"),
+            ("min.insync.replicas", "0"),
+            ("cleanup.policy", "shrink"),
+            ("segment.bytes", "13"),
+        ] {
+            assert_eq!(read(name, value), Err(ErrorCode::InvalidConfig), "{name}={value}");
+        }
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct World {
     answers: BTreeMap<RequestId, Response>,
     pub events: Vec<Event>,
     pub steps: u64,
+    /// How many connections of clients were closed on them.
+    pub closed: u32,
     /// Messages between Kafka's nodes are lost, delivered late and delivered twice, drawn from this.
     pub noise: Option<u64>,
     next: u64,
@@ -65,6 +67,7 @@ impl World {
             answers: BTreeMap::new(),
             events: Vec::new(),
             steps: 0,
+            closed: 0,
             noise: None,
             next: 0,
             requests: 0,
@@ -209,8 +212,12 @@ impl World {
             }
         }
         self.events.extend(effects.events);
-        if effects.processes.contains(&Process::Exit) {
-            self.kill(node.0);
+        for process in effects.processes {
+            match process {
+                Process::Disconnect(CLIENT) => self.closed += 1,
+                Process::Exit => self.kill(node.0),
+                other => panic!("{other:?}"),
+            }
         }
     }
 

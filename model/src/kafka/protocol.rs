@@ -82,6 +82,7 @@ pub enum ErrorCode {
     InvalidRequiredAcks,
     InvalidSessionTimeout,
     InvalidTimestamp,
+    InvalidTopicException,
     InvalidTransactionTimeout,
     InvalidTxnState,
     LeaderNotAvailable,
@@ -126,6 +127,9 @@ pub enum Acks {
     /// All in-sync replicas, at least `min.insync.replicas` (`acks=all`).
     #[default]
     All,
+    /// Any other number, which a broker refuses.
+    #[serde(skip_deserializing)]
+    Other(i16),
 }
 
 /// Which records a reader is shown.
@@ -291,8 +295,20 @@ pub enum AssignmentProtocol {
     /// Java's `CooperativeStickyAssignor`.
     CooperativeSticky,
     /// Some other name, interned.
-    #[serde(skip)]
-    #[strum(disabled)]
+    #[serde(skip_deserializing)]
+    #[strum(to_string = "other-{0}")]
+    Other(u32),
+}
+
+/// What the members of a group are to each other: the name of their kind of protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ProtocolType {
+    /// Consumers that share partitions out.
+    #[default]
+    Consumer,
+    /// The empty name.
+    Unnamed,
+    /// Some other name, interned.
     Other(u32),
 }
 
@@ -371,12 +387,12 @@ pub enum Request {
         /// From where, a partition.
         partitions: Vec<FetchPartition>,
     },
-    /// Look up offsets.
+    /// Look up offsets: (partition, the caller's current leader epoch or -1, where to look).
     ListOffsets {
         /// Which records count.
         isolation: Isolation,
-        /// Where to look, a partition.
-        partitions: Vec<(TopicPartition, OffsetAt)>,
+        #[doc = "The questions."]
+        partitions: Vec<(TopicPartition, i32, OffsetAt)>,
     },
     /// Where an epoch ends: (partition, the caller's current leader epoch or -1, the epoch asked for).
     OffsetForLeaderEpoch {
@@ -409,6 +425,10 @@ pub enum Request {
         session_timeout: Span,
         /// How long a rebalance waits for this member.
         rebalance_timeout: Span,
+        /// What kind of group it takes it for.
+        protocol_type: ProtocolType,
+        /// Whether it understands the order to skip the assignment (version 9; KIP-814).
+        may_skip_assignment: bool,
         /// The protocols that it can do, the best first.
         protocols: Vec<(AssignmentProtocol, Subscription)>,
     },
@@ -422,6 +442,8 @@ pub enum Request {
         member: MemberId,
         /// The caller's static instance.
         instance: Option<GroupInstanceId>,
+        /// What the caller knows to be the group's kind and its chosen protocol (version 5; KIP-559).
+        protocol: Option<(ProtocolType, AssignmentProtocol)>,
         /// From the leader: what each member gets.
         assignments: Vec<(MemberId, Assignment)>,
     },
@@ -582,6 +604,8 @@ pub enum Response {
         member: MemberId,
         /// To the leader alone: all members.
         members: Vec<JoinedMember>,
+        /// To a static leader that is back in a stable group: it leads, and assigns nothing.
+        skip_assignment: bool,
     },
     /// To `SyncGroup`.
     SyncGroup {

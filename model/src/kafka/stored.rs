@@ -1,8 +1,8 @@
 //! What coordinators keep in the internal topics: groups, committed offsets and transactions.
 
 use super::protocol::{
-    Assignment, AssignmentProtocol, CommitPartition, GroupInstanceId, MemberId, ProducerId, Subscription,
-    TransactionalId,
+    Assignment, AssignmentProtocol, CommitPartition, GroupInstanceId, MemberId, ProducerId, ProtocolType,
+    Subscription, TransactionalId,
 };
 use crate::record::{GroupId, TopicPartition};
 use crate::units::{Span, Time};
@@ -55,6 +55,8 @@ pub struct StoredGroup {
     pub group: GroupId,
     /// Its generation.
     pub generation: i32,
+    /// What its members take it for.
+    pub protocol_type: ProtocolType,
     /// The protocol chosen.
     pub protocol: Option<AssignmentProtocol>,
     /// Its leader.

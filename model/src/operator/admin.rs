@@ -380,10 +380,10 @@ impl Admin {
     }
 
     fn ask_offsets(&mut self, wanted: &[(TopicPartition, OffsetAt)], desk: &mut Desk<'_>) {
-        let mut by_leader: BTreeMap<NodeId, Vec<(TopicPartition, OffsetAt)>> = BTreeMap::new();
+        let mut by_leader: BTreeMap<NodeId, Vec<(TopicPartition, i32, OffsetAt)>> = BTreeMap::new();
         for (partition, at) in wanted {
             if let Some(leader) = self.leaders.get(partition) {
-                by_leader.entry(*leader).or_default().push((*partition, *at));
+                by_leader.entry(*leader).or_default().push((*partition, -1, *at));
             }
         }
         for (leader, partitions) in by_leader {

@@ -267,7 +267,7 @@ impl<M: Machine> World<M> {
         }
     }
 
-    /// Tell a node that the process of another is gone, over the network as it is.
+    /// Tell a node that its connection with another is gone, over the network as it is.
     fn tell_disconnected(&mut self, to: NodeId, gone: NodeId) {
         let incarnation = self.nodes[to.0 as usize].incarnation;
         if let Some(at) = self.network.carry(self.now, gone, to).first {
@@ -288,6 +288,11 @@ impl<M: Machine> World<M> {
             Process::Kill(node) => {
                 self.node_mut(node).wanted = false;
                 self.end(node, false);
+            }
+            Process::Disconnect(peer) => {
+                self.node_mut(actor).disconnect(peer);
+                self.node_mut(peer).disconnect(actor);
+                self.tell_disconnected(peer, actor);
             }
             Process::Exit => {
                 let orderly = !self.nodes[actor.0 as usize].wanted;

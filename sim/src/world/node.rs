@@ -100,6 +100,13 @@ impl<M: Machine> Node<M> {
         self.machine.crash();
     }
 
+    /// Note that there is no connection with that node any more, until the next message.
+    pub(super) fn disconnect(&mut self, other: NodeId) {
+        if let Ok(place) = self.connections.binary_search(&other) {
+            self.connections.remove(place);
+        }
+    }
+
     /// Note that there is a connection with that node.
     pub(super) fn connect(&mut self, other: NodeId) {
         if let Err(place) = self.connections.binary_search(&other) {

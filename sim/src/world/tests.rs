@@ -157,6 +157,18 @@ fn a_process_that_ends_of_itself_is_started_by_its_supervisor_only_if_it_is_mean
 }
 
 #[test]
+fn a_closed_connection_is_told_to_the_other_side_alone_and_the_next_message_opens_another() {
+    let mut world = world();
+    run_until(&mut world, Time(1_500_000));
+    world.process(NodeId(0), Process::Disconnect(NodeId(1)));
+    assert!(world.nodes().iter().all(|node| node.connections.is_empty()));
+    run_until(&mut world, Time(1_900_000));
+    assert_eq!([0, 1].map(|node: usize| world.nodes()[node].machine.lost), [0, 1]);
+    run_until(&mut world, at(3));
+    assert!(world.nodes().iter().all(|node| node.running && node.connections.len() == 1));
+}
+
+#[test]
 fn healing_ends_every_fault() {
     let mut world = world();
     world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(0))), 100));

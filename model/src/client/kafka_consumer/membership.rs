@@ -5,7 +5,8 @@ use super::{Failure, HEARTBEAT, KafkaConsumer, Purpose, REJOIN};
 use crate::client::kafka_network::backoff;
 use crate::kafka::assignor;
 use crate::kafka::protocol::{
-    Assignment, AssignmentProtocol, ErrorCode, JoinedMember, MemberId, Request, Response, Subscription,
+    Assignment, AssignmentProtocol, ErrorCode, JoinedMember, MemberId, ProtocolType, Request, Response,
+    Subscription,
 };
 use crate::machine::{Effects, Now};
 use crate::record::{TopicId, TopicPartition};
@@ -51,6 +52,8 @@ pub(super) struct Membership {
     /// When the coordinator was last heard.
     pub(super) heard_at: Time,
     failures: u32,
+    /// The protocol that the join chose.
+    protocol: AssignmentProtocol,
     /// As leader: the members that wait for their assignment, and by which protocol.
     waiting: Option<(AssignmentProtocol, Vec<JoinedMember>)>,
     /// As leader: the partition counts that the assignment was computed from.
@@ -68,6 +71,7 @@ impl Membership {
             heartbeat_unanswered: false,
             heard_at: Time::ZERO,
             failures: 0,
+            protocol: AssignmentProtocol::default(),
             waiting: None,
             counts: None,
             last: (-1, Vec::new()),
@@ -112,6 +116,8 @@ impl KafkaConsumer {
             instance: self.instance,
             session_timeout: self.settings.session_timeout,
             rebalance_timeout: self.settings.max_poll_interval,
+            protocol_type: ProtocolType::Consumer,
+            may_skip_assignment: true,
             protocols,
         };
         // Java waits for a join as long as the rebalance may take.
@@ -130,7 +136,9 @@ impl KafkaConsumer {
 
     /// The join was answered.
     pub(super) fn joined(&mut self, now: Now, response: Response, effects: &mut Effects) {
-        let Response::JoinGroup { error, generation, protocol, leader, member, members } = response else {
+        let Response::JoinGroup { error, generation, protocol, leader, member, members, skip_assignment } =
+            response
+        else {
             return;
         };
         let membership = &mut self.volatile.membership;
@@ -143,9 +151,13 @@ impl KafkaConsumer {
                 membership.member = member;
                 membership.generation = generation;
                 membership.heard_at = now.elapsed;
-                if leader == member {
+                membership.protocol = protocol.unwrap_or_default();
+                if leader == member && skip_assignment {
+                    self.watch_topics(&members);
+                    self.sync(now, Vec::new(), effects);
+                } else if leader == member {
                     membership.stage = Stage::Assigning;
-                    membership.waiting = Some((protocol.unwrap_or_default(), members));
+                    membership.waiting = Some((membership.protocol, members));
                     self.assign_if_possible(now, false, effects);
                 } else {
                     self.sync(now, Vec::new(), effects);
@@ -222,6 +234,19 @@ impl KafkaConsumer {
         self.sync(now, assignments, effects);
     }
 
+    /// A static leader that is back assigns nothing; it goes on to watch the partition counts (KIP-814).
+    fn watch_topics(&mut self, members: &[JoinedMember]) {
+        let own = &mut self.volatile;
+        let mut counts = BTreeMap::new();
+        for topic in members.iter().flat_map(|member| &member.subscription.topics) {
+            own.metadata.add_topic(*topic);
+            if let Some(count) = own.metadata.partition_count(*topic) {
+                counts.insert(*topic, count);
+            }
+        }
+        own.membership.counts = Some(counts);
+    }
+
     fn sync(&mut self, now: Now, assignments: Vec<(MemberId, Assignment)>, effects: &mut Effects) {
         let Some(node) = self.reachable_coordinator(now, effects) else { return self.rejoin_later(effects) };
         let own = &mut self.volatile;
@@ -231,6 +256,7 @@ impl KafkaConsumer {
             generation: own.membership.generation,
             member: own.membership.member,
             instance: self.instance,
+            protocol: Some((ProtocolType::Consumer, own.membership.protocol)),
             assignments,
         };
         own.network.ask(now, node, Purpose::Sync, request, effects);

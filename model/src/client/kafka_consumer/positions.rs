@@ -101,7 +101,7 @@ impl Held {
 #[derive(Default)]
 struct Questions {
     committed: Vec<TopicPartition>,
-    resets: BTreeMap<NodeId, Vec<(TopicPartition, OffsetAt)>>,
+    resets: BTreeMap<NodeId, Vec<(TopicPartition, i32, OffsetAt)>>,
     checks: BTreeMap<NodeId, Vec<(TopicPartition, i32, i32, Offset)>>,
 }
 
@@ -116,7 +116,7 @@ impl KafkaConsumer {
         self.ask_committed(now, questions.committed, effects);
         let isolation = self.settings.isolation;
         for (node, partitions) in questions.resets {
-            let asked: Vec<TopicPartition> = partitions.iter().map(|(partition, _)| *partition).collect();
+            let asked: Vec<TopicPartition> = partitions.iter().map(|(partition, ..)| *partition).collect();
             let request = Request::ListOffsets { isolation, partitions };
             self.ask_leader(now, node, &asked, Purpose::ListOffsets(asked.clone()), request, effects);
         }
@@ -135,13 +135,13 @@ impl KafkaConsumer {
         let mut leaderless = false;
         for (partition, held) in own.held.iter().filter(|(_, held)| !held.asked && !held.awaits_metadata) {
             let leader = own.metadata.leader_node(*partition);
+            let current = own.metadata.leadership(*partition).map_or(-1, |known| known.epoch);
             match (held.standing, leader) {
                 (Standing::Unknown, _) => questions.committed.push(*partition),
                 (Standing::Reset(at), Some(node)) => {
-                    questions.resets.entry(node).or_default().push((*partition, at));
+                    questions.resets.entry(node).or_default().push((*partition, current, at));
                 }
                 (Standing::Unchecked, Some(node)) => {
-                    let current = own.metadata.leadership(*partition).map_or(-1, |known| known.epoch);
                     let check = (*partition, current, held.epoch, held.position);
                     questions.checks.entry(node).or_default().push(check);
                 }

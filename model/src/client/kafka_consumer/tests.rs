@@ -5,7 +5,7 @@ use crate::client::kafka_consumer_settings::AutoOffsetReset;
 use crate::client::kafka_dialogue::{Asked, Dialogue, metadata, record};
 use crate::kafka::protocol::{
     Assignment, AssignmentProtocol, Body, BrokerId, ErrorCode, FetchedPartition, FetchedRecord, Isolation,
-    JoinedMember, OffsetAt, ProducerId, ProducerStamp, Request, Subscription,
+    JoinedMember, OffsetAt, ProducerId, ProducerStamp, ProtocolType, Request, Subscription,
 };
 use crate::units::Span;
 
@@ -40,7 +40,7 @@ fn join_answer(error: ErrorCode, generation: i32, leader: MemberId) -> Response 
     let me = JoinedMember { member: ME, instance: None, subscription };
     let members = if leader == ME { vec![me] } else { vec![] };
     let protocol = Some(AssignmentProtocol::Range);
-    Response::JoinGroup { error, generation, protocol, leader, member: ME, members }
+    Response::JoinGroup { error, generation, protocol, leader, member: ME, members, skip_assignment: false }
 }
 
 fn synced(partitions: &[TopicPartition]) -> Response {
@@ -143,7 +143,7 @@ fn it_joins_twice_for_its_member_id_and_leads_the_assignment() {
     let request = dialogue
         .reply("list-offsets", Response::ListOffsets { partitions: vec![(P1, ErrorCode::None, 3, None, 0)] });
     assert!(
-        matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P1, OffsetAt::Earliest)])
+        matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P1, 0, OffsetAt::Earliest)])
     );
     assert_eq!(dialogue.library.assigned(), Some(Assigned::Granted(vec![(P1, 3)])));
     assert_eq!(dialogue.library.assignment(), [P0, P1]);
@@ -361,7 +361,7 @@ fn an_offset_out_of_range_is_reset_or_stands_still() {
         };
         let listed = Response::ListOffsets { partitions: vec![(P0, ErrorCode::None, 3, None, 0)] };
         let request = dialogue.reply("list-offsets", listed);
-        assert!(matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P0, at)]));
+        assert!(matches!(request, Request::ListOffsets { partitions, .. } if partitions == [(P0, 0, at)]));
         assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 3)]);
     }
 }
@@ -543,4 +543,29 @@ fn a_lost_join_is_repeated_at_the_new_coordinator() {
     dialogue.reply("find-coordinator", found(2));
     dialogue.pass(Span::millis(120));
     assert_eq!(dialogue.take("join-group").to, NodeId(2));
+}
+
+/// A broker sends batches whole, also where the position is inside one.
+#[test]
+fn records_before_the_position_are_dropped() {
+    let mut dialogue = member(earliest(), &[(P0, 12)]);
+    let fetch = take_fetch(&mut dialogue, 1);
+    dialogue.answer(&fetch, fetch_answer(fetched(P0, 10..14)));
+    assert_eq!([receive(&mut dialogue), receive(&mut dialogue)], [Some(12), Some(13)]);
+    assert_eq!(dialogue.library.position(P0), Some(14));
+}
+
+/// KIP-814: a static leader that is back in a stable group assigns nothing, but goes on to watch partition counts.
+#[test]
+fn a_leader_that_is_told_to_skip_the_assignment_sends_none() {
+    let mut dialogue = started(earliest());
+    let mut answer = join_answer(ErrorCode::None, 5, ME);
+    if let Response::JoinGroup { skip_assignment, .. } = &mut answer {
+        *skip_assignment = true;
+    }
+    dialogue.reply("join-group", answer);
+    let request = dialogue.reply("sync-group", synced(&[P0]));
+    let Request::SyncGroup { assignments, protocol, .. } = request else { panic!() };
+    assert_eq!((assignments, protocol), (vec![], Some((ProtocolType::Consumer, AssignmentProtocol::Range))));
+    assert!(dialogue.library.volatile.membership.counts.is_some());
 }

@@ -1,9 +1,10 @@
-//! How the leader of a group shares the partitions out: Java's assignors, as the recordings under `golden/assignors`
+//! How the leader of a group shares the partitions out: Java's assignors, as the recordings under `conformance/recordings/assignors`
 //! show them. A topic's number stands for its name's place in the alphabet, a member's number for its id's.
 
 mod range;
 mod round_robin;
 mod sticky;
+mod sticky_unlike;
 #[cfg(test)]
 mod tests;
 

@@ -2,9 +2,9 @@
 //! `ConstrainedAssignmentBuilder`): everybody keeps what he has up to his share, the rest is dealt out in order.
 //!
 //! The members come in the order in which Java's hash map would give them: it decides who keeps the odd partition.
-//! Left out: racks, and stickiness among members that want different topics; those are dealt to in turn.
+//! Left out: racks. Members that want different topics are another matter (`sticky_unlike`).
 
-use super::{partitions, round_robin};
+use super::{partitions, sticky_unlike};
 use crate::kafka::protocol::{JoinedMember, MemberId};
 use crate::record::{TopicId, TopicPartition};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -110,7 +110,7 @@ pub(super) fn assign(
     let wanted = |member: &JoinedMember| member.subscription.topics.iter().copied().collect::<BTreeSet<_>>();
     let Some(first) = members.first().map(wanted) else { return Vec::new() };
     if members.iter().any(|member| wanted(member) != first) {
-        return round_robin::assign(counts, members);
+        return assign_unlike(counts, members, cooperative);
     }
     let claims = claims(counts, members);
     let all: Vec<TopicPartition> = counts
@@ -141,4 +141,26 @@ pub(super) fn assign(
         }
     }
     shares.given.into_iter().collect()
+}
+
+fn assign_unlike(
+    counts: &BTreeMap<TopicId, u16>,
+    members: &[JoinedMember],
+    cooperative: bool,
+) -> Vec<(MemberId, Vec<TopicPartition>)> {
+    let mut given = sticky_unlike::assign(counts, members, &claims(counts, members).owned);
+    if cooperative {
+        // As above: what somebody has to let go is given to nobody else in this round.
+        let mut revoked: BTreeSet<TopicPartition> = BTreeSet::new();
+        for member in members {
+            let kept = given.entry(member.member).or_default();
+            revoked.extend(member.subscription.owned.iter().filter(|partition| !kept.contains(partition)));
+        }
+        for member in members {
+            let owned = &member.subscription.owned;
+            let kept = given.entry(member.member).or_default();
+            kept.retain(|partition| owned.contains(partition) || !revoked.contains(partition));
+        }
+    }
+    given.into_iter().map(|(member, partitions)| (member, partitions.into_iter().collect())).collect()
 }

@@ -1,4 +1,4 @@
-//! The assignors against what Java's returned: `golden/assignors`.
+//! The assignors against what Java's returned: `conformance/recordings/assignors`.
 
 use super::*;
 use crate::kafka::protocol::{GroupInstanceId, Subscription};
@@ -66,16 +66,11 @@ fn read(value: &Value) -> Case {
     }
 }
 
-fn alike(case: &Case) -> bool {
-    let topics = |member: &JoinedMember| member.subscription.topics.iter().copied().collect::<BTreeSet<_>>();
-    case.members.iter().all(|member| topics(member) == topics(&case.members[0]))
-}
-
 /// Returns how many cases were checked; those that fail are listed together.
-fn check(text: &str, protocol: AssignmentProtocol, only_alike: bool) -> usize {
+fn check(text: &str, protocol: AssignmentProtocol) -> usize {
     let cases: Vec<Value> = serde_json::from_str(text).unwrap();
     let (mut checked, mut failed) = (0, Vec::new());
-    for case in cases.iter().map(read).filter(|case| !only_alike || alike(case)) {
+    for case in cases.iter().map(read) {
         let given: BTreeMap<MemberId, BTreeSet<TopicPartition>> =
             assign(protocol, &case.counts, &case.members)
                 .into_iter()
@@ -92,24 +87,24 @@ fn check(text: &str, protocol: AssignmentProtocol, only_alike: bool) -> usize {
 
 #[test]
 fn range_is_javas() {
-    let text = include_str!("../../../../golden/assignors/range.json");
-    assert_eq!(check(text, AssignmentProtocol::Range, false), 45);
+    let text = include_str!("../../../../conformance/recordings/assignors/range.json");
+    assert_eq!(check(text, AssignmentProtocol::Range), 45);
 }
 
 #[test]
 fn round_robin_is_javas() {
-    let text = include_str!("../../../../golden/assignors/roundrobin.json");
-    assert_eq!(check(text, AssignmentProtocol::RoundRobin, false), 45);
+    let text = include_str!("../../../../conformance/recordings/assignors/roundrobin.json");
+    assert_eq!(check(text, AssignmentProtocol::RoundRobin), 45);
 }
 
 #[test]
-fn sticky_is_javas_for_members_with_the_same_topics() {
-    let text = include_str!("../../../../golden/assignors/sticky.json");
-    assert!(check(text, AssignmentProtocol::Sticky, true) > 30);
+fn sticky_is_javas() {
+    let text = include_str!("../../../../conformance/recordings/assignors/sticky.json");
+    assert_eq!(check(text, AssignmentProtocol::Sticky), 50);
 }
 
 #[test]
-fn cooperative_sticky_is_javas_for_members_with_the_same_topics() {
-    let text = include_str!("../../../../golden/assignors/cooperative-sticky.json");
-    assert!(check(text, AssignmentProtocol::CooperativeSticky, true) > 30);
+fn cooperative_sticky_is_javas() {
+    let text = include_str!("../../../../conformance/recordings/assignors/cooperative-sticky.json");
+    assert_eq!(check(text, AssignmentProtocol::CooperativeSticky), 62);
 }

@@ -1,7 +1,6 @@
 //! Consumers' fetches: from any replica, up to what it knows to be replicated (or decided), waiting for records.
 //!
-//! Records before the asked offset are left out, which Kafka sends when they are in the same batch and its clients
-//! throw away.
+//! Batches are sent whole, also where the asked offset is inside one: clients throw the records before it away.
 
 use super::{Broker, Context, Task};
 use crate::kafka::log::Payload;
@@ -208,8 +207,7 @@ impl Visible<'_> {
                 break;
             }
             total += bytes;
-            let from = next.max(offset);
-            for (entry, offset) in log.range(from, end).iter().zip(from..) {
+            for (entry, offset) in log.range(next, end).iter().zip(next..) {
                 let body = match &entry.payload {
                     Payload::Record(record) => Body::Record(*record),
                     Payload::Marker { commit, .. } => Body::Marker { commit: *commit },

@@ -12,9 +12,10 @@ impl Broker {
         &self,
         at: TopicPartition,
         isolation: Isolation,
+        current: i32,
         what: OffsetAt,
     ) -> FoundOffset {
-        match self.find_offset(at, isolation, what) {
+        match self.find_offset(at, isolation, current, what) {
             Ok((offset, timestamp, epoch)) => (at, ErrorCode::None, offset, timestamp, epoch),
             Err(error) => (at, error, -1, None, -1),
         }
@@ -24,8 +25,10 @@ impl Broker {
         &self,
         at: TopicPartition,
         isolation: Isolation,
+        current: i32,
         what: OffsetAt,
     ) -> Result<(Offset, Option<Time>, i32), ErrorCode> {
+        self.check_current_epoch(at, current)?;
         let (hosted, leader, replica) = self.led(at)?;
         let log = &replica.log;
         let until = match isolation {
@@ -54,6 +57,12 @@ impl Broker {
         }
     }
 
+    /// What a caller knows of a partition's leadership is what this broker knows, whether or not it leads.
+    fn check_current_epoch(&self, at: TopicPartition, current: i32) -> Result<(), ErrorCode> {
+        let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at))?;
+        Broker::check_epoch(hosted, current)
+    }
+
     /// Where an epoch ends: the epoch found, and its end; -1 for an epoch that is not known.
     pub(super) fn end_of_epoch(
         &self,
@@ -61,9 +70,7 @@ impl Broker {
         current: i32,
         epoch: i32,
     ) -> (TopicPartition, ErrorCode, i32, Offset) {
-        let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at));
-        let checked = hosted.and_then(|hosted| Broker::check_epoch(hosted, current));
-        match checked.and_then(|()| self.led(at)) {
+        match self.check_current_epoch(at, current).and_then(|()| self.led(at)) {
             Err(error) => (at, error, -1, -1),
             Ok((_, _, replica)) => {
                 let (epoch, end) = replica.log.end_of_epoch(epoch).unwrap_or((-1, -1));

@@ -217,7 +217,7 @@ impl Broker {
             Request::ListOffsets { isolation, partitions } => {
                 let partitions = partitions
                     .into_iter()
-                    .map(|(partition, at)| self.list_offset(partition, isolation, at))
+                    .map(|(partition, epoch, at)| self.list_offset(partition, isolation, epoch, at))
                     .collect();
                 cx.answer(from, id, Response::ListOffsets { partitions });
             }

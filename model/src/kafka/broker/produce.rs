@@ -6,8 +6,8 @@ use crate::kafka::log::{BATCH_HEADER_BYTES, Payload};
 use crate::kafka::producer_state::sequence_after;
 use crate::kafka::protocol::{Acks, ErrorCode, ProduceBatch, ProducerId, ProducerStamp, TransactionalId};
 use crate::kafka::transaction::{Unverified, producers_error};
-use crate::machine::RequestId;
-use crate::record::{NodeId, Offset, TopicPartition};
+use crate::machine::{Process, RequestId};
+use crate::record::{Key, NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
 use std::collections::BTreeMap;
 
@@ -103,6 +103,9 @@ impl Broker {
         }
         if acks != Acks::None {
             self.await_replicas(cx, client, results, open, timeout);
+        } else if results.iter().any(|(_, error, ..)| *error != ErrorCode::None) {
+            // Nobody waits for an answer: the only way to say that something went wrong.
+            cx.effects.processes.push(Process::Disconnect(client.0));
         }
     }
 
@@ -153,6 +156,9 @@ impl Broker {
         batch: &ProduceBatch,
     ) -> Result<Option<Time>, (ErrorCode, Offset)> {
         let at = batch.partition;
+        if matches!(acks, Acks::Other(_)) && self.durable.image.partitions.contains_key(&at) {
+            return Err((ErrorCode::InvalidRequiredAcks, -1));
+        }
         let (_, leader, replica) = self.led(at).map_err(|error| (error, -1))?;
         let log_start = replica.log.start();
         if acks == Acks::All && leader.isr.len() < self.min_isr(at, leader) {
@@ -166,6 +172,9 @@ impl Broker {
         }
         if bytes + BATCH_HEADER_BYTES > most.0 {
             return Err((ErrorCode::MessageTooLarge, -1));
+        }
+        if config.compacted == Some(true) && batch.records.iter().any(|record| record.key == Key::NONE) {
+            return Err((ErrorCode::InvalidRecord, log_start));
         }
         let wall = cx.now.wall;
         let out_of_time = batch.records.iter().any(|record| {

@@ -261,3 +261,24 @@ fn a_controller_that_stood_still_does_not_take_the_brokers_for_dead() {
     world.run_for(Span::secs(5));
     assert_eq!(world.leader(2, 0), (Some(1), 0, vec![1, 2, 3]));
 }
+
+#[test]
+fn an_error_closes_the_connection_of_a_producer_that_waits_for_no_answer() {
+    let mut world = world();
+    for (node, closed) in [(1, 0), (2, 1)] {
+        let batches = vec![world.batch(0, 1, None)];
+        let request =
+            Request::Produce { acks: Acks::None, timeout: Span::secs(1), transaction: None, batches };
+        let id = world.send(node, request);
+        world.run_for(Span::secs(1));
+        assert_eq!((world.answer(id), world.closed), (None, closed));
+    }
+}
+
+#[test]
+fn a_batch_is_sent_whole_to_a_reader_in_its_middle() {
+    let mut world = world();
+    let batches = vec![world.batch(0, 3, None)];
+    assert_eq!(world.produce_batches(1, Acks::All, batches), (ErrorCode::None, 0));
+    assert_eq!(world.fetch(1, 0, 2).2.len(), 3);
+}

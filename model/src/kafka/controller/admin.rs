@@ -2,23 +2,26 @@
 
 use super::Controller;
 use super::elections::settled;
-use crate::kafka::admin::{AdminRequest, Layout};
+use crate::kafka::admin::{AdminRequest, Layout, Setting};
 use crate::kafka::cluster::{MetadataRecord, PartitionState, TopicConfig, TopicState};
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::machine::Effects;
 use crate::record::{TopicId, TopicPartition};
+use std::sync::Arc;
 
 type Done = Result<(), ErrorCode>;
 
 impl Controller {
     pub(super) fn administer(&mut self, request: &AdminRequest, effects: &mut Effects) -> ErrorCode {
         let done = match request {
-            AdminRequest::CreateTopic { topic, layout, config } => self.create_topic(*topic, layout, *config),
+            AdminRequest::CreateTopic { topic, name, layout, config } => {
+                self.create_topic(*topic, name, layout, config)
+            }
             AdminRequest::DeleteTopic { topic } => self.delete_topic(*topic),
             AdminRequest::CreatePartitions { topic, count, replicas } => {
                 self.create_partitions(*topic, *count, replicas.as_deref())
             }
-            AdminRequest::AlterConfig { topic, config } => self.alter_config(*topic, *config),
+            AdminRequest::AlterConfig { topic, config } => self.alter_config(*topic, config),
             AdminRequest::Reassign { partition, replicas } => {
                 self.reassign(*partition, replicas.as_deref(), effects)
             }
@@ -30,13 +33,12 @@ impl Controller {
         done.err().unwrap_or(ErrorCode::None)
     }
 
-    fn create_topic(&mut self, topic: TopicId, layout: &Layout, config: TopicConfig) -> Done {
+    fn create_topic(&mut self, topic: TopicId, name: &Arc<str>, layout: &Layout, config: &[Setting]) -> Done {
         if self.durable.image.topics.contains_key(&topic) {
             return Err(ErrorCode::TopicAlreadyExists);
         }
-        if config.min_insync_replicas == Some(0) {
-            return Err(ErrorCode::InvalidConfig);
-        }
+        self.check_name(name)?;
+        let config = TopicConfig::read(config)?;
         let replicas = match layout {
             Layout::Chosen(replicas) => replicas.clone(),
             Layout::Spread { partitions, replication } => {
@@ -50,12 +52,27 @@ impl Controller {
         };
         let states = self.placed(&replicas)?;
         let incarnation = self.topic_incarnation();
+        let name = name.clone();
         let partitions = states.len() as u16;
-        self.write(MetadataRecord::Topic(topic, TopicState { incarnation, partitions, config }));
+        self.write(MetadataRecord::Topic(topic, TopicState { incarnation, name, partitions, config }));
         for (partition, state) in (0..).zip(states) {
             self.write(MetadataRecord::Partition(TopicPartition { topic, partition }, state));
         }
         Ok(())
+    }
+
+    /// Kafka takes letters, digits, dots, underscores and hyphens, and no two names that differ only in a dot against
+    /// an underscore: its metrics cannot tell them apart. A topic of a case has no name here: nobody checks it.
+    fn check_name(&self, name: &str) -> Done {
+        let legal = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '_' | '-');
+        let is_legal = name.len() <= 249 && !matches!(name, "." | "..") && name.chars().all(legal);
+        let plain = |name: &str| name.replace('.', "_");
+        let collides = || self.durable.image.topics.values().any(|topic| plain(&topic.name) == plain(name));
+        if is_legal && (name.is_empty() || !collides()) {
+            Ok(())
+        } else {
+            Err(ErrorCode::InvalidTopicException)
+        }
     }
 
     /// Brokers in turn for each partition; dead ones count as well, as long as one of the replicas lives.
@@ -126,11 +143,9 @@ impl Controller {
         Ok(())
     }
 
-    fn alter_config(&mut self, topic: TopicId, config: TopicConfig) -> Done {
+    fn alter_config(&mut self, topic: TopicId, config: &[Setting]) -> Done {
         let known = self.durable.image.topics.get(&topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
-        if config.min_insync_replicas == Some(0) {
-            return Err(ErrorCode::InvalidConfig);
-        }
+        let config = TopicConfig::read(config)?;
         let state = TopicState { config: known.config.merged(config), ..known.clone() };
         self.write(MetadataRecord::Topic(topic, state));
         Ok(())

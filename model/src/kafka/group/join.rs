@@ -3,7 +3,8 @@
 use super::{Caller, Group, Member, State};
 use crate::kafka::broker::{Broker, Context, Task};
 use crate::kafka::protocol::{
-    AssignmentProtocol, ErrorCode, GroupInstanceId, JoinedMember, MemberId, Request, Response, Subscription,
+    AssignmentProtocol, ErrorCode, GroupInstanceId, JoinedMember, MemberId, ProtocolType, Request, Response,
+    Subscription,
 };
 use crate::record::GroupId;
 use crate::units::Span;
@@ -18,6 +19,8 @@ struct Join {
     instance: Option<GroupInstanceId>,
     session: Span,
     rebalance: Span,
+    protocol_type: ProtocolType,
+    may_skip_assignment: bool,
     protocols: Vec<(AssignmentProtocol, Subscription)>,
 }
 
@@ -30,6 +33,7 @@ pub(super) fn refused(member: MemberId, error: ErrorCode) -> Response {
         leader: MemberId::NONE,
         member,
         members: Vec::new(),
+        skip_assignment: false,
     }
 }
 
@@ -56,6 +60,7 @@ impl Group {
             leader: self.leader.unwrap_or(MemberId::NONE),
             member,
             members,
+            skip_assignment: false,
         }
     }
 }
@@ -68,12 +73,23 @@ impl Broker {
             instance,
             session_timeout: session,
             rebalance_timeout: rebalance,
+            protocol_type,
+            may_skip_assignment,
             protocols,
         } = request
         else {
             return;
         };
-        let join = Join { group, member, instance, session, rebalance, protocols };
+        let join = Join {
+            group,
+            member,
+            instance,
+            session,
+            rebalance,
+            protocol_type,
+            may_skip_assignment,
+            protocols,
+        };
         if let Err((error, member)) = self.join(cx, caller, join) {
             cx.answer(caller.0, caller.1, refused(member, error));
         }
@@ -95,7 +111,7 @@ impl Broker {
             self.volatile.groups.by_id.entry(join.group).or_default();
         }
         let Some(group) = self.group(join.group) else { return Err((ErrorCode::UnknownMemberId, member)) };
-        if !group.supports(&join.protocols) {
+        if !group.supports(join.protocol_type, &join.protocols) {
             return Err((ErrorCode::InconsistentGroupProtocol, member));
         }
         if member == MemberId::NONE {
@@ -164,6 +180,9 @@ impl Broker {
         if group.state == State::PreparingRebalance && group.first_wait.is_some() {
             group.grew = true;
         }
+        if group.members.is_empty() {
+            group.protocol_type = join.protocol_type;
+        }
         let member = Member {
             instance: join.instance,
             session: join.session,
@@ -200,7 +219,11 @@ impl Broker {
     ) {
         let at = join.group;
         let Some(group) = self.group_mut(at) else { return };
-        let leader = group.leader.unwrap_or(MemberId::NONE);
+        let was_leader = group.leader == Some(old);
+        // A leader that can skip the assignment is told that it leads; another is told its old id, and takes itself
+        // for a follower: a stable group hands nothing out that it would assign.
+        let skips = was_leader && join.may_skip_assignment;
+        let leader = if skips { id } else { group.leader.unwrap_or(MemberId::NONE) };
         let Some(mut member) = group.members.remove(&old) else { return };
         if let Some((from, request)) = member.join.take() {
             cx.answer(from, request, refused(old, ErrorCode::FencedInstanceId));
@@ -212,7 +235,6 @@ impl Broker {
         if group.unsynced.remove(&old) {
             group.unsynced.insert(id);
         }
-        let was_leader = group.leader == Some(old);
         if let Some(instance) = join.instance {
             group.instances.insert(instance, id);
         }
@@ -226,7 +248,7 @@ impl Broker {
         let Some(group) = self.group(at) else { return };
         match group.state {
             State::Stable if group.choose_protocol() == group.protocol => {
-                self.store_replaced(cx, at, (old, id), leader);
+                self.store_replaced(cx, at, id, leader);
             }
             State::Stable | State::CompletingRebalance => self.prepare_rebalance(cx, at),
             State::PreparingRebalance | State::Empty => {}

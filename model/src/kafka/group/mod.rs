@@ -2,7 +2,7 @@
 //! id decides, and keeps groups and offsets as records of that partition.
 //!
 //! After Kafka 3.9's `GroupCoordinator`; recorded rows "Groups" 1 to 15. Left out: the new consumer protocol
-//! (KIP-848), several protocol types, and the time that loading takes.
+//! (KIP-848), and the time that loading takes.
 
 mod admin;
 mod commit;
@@ -19,8 +19,8 @@ pub(super) use store::Continuation;
 
 use super::broker::{Broker, Context};
 use super::protocol::{
-    Assignment, AssignmentProtocol, ErrorCode, GroupInstanceId, MemberId, ProducerId, Request, Response,
-    Subscription,
+    Assignment, AssignmentProtocol, ErrorCode, GroupInstanceId, MemberId, ProducerId, ProtocolType, Request,
+    Response, Subscription,
 };
 use crate::machine::RequestId;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
@@ -59,6 +59,8 @@ enum State {
 struct Group {
     state: State,
     generation: i32,
+    /// What its first member took it for.
+    protocol_type: ProtocolType,
     protocol: Option<AssignmentProtocol>,
     leader: Option<MemberId>,
     members: BTreeMap<MemberId, Member>,
@@ -114,13 +116,14 @@ impl Group {
     }
 
     /// Whether somebody with these protocols may join: one of them is known to every member.
-    fn supports(&self, protocols: &[(AssignmentProtocol, Subscription)]) -> bool {
+    fn supports(&self, kind: ProtocolType, protocols: &[(AssignmentProtocol, Subscription)]) -> bool {
         if self.state == State::Empty {
-            return !protocols.is_empty();
+            return kind != ProtocolType::Unnamed && !protocols.is_empty();
         }
-        protocols
-            .iter()
-            .any(|(wanted, _)| self.members.values().all(|member| member.subscription(*wanted).is_some()))
+        kind == self.protocol_type
+            && protocols
+                .iter()
+                .any(|(wanted, _)| self.members.values().all(|member| member.subscription(*wanted).is_some()))
     }
 
     /// The protocol that most members like best among those that all know. A tie goes by the name, where Kafka goes
@@ -200,9 +203,7 @@ impl Broker {
         let (from, id) = caller;
         match request {
             Request::JoinGroup { .. } => self.serve_join(cx, caller, request),
-            Request::SyncGroup { group, generation, member, instance, assignments } => {
-                self.serve_sync(cx, caller, group, generation, (member, instance), assignments);
-            }
+            Request::SyncGroup { .. } => self.serve_sync(cx, caller, request),
             Request::Heartbeat { group, generation, member, instance } => {
                 let error = self.serve_heartbeat(cx, group, generation, member, instance);
                 cx.answer(from, id, Response::Heartbeat { error });

@@ -45,9 +45,9 @@ pub(crate) enum Continuation {
     Replaced {
         /// The group.
         group: GroupId,
-        /// Its id before and after.
-        ids: (MemberId, MemberId),
-        /// The leader before.
+        /// Its new id.
+        id: MemberId,
+        /// The leader that it is told.
         leader: MemberId,
     },
     /// A transaction's next state.
@@ -118,6 +118,7 @@ impl Group {
         StoredGroup {
             group,
             generation: self.generation,
+            protocol_type: self.protocol_type,
             protocol: self.protocol,
             leader: self.leader,
             members,
@@ -127,6 +128,7 @@ impl Group {
     /// Become what is kept. The members' other protocols are forgotten, as in Kafka.
     fn restore(&mut self, stored: &StoredGroup) {
         self.generation = stored.generation;
+        self.protocol_type = stored.protocol_type;
         self.protocol = stored.protocol;
         self.leader = stored.leader;
         self.members.clear();
@@ -177,8 +179,8 @@ impl Broker {
             Continuation::Assignments { group, generation, assignments } => {
                 self.assignments_stored(cx, group, generation, assignments, coordinators_error(error));
             }
-            Continuation::Replaced { group, ids, leader } => {
-                self.replaced_stored(cx, group, ids, leader, coordinators_error(error));
+            Continuation::Replaced { group, id, leader } => {
+                self.replaced_stored(cx, group, id, leader, coordinators_error(error));
             }
             Continuation::Transaction { next, then } => {
                 self.transaction_changed(cx, *next, then, coordinators_error(error));
@@ -213,32 +215,35 @@ impl Broker {
         &mut self,
         cx: &mut Context<'_>,
         at: GroupId,
-        ids: (MemberId, MemberId),
+        id: MemberId,
         leader: MemberId,
     ) {
         let Some(group) = self.group(at) else { return };
         let stored = Stored::Group(group.stored(at, None));
-        let then = Continuation::Replaced { group: at, ids, leader };
+        let then = Continuation::Replaced { group: at, id, leader };
         self.store(cx, self.group_partition(at), None, vec![stored], then);
     }
 
-    /// A static member's new id is kept: it is told the old leader, so that it assigns nothing.
+    /// A static member's new id is kept: whoever leads, it assigns nothing.
     fn replaced_stored(
         &mut self,
         cx: &mut Context<'_>,
         at: GroupId,
-        (_, id): (MemberId, MemberId),
+        id: MemberId,
         leader: MemberId,
         error: ErrorCode,
     ) {
         let Some(group) = self.group_mut(at) else { return };
-        let (generation, protocol) = (group.generation, group.protocol);
+        let (skip_assignment, mut answer) = (leader == id, group.joined(id));
         let Some(join) = group.members.get_mut(&id).and_then(|member| member.join.take()) else { return };
-        let answer = if error == ErrorCode::None {
-            Response::JoinGroup { error, generation, protocol, leader, member: id, members: Vec::new() }
-        } else {
-            refused(MemberId::NONE, error)
-        };
+        if error != ErrorCode::None {
+            answer = refused(MemberId::NONE, error);
+        } else if let Response::JoinGroup { leader: told, members, skip_assignment: skip, .. } = &mut answer {
+            (*told, *skip) = (leader, skip_assignment);
+            if !skip_assignment {
+                members.clear();
+            }
+        }
         cx.answer(join.0, join.1, answer);
     }
 

@@ -2,21 +2,30 @@
 
 use super::{Caller, State};
 use crate::kafka::broker::{Broker, Context, Task};
-use crate::kafka::protocol::{Assignment, ErrorCode, GroupInstanceId, MemberId, Response};
+use crate::kafka::protocol::{
+    Assignment, AssignmentProtocol, ErrorCode, GroupInstanceId, MemberId, ProtocolType, Request, Response,
+};
 use crate::record::GroupId;
 use std::collections::BTreeMap;
 
+/// What a caller asks with.
+struct Sync {
+    group: GroupId,
+    generation: i32,
+    member: MemberId,
+    instance: Option<GroupInstanceId>,
+    protocol: Option<(ProtocolType, AssignmentProtocol)>,
+    assignments: Vec<(MemberId, Assignment)>,
+}
+
 impl Broker {
-    pub(super) fn serve_sync(
-        &mut self,
-        cx: &mut Context<'_>,
-        caller: Caller,
-        at: GroupId,
-        generation: i32,
-        (id, instance): (MemberId, Option<GroupInstanceId>),
-        assignments: Vec<(MemberId, Assignment)>,
-    ) {
-        match self.sync(cx, caller, at, generation, (id, instance), assignments) {
+    pub(super) fn serve_sync(&mut self, cx: &mut Context<'_>, caller: Caller, request: Request) {
+        let Request::SyncGroup { group, generation, member, instance, protocol, assignments } = request
+        else {
+            return;
+        };
+        let sync = Sync { group, generation, member, instance, protocol, assignments };
+        match self.sync(cx, caller, sync) {
             Ok(None) => {}
             Ok(Some(assignment)) => {
                 cx.answer(caller.0, caller.1, Response::SyncGroup { error: ErrorCode::None, assignment });
@@ -33,16 +42,18 @@ impl Broker {
         &mut self,
         cx: &mut Context<'_>,
         caller: Caller,
-        at: GroupId,
-        generation: i32,
-        (id, instance): (MemberId, Option<GroupInstanceId>),
-        assignments: Vec<(MemberId, Assignment)>,
+        sync: Sync,
     ) -> Result<Option<Assignment>, ErrorCode> {
+        let Sync { group: at, generation, member: id, instance, protocol, assignments } = sync;
         self.check_coordinator(at)?;
         let group = self.group_mut(at).ok_or(ErrorCode::UnknownMemberId)?;
         group.check_member(id, instance)?;
         if generation != group.generation {
             return Err(ErrorCode::IllegalGeneration);
+        }
+        let agrees = |(kind, chosen)| kind == group.protocol_type && group.protocol == Some(chosen);
+        if !protocol.is_none_or(agrees) {
+            return Err(ErrorCode::InconsistentGroupProtocol);
         }
         match group.state {
             State::Empty => Err(ErrorCode::UnknownMemberId),

@@ -2,7 +2,8 @@
 
 use crate::kafka::harness::World;
 use crate::kafka::protocol::{
-    AssignmentProtocol, CommitPartition, CoordinatorKey, ErrorCode, MemberId, Request, Response, Subscription,
+    AssignmentProtocol, CommitPartition, CoordinatorKey, ErrorCode, MemberId, ProtocolType, Request,
+    Response, Subscription,
 };
 use crate::record::{GroupId, TopicPartition};
 use crate::units::Span;
@@ -23,6 +24,8 @@ fn join(member: MemberId) -> Request {
         instance: None,
         session_timeout: Span::secs(3),
         rebalance_timeout: Span::secs(5),
+        protocol_type: ProtocolType::Consumer,
+        may_skip_assignment: false,
         protocols: vec![(AssignmentProtocol::Range, Subscription::default())],
     }
 }
@@ -37,8 +40,14 @@ fn joined(response: Response) -> (ErrorCode, i32, MemberId, usize) {
 }
 
 fn sync(world: &mut World, node: u32, generation: i32, member: MemberId) -> ErrorCode {
-    let request =
-        Request::SyncGroup { group: GROUP, generation, member, instance: None, assignments: Vec::new() };
+    let request = Request::SyncGroup {
+        group: GROUP,
+        generation,
+        member,
+        instance: None,
+        protocol: None,
+        assignments: Vec::new(),
+    };
     match world.ask(node, request) {
         Response::SyncGroup { error, .. } => error,
         other => panic!("{other:?}"),
@@ -145,4 +154,28 @@ fn a_broker_that_does_not_coordinate_says_so() {
     let node = coordinator(&mut world, 1);
     let other = if node == 1 { 2 } else { 1 };
     assert_eq!(commit(&mut world, other, -1, MemberId::NONE, 41), ErrorCode::NotCoordinator);
+}
+
+#[test]
+fn a_sync_for_another_protocol_is_refused() {
+    let mut world = World::new(World::quick(), 1);
+    let node = coordinator(&mut world, 1);
+    let (_, _, member, _) = joined(world.ask(node, join(MemberId::NONE)));
+    assert_eq!(joined(world.ask(node, join(member))), (ErrorCode::None, 1, member, 1));
+    for (kind, protocol, expected) in [
+        (ProtocolType::Consumer, AssignmentProtocol::Sticky, ErrorCode::InconsistentGroupProtocol),
+        (ProtocolType::Other(1), AssignmentProtocol::Range, ErrorCode::InconsistentGroupProtocol),
+        (ProtocolType::Consumer, AssignmentProtocol::Range, ErrorCode::None),
+    ] {
+        let request = Request::SyncGroup {
+            group: GROUP,
+            generation: 1,
+            member,
+            instance: None,
+            protocol: Some((kind, protocol)),
+            assignments: Vec::new(),
+        };
+        let Response::SyncGroup { error, .. } = world.ask(node, request) else { panic!() };
+        assert_eq!(error, expected, "{kind:?} {protocol:?}");
+    }
 }

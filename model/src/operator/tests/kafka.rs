@@ -86,7 +86,7 @@ impl Kafka {
 
     fn list(
         &mut self,
-        (partition, at): (TopicPartition, OffsetAt),
+        (partition, _, at): (TopicPartition, i32, OffsetAt),
     ) -> (TopicPartition, ErrorCode, Offset, Option<Time>, i32) {
         self.asked_at.push(at);
         let offset = match at {
