@@ -240,14 +240,7 @@ fn together(tree: &Node, way: &[Way<'_>], judged: Result<(), String>) -> Result<
     let named = table.and_then(|table| {
         words().find_map(|word| table.entries.iter().find(|entry| entry.key == word)).map(|entry| entry.place)
     });
-    let title: Vec<&str> = way
-        .iter()
-        .filter_map(|step| match step {
-            Way::Key(key) => Some(*key),
-            Way::At(_) => None,
-        })
-        .collect();
-    let help = format!("change one of the keys that are named, in [{}]", title.join("."));
+    let help = "change one of the keys that are named; those that are not written have their defaults";
     Err(Problem::new(named.unwrap_or(tree.place_of(way)), sentence, help))
 }
 
