@@ -146,7 +146,6 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
 /// The last words: the verdict, and how much it is worth.
 fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
-    let _ = write!(text, " (digest {})", result.digest);
     match result.verdict {
         Verdict::Held => {
             let least = result.guarantees.iter().map(|line| line.exercised).min().unwrap_or(0);
@@ -158,6 +157,7 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     if !expected {
         let _ = write!(text, "; the case expects {}", case.expect);
     }
+    let _ = write!(text, "\ndigest {}", result.digest);
     text
 }
 
