@@ -1,62 +1,132 @@
-//! Produce -> replicate to two slaves -> acknowledge, in batches of 1, 10 and 100: Corgi's own machines in the world,
-//! beside the same path as asynchronous services on madsim's `Endpoint` RPC.
+//! Produce -> replicate to two slaves -> acknowledge, in batches of 1, 10 and 100: Corgi's own brokers in the world,
+//! with its network, history and digest, beside the same path as asynchronous services on madsim's `Endpoint` RPC. Either
+//! client sends the next batch when the one before is acknowledged.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use cutover_benches::endpoint::endpoint_path;
-use cutover_model::history::Event;
-use cutover_sim::build;
-use cutover_sim::case::Case;
+use cutover_model::corgi::broker::Broker;
+use cutover_model::corgi::protocol::{Request, Response, SendStatus};
+use cutover_model::corgi::settings::Replication;
+use cutover_model::corgi::wiring::{Topic, Wiring};
+use cutover_model::corgi::{Settings, name_service::NameService};
+use cutover_model::machine::{Effects, Input, Machine, Now, RequestIds};
+use cutover_model::message::Message;
+use cutover_model::record::{NodeId, Record, RecordId, TopicId, TopicPartition};
+use cutover_model::units::Span;
+use cutover_sim::random::Streams;
+use cutover_sim::world::{Latency, Network, Node, World};
+use serde::Serialize;
 use std::hint::black_box;
 
 const BATCHES: u64 = 500;
+const MASTER: NodeId = NodeId(0);
+const CLIENT: NodeId = NodeId(4);
 
-/// One producer, one partition, one broker set whose both slaves acknowledge; every record is due at once.
-fn case(batch: u64) -> Case {
-    let records = BATCHES * batch;
-    let text = format!(
-        r#"
-        name = "replicate"
-        topics = [{{ name = "t", partitions = 1 }}]
-        groups = [{{ name = "nobody", topics = ["t"], instances = 1 }}]
-        [corgi]
-        broker-sets = 1
-        replication = "both"
-        [producers]
-        count = 1
-        application = {{ max-outstanding = {batch}, start-without-switches = true }}
-        corgi = {{ batch-records = {batch} }}
-        [workload]
-        records = {records}
-        start = "1ms"
-        end = "2ms"
-        [network]
-        within = {{ least = "1ms", most = "1ms" }}
-        "#
-    );
-    Case::from_text("replicate.toml", &text).expect("the case is well-formed")
+/// A client that knows its master and sends one batch after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+struct Client {
+    batch: u64,
+    ids: RequestIds,
+    acknowledged: u64,
+}
+
+impl Client {
+    fn send(&mut self, effects: &mut Effects) {
+        let record = |sequence| Record {
+            id: RecordId { producer: 0, sequence: sequence as u32 },
+            bytes: 100,
+            ..Record::default()
+        };
+        let records = (self.acknowledged..self.acknowledged + self.batch).map(record).collect();
+        let request = Request::Send { partition: TopicPartition::default(), records };
+        effects.send(MASTER, Message::CorgiRequest(self.ids.next_id(), Box::new(request)));
+    }
+}
+
+/// What runs in this world.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+enum Process {
+    Broker(Box<Broker>),
+    NameService(Box<NameService>),
+    Client(Client),
+}
+
+impl Machine for Process {
+    fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
+        let client = match self {
+            Process::Broker(broker) => return broker.step(now, input, effects),
+            Process::NameService(service) => return service.step(now, input, effects),
+            Process::Client(client) => client,
+        };
+        match input {
+            Input::Start { incarnation } => {
+                client.ids = RequestIds::new(incarnation, 1);
+                client.send(effects);
+            }
+            Input::Message { message: Message::CorgiResponse(_, response), .. } => {
+                if let Response::Send { status: SendStatus::Ok, .. } = *response {
+                    client.acknowledged += client.batch;
+                    client.send(effects);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn crash(&mut self) {
+        unreachable!("nothing crashes here");
+    }
+}
+
+fn world(batch: u64) -> World<Process> {
+    let wiring = Wiring {
+        name_service: NodeId(3),
+        on_call: NodeId(3),
+        sets: vec![vec![MASTER, NodeId(1), NodeId(2)]],
+        topics: vec![Topic::spread(TopicId(0), 1, 1)],
+    };
+    let settings = Settings { replication: Replication::Both, ..Settings::default() };
+    let broker = |index| Process::Broker(Box::new(Broker::new(settings.clone(), wiring.clone(), 0, index)));
+    let mut processes: Vec<Process> = (0..3).map(broker).collect();
+    processes.push(Process::NameService(Box::new(NameService::new(settings.clone(), wiring.clone()))));
+    processes.push(Process::Client(Client { batch, ..Client::default() }));
+    let streams = Streams::new(1);
+    let latency = Latency { least: Span::millis(1), most: Span::millis(1) };
+    let network = Network::new(vec![0; processes.len()], vec![vec![latency]], streams.stream("network"));
+    let nodes = processes.into_iter().zip(0..);
+    let nodes = nodes.map(|(process, number)| Node::new(process, streams.stream_of("node", number)));
+    let mut world = World::new(nodes.collect(), network);
+    [3, 0, 1, 2].into_iter().for_each(|node| world.start(NodeId(node)));
+    // The slaves find their master first.
+    while world.now().as_millis() < 1_000 && world.step() {}
+    world.start(CLIENT);
+    world
 }
 
 /// Step the world until every record is acknowledged. Returns how many were.
-fn world_path(case: &Case, records: u64) -> u64 {
-    let mut world = build::build(case, 1).world;
-    let mut acknowledged = 0;
-    while acknowledged < records && world.step() {
-        let entries = world.drain_history();
-        acknowledged +=
-            entries.filter(|entry| matches!(entry.event, Event::Acknowledged { .. })).count() as u64;
+fn world_path(mut world: World<Process>, records: u64) -> u64 {
+    while acknowledged(&world) < records && world.step() {
+        drop(world.drain_history());
     }
-    acknowledged
+    acknowledged(&world)
+}
+
+fn acknowledged(world: &World<Process>) -> u64 {
+    match &world.nodes()[CLIENT.0 as usize].machine {
+        Process::Client(client) => client.acknowledged,
+        Process::Broker(_) | Process::NameService(_) => 0,
+    }
 }
 
 fn replicate(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("replicate");
     group.sample_size(20);
     for batch in [1, 10, 100] {
-        let (case, records) = (case(batch), BATCHES * batch);
-        assert_eq!(world_path(&case, records), records, "every record is acknowledged");
+        let records = BATCHES * batch;
+        assert_eq!(world_path(world(batch), records), records, "every record is acknowledged");
         group.throughput(Throughput::Elements(records));
         group.bench_function(BenchmarkId::new("world", batch), |bencher| {
-            bencher.iter(|| world_path(black_box(&case), records));
+            bencher.iter(|| world_path(world(black_box(batch)), records));
         });
         group.bench_function(BenchmarkId::new("endpoint", batch), |bencher| {
             bencher.iter(|| endpoint_path(BATCHES, black_box(batch)));
