@@ -24,8 +24,9 @@ use crate::message::Message;
 use crate::record::{GroupId, NodeId, Queue, TopicPartition};
 use crate::report::Report;
 use lifecycle::Stage;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use work::{Task, Track};
 
 const PROCESS: &str = "application/process";
@@ -84,11 +85,11 @@ struct Volatile<C, K> {
     /// Whether it hands nothing more out, and exits when it has finished.
     stopping: bool,
     /// The partitions that it was assigned and that were not taken away.
-    tracks: BTreeMap<TopicPartition, Track>,
+    tracks: LiteMap<TopicPartition, Track>,
     /// What was taken away in good order and is not released yet.
     revoked: BTreeSet<TopicPartition>,
     /// The records in process, by worker.
-    tasks: BTreeMap<u64, Task>,
+    tasks: LiteMap<u64, Task>,
     /// Whether the commit timer runs for something new, rather than for a repetition.
     commit_due: bool,
 }
@@ -129,9 +130,9 @@ impl<C, K> Default for Volatile<C, K> {
             was_granted: false,
             is_asked_to_stop: false,
             stopping: false,
-            tracks: BTreeMap::new(),
+            tracks: LiteMap::new(),
             revoked: BTreeSet::new(),
-            tasks: BTreeMap::new(),
+            tasks: LiteMap::new(),
             commit_due: false,
         }
     }

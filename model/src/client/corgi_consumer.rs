@@ -15,9 +15,9 @@ use crate::machine::{Effects, Input, Now, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::Time;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::collections::VecDeque;
 
 const WAKE: &str = "corgi-consumer/wake";
 
@@ -55,8 +55,8 @@ struct Volatile {
     route: Route,
     /// All partitions of the group's topics in order, each with its set.
     partitions: Vec<(TopicPartition, u16)>,
-    links: BTreeMap<u16, Link>,
-    shares: BTreeMap<TopicPartition, Share>,
+    links: LiteMap<u16, Link>,
+    shares: LiteMap<TopicPartition, Share>,
     notices: VecDeque<Assigned>,
     /// The partition that was received from last: the next one is served first.
     last_received: Option<TopicPartition>,
@@ -77,7 +77,7 @@ struct Link {
     offsets: Errand,
     commit: Errand,
     /// To be committed with the next request.
-    commits: BTreeMap<TopicPartition, Offset>,
+    commits: LiteMap<TopicPartition, Offset>,
     /// In the commit request that is out.
     committing: Vec<(TopicPartition, Offset)>,
     committed_at: Time,
@@ -288,8 +288,8 @@ impl Consumer for CorgiConsumer {
             (!share.buffer.is_empty() && self.may_hand_out(now, share)).then_some(*partition)
         };
         let shares = &self.volatile.shares;
-        let after = self.volatile.last_received.map_or(Unbounded, Excluded);
-        let next = shares.range((after, Unbounded)).find_map(filled);
+        let last = self.volatile.last_received;
+        let next = shares.iter().filter(|(at, _)| Some(**at) > last).find_map(filled);
         let partition = next.or_else(|| shares.iter().find_map(filled))?;
         self.hand_out(now, partition, effects)
     }
@@ -343,9 +343,9 @@ impl Consumer for CorgiConsumer {
         }
         let group = self.membership.group;
         let links = std::mem::take(&mut self.volatile.links);
-        for link in links.into_values() {
+        for (_, link) in links {
             let Some((master, _)) = link.master else { continue };
-            let mut offsets: BTreeMap<TopicPartition, Offset> = link.committing.into_iter().collect();
+            let mut offsets: LiteMap<TopicPartition, Offset> = link.committing.into_iter().collect();
             offsets.extend(
                 link.unlocking.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))),
             );

@@ -9,8 +9,9 @@ use crate::machine::{Effects, Input, Now, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::record::{NodeId, Offset, Record, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 const WAKE: &str = "corgi-producer/wake";
 
@@ -28,9 +29,9 @@ pub struct CorgiProducer {
 struct Volatile {
     ids: RequestIds,
     route: Route,
-    queues: BTreeMap<TopicPartition, Queue>,
+    queues: LiteMap<TopicPartition, Queue>,
     /// The partition that each request on its way is for.
-    asked: BTreeMap<RequestId, TopicPartition>,
+    asked: LiteMap<RequestId, TopicPartition>,
     outcomes: VecDeque<(u64, SendOutcome)>,
     unfinished: usize,
     /// When the timer runs out, if it is set.

@@ -8,7 +8,7 @@ use crate::machine::{After, Effects, Input, Now, RequestId, Timer, TimerEffect};
 use crate::message::Message;
 use crate::record::{NodeId, Record, RecordId, TopicPartition};
 use crate::units::{Span, Time};
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 pub(crate) trait Library {
     fn input(&mut self, now: Now, input: &Input, effects: &mut Effects);
@@ -38,12 +38,12 @@ pub(crate) struct Dialogue<L> {
     pub(crate) library: L,
     pub(crate) at: Time,
     pub(crate) asked: Vec<Asked>,
-    pub(crate) timers: BTreeMap<Timer, Time>,
+    pub(crate) timers: LiteMap<Timer, Time>,
 }
 
 impl<L: Library> Dialogue<L> {
     pub(crate) fn new(library: L) -> Dialogue<L> {
-        Dialogue { library, at: Time::ZERO, asked: vec![], timers: BTreeMap::new() }
+        Dialogue { library, at: Time::ZERO, asked: vec![], timers: LiteMap::new() }
     }
 
     /// Call the library, and keep what it asks and sets. A drawn timer is the longest.

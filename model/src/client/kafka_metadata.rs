@@ -9,8 +9,9 @@ use crate::kafka::protocol::{BrokerId, ErrorCode, PartitionMetadata, Request, Re
 use crate::machine::{Effects, Now, Timer};
 use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// Who leads a partition, as far as the client knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -33,9 +34,9 @@ pub(crate) struct Metadata {
     settings: RefreshSettings,
     timer: Timer,
     bootstrap: Vec<NodeId>,
-    brokers: BTreeMap<BrokerId, NodeId>,
+    brokers: LiteMap<BrokerId, NodeId>,
     topics: BTreeSet<TopicId>,
-    partitions: BTreeMap<TopicPartition, Leadership>,
+    partitions: LiteMap<TopicPartition, Leadership>,
     /// Somebody needs an answer newer than the last.
     wanted: bool,
     asked: bool,
@@ -52,9 +53,9 @@ impl Metadata {
             settings,
             timer: Timer::new(timer, 0),
             bootstrap,
-            brokers: BTreeMap::new(),
+            brokers: LiteMap::new(),
             topics: BTreeSet::new(),
-            partitions: BTreeMap::new(),
+            partitions: LiteMap::new(),
             wanted: false,
             asked: false,
             backing_off: false,
@@ -111,8 +112,8 @@ impl Metadata {
 
     /// How many partitions a topic has; None while it is unknown.
     pub(crate) fn partition_count(&self, topic: TopicId) -> Option<u16> {
-        let all = TopicPartition { topic, partition: 0 }..=TopicPartition { topic, partition: u16::MAX };
-        u16::try_from(self.partitions.range(all).count()).ok().filter(|count| *count > 0)
+        let count = self.partitions.keys().filter(|at| at.topic == topic).count();
+        u16::try_from(count).ok().filter(|count| *count > 0)
     }
 
     /// Ask if somebody wants it, it is time, and a node can be asked.

@@ -9,8 +9,8 @@ use crate::machine::{Effects, Now, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::record::{NodeId, TopicId};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// `reconnect.backoff.ms` and `reconnect.backoff.max.ms`: Java's defaults, which nobody changes.
 const RECONNECT: (Span, Span) = (Span::millis(50), Span::millis(1_000));
@@ -106,8 +106,8 @@ pub(crate) struct Network<P> {
     ids: RequestIds,
     names: TimerNames,
     request_timeout: Span,
-    asked: BTreeMap<RequestId, Asked<P>>,
-    links: BTreeMap<NodeId, Link>,
+    asked: LiteMap<RequestId, Asked<P>>,
+    links: LiteMap<NodeId, Link>,
     alarm: Alarm,
     turn: usize,
 }
@@ -118,8 +118,8 @@ impl<P: Clone> Network<P> {
             ids: RequestIds::new(incarnation, lane),
             names,
             request_timeout,
-            asked: BTreeMap::new(),
-            links: BTreeMap::new(),
+            asked: LiteMap::new(),
+            links: LiteMap::new(),
             alarm: Alarm::new(names.request),
             turn: incarnation as usize + usize::from(lane),
         }

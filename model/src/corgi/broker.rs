@@ -20,8 +20,9 @@ use crate::message::Message;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::report::Report;
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 const REGISTER: Timer = Timer::new("corgi-broker/register", 0);
 const FOLLOW: Timer = Timer::new("corgi-broker/follow", 0);
@@ -60,7 +61,7 @@ struct Durable {
     epoch_start: u64,
     log: Log,
     /// The groups' offsets as they were last flushed.
-    offsets: BTreeMap<(GroupId, TopicPartition), Offset>,
+    offsets: LiteMap<(GroupId, TopicPartition), Offset>,
 }
 
 /// What a broker is.
@@ -74,7 +75,7 @@ enum Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Volatile {
     ids: RequestIds,
-    offsets: BTreeMap<(GroupId, TopicPartition), Offset>,
+    offsets: LiteMap<(GroupId, TopicPartition), Offset>,
     /// Counts the changes of the offsets, unlike in an earlier life.
     offsets_version: u64,
     flush_is_due: bool,
@@ -85,11 +86,11 @@ struct Volatile {
 /// What a master keeps in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Mastership {
-    followers: BTreeMap<NodeId, Follower>,
+    followers: LiteMap<NodeId, Follower>,
     /// Everything before this position is on as many slaves as wanted.
     acknowledged: u64,
     waiting: VecDeque<WaitingSend>,
-    parked: BTreeMap<TopicPartition, Vec<ParkedPull>>,
+    parked: LiteMap<TopicPartition, Vec<ParkedPull>>,
     groups: Groups,
     /// When the deadline timer runs out, if it is set.
     deadline: Option<Time>,
@@ -177,7 +178,7 @@ impl Broker {
             log_epoch: 1,
             epoch_start: 0,
             log: Log::default(),
-            offsets: BTreeMap::new(),
+            offsets: LiteMap::new(),
         };
         Broker { settings, wiring, set, node, durable, volatile: Volatile::default() }
     }
@@ -287,7 +288,7 @@ impl Broker {
     fn disconnected(&mut self, node: NodeId, effects: &mut Effects) {
         if self.is_master() {
             self.volatile.master.followers.remove(&node);
-            for parked in self.volatile.master.parked.values_mut() {
+            for (_, parked) in self.volatile.master.parked.iter_mut() {
                 parked.retain(|pull| pull.ask.from != node);
             }
             for group in self.volatile.master.groups.drop_node(node) {

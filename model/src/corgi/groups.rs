@@ -4,15 +4,15 @@
 use crate::corgi::protocol::Instance;
 use crate::record::{GroupId, NodeId, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// The groups of one master.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Groups {
     /// When each member was last heard.
-    members: BTreeMap<(GroupId, Instance), Time>,
-    leases: BTreeMap<(GroupId, TopicPartition), Lease>,
+    members: LiteMap<(GroupId, Instance), Time>,
+    leases: LiteMap<(GroupId, TopicPartition), Lease>,
     /// From when on this master knows all members and leases that matter.
     settled_at: Time,
 }
@@ -46,9 +46,7 @@ impl Groups {
 
     /// The members of a group, in order.
     pub fn members(&self, group: GroupId) -> Vec<Instance> {
-        let first = (group, Instance::default());
-        let last = (group, Instance { node: NodeId(u32::MAX), incarnation: u32::MAX });
-        self.members.range(first..=last).map(|((_, instance), _)| *instance).collect()
+        self.members.keys().filter(|(of, _)| *of == group).map(|(_, instance)| *instance).collect()
     }
 
     /// A member was heard. Returns whether that changed who the members are.
@@ -58,11 +56,9 @@ impl Groups {
             return false;
         }
         // A node's earlier process is gone when the node has a new one.
-        let first = (group, Instance { node: instance.node, incarnation: 0 });
-        let earlier = self.members.range(first..(group, instance)).next_back().map(|(key, _)| *key);
-        if let Some(key) = earlier {
-            self.members.remove(&key);
-        }
+        let is_earlier =
+            |of: &(GroupId, Instance)| of.0 == group && of.1.node == instance.node && of.1 < instance;
+        self.members.retain(|member, _| !is_earlier(member));
         self.members.insert((group, instance), now);
         true
     }

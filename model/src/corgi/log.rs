@@ -4,8 +4,8 @@
 
 use crate::corgi::protocol::Epoch;
 use crate::record::{Offset, Record, TopicPartition};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// One entry of a commit log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -25,7 +25,7 @@ pub struct Log {
     /// Each stretch of one epoch, with the position where it begins.
     history: Vec<(Epoch, u64)>,
     /// The positions of each partition's records, by offset. Rebuilt from the entries in the real system (e11).
-    index: BTreeMap<TopicPartition, Vec<u64>>,
+    index: LiteMap<TopicPartition, Vec<u64>>,
 }
 
 impl Log {

@@ -7,8 +7,8 @@ use super::admin::Setting;
 use super::protocol::{BrokerId, ErrorCode};
 use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::{Bytes, Span};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a topic sets apart from the cluster's settings.
@@ -185,11 +185,11 @@ pub struct Image {
     /// How many records of the metadata log it holds.
     pub next: u64,
     /// The brokers.
-    pub brokers: BTreeMap<BrokerId, BrokerState>,
+    pub brokers: LiteMap<BrokerId, BrokerState>,
     /// The topics.
-    pub topics: BTreeMap<TopicId, TopicState>,
+    pub topics: LiteMap<TopicId, TopicState>,
     /// The partitions.
-    pub partitions: BTreeMap<TopicPartition, PartitionState>,
+    pub partitions: LiteMap<TopicPartition, PartitionState>,
 }
 
 impl Image {
@@ -225,9 +225,7 @@ impl Image {
 
     /// The partitions of a topic, in order.
     pub fn partitions_of(&self, topic: TopicId) -> impl Iterator<Item = (&TopicPartition, &PartitionState)> {
-        let first = TopicPartition { topic, partition: 0 };
-        let last = TopicPartition { topic, partition: u16::MAX };
-        self.partitions.range(first..=last)
+        self.partitions.iter().filter(move |(at, _)| at.topic == topic)
     }
 }
 

@@ -4,8 +4,8 @@
 use super::protocol::{ErrorCode, ProducerId, ProducerStamp};
 use crate::record::Offset;
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// So many batches of a producer are remembered.
 const REMEMBERED_BATCHES: usize = 5;
@@ -48,7 +48,7 @@ impl ProducerState {
 /// What is known of all producers of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ProducerStates {
-    producers: BTreeMap<ProducerId, ProducerState>,
+    producers: LiteMap<ProducerId, ProducerState>,
 }
 
 /// The sequence that comes `count` after another: numbers go on at 0 after the greatest.
@@ -155,7 +155,7 @@ impl ProducerStates {
 
     /// The process starts anew: the snapshot on disk holds only the last batch of each producer.
     pub fn restarted(&mut self) {
-        for known in self.producers.values_mut() {
+        for (_, known) in self.producers.iter_mut() {
             let old = known.batches.len().saturating_sub(1);
             known.batches.drain(..old);
         }

@@ -2,8 +2,9 @@
 //! Leaves out how records travel: the worker sends and tells the ledger.
 
 use crate::record::{Offset, Record, TopicPartition};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A copy on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +31,7 @@ struct Held {
     /// Those of the pending that the producer has now.
     sent: usize,
     /// Those of the pending that the producer gave up, to be sent again.
-    failed: BTreeMap<Offset, Transfer>,
+    failed: LiteMap<Offset, Transfer>,
     /// What was last committed, or asked to be.
     committed: Offset,
 }
@@ -47,11 +48,11 @@ impl Held {
 pub(super) struct Ledger {
     grants: u64,
     tokens: u64,
-    held: BTreeMap<TopicPartition, Held>,
+    held: LiteMap<TopicPartition, Held>,
     /// With the producer: the copy and the grant under which it was read.
-    in_flight: BTreeMap<u64, (Transfer, u64)>,
+    in_flight: LiteMap<u64, (Transfer, u64)>,
     /// How far partitions came that are not held any more: acknowledged below, received below.
-    left: BTreeMap<TopicPartition, (Offset, Offset)>,
+    left: LiteMap<TopicPartition, (Offset, Offset)>,
 }
 
 impl Ledger {
@@ -63,7 +64,7 @@ impl Ledger {
             received: start,
             pending: BTreeSet::new(),
             sent: 0,
-            failed: BTreeMap::new(),
+            failed: LiteMap::new(),
             committed: start,
         };
         self.held.insert(partition, held);
@@ -150,8 +151,10 @@ impl Ledger {
 
     /// The records to send again, in order, of each partition of which the producer has nothing any more.
     pub(super) fn take_failed(&mut self) -> Vec<Transfer> {
-        let quiet = self.held.values_mut().filter(|held| held.sent == 0);
-        quiet.flat_map(|held| std::mem::take(&mut held.failed).into_values()).collect()
+        let quiet = self.held.iter_mut().map(|(_, held)| held).filter(|held| held.sent == 0);
+        quiet
+            .flat_map(|held| std::mem::take(&mut held.failed).into_iter().map(|(_, transfer)| transfer))
+            .collect()
     }
 
     /// How many records were taken from the source and are in the producer's hands or wait to be there again.
@@ -173,7 +176,7 @@ impl Ledger {
     }
 
     /// What a report says of each partition: acknowledged below, received below.
-    pub(super) fn progress(&self) -> BTreeMap<TopicPartition, (Offset, Offset)> {
+    pub(super) fn progress(&self) -> LiteMap<TopicPartition, (Offset, Offset)> {
         let mut progress = self.left.clone();
         let held =
             self.held.iter().map(|(partition, held)| (*partition, (held.acknowledged(), held.received)));

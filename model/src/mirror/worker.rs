@@ -19,8 +19,9 @@ use crate::message::Message;
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::report::Report;
 use holding::Leaving;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 const COMMIT: Timer = Timer::new("mirror/commit", 0);
@@ -69,11 +70,11 @@ struct Volatile<C, P> {
     kafka: P,
     ledger: Ledger,
     /// How many records of each topic were routed, for the scattered map.
-    routed: BTreeMap<TopicId, u64>,
+    routed: LiteMap<TopicId, u64>,
     /// The partition that was received from last, while some are blocked.
     received_from: TopicPartition,
     /// Commits that were issued and are not known to be through.
-    committing: BTreeMap<TopicPartition, Offset>,
+    committing: LiteMap<TopicPartition, Offset>,
     commit_timer_set: bool,
     retry_timer_set: bool,
     /// Partitions that are to be given back in good order.
@@ -85,7 +86,7 @@ struct Volatile<C, P> {
     /// In the atomic mode: partitions that are not taken over yet, from which nothing is received.
     adopting: BTreeSet<TopicPartition>,
     /// In the atomic mode: below that, everything is in the target.
-    copied_below: BTreeMap<TopicPartition, Offset>,
+    copied_below: LiteMap<TopicPartition, Offset>,
     /// The process's life, and how often it has joined the group anew in it.
     incarnation: u32,
     rejoins: u32,
@@ -105,16 +106,16 @@ impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
             corgi: self.corgi.clone(),
             kafka: self.kafka.clone(),
             ledger: Ledger::default(),
-            routed: BTreeMap::new(),
+            routed: LiteMap::new(),
             received_from: TopicPartition::default(),
-            committing: BTreeMap::new(),
+            committing: LiteMap::new(),
             commit_timer_set: false,
             retry_timer_set: false,
             revocation: None,
             leaving: None,
             transactions: atomic.then(transactions),
             adopting: BTreeSet::new(),
-            copied_below: BTreeMap::new(),
+            copied_below: LiteMap::new(),
             incarnation,
             rejoins: 0,
         };

@@ -138,7 +138,8 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
         if let Some(mut library) = self.volatile.library.take() {
             library.consumer().close(now, effects);
-            let partitions = std::mem::take(&mut self.volatile.tracks).into_keys().collect::<Vec<_>>();
+            let partitions =
+                std::mem::take(&mut self.volatile.tracks).into_iter().map(|(at, _)| at).collect::<Vec<_>>();
             if !partitions.is_empty() {
                 let (group, queue) = (self.setup.group, library.queue());
                 effects.record(Event::Revoked { group, queue, partitions, orderly: true });
@@ -189,7 +190,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         if !pauses && std::mem::take(&mut self.volatile.said_paused) {
             effects.record(Event::Paused { group: self.setup.group, paused: false });
         }
-        self.volatile.tracks.values_mut().for_each(|track| track.is_paused = pauses);
+        self.volatile.tracks.iter_mut().for_each(|(_, track)| track.is_paused = pauses);
         let Some(library) = &mut self.volatile.library else { return };
         match pauses {
             true => library.consumer().pause(now, effects),

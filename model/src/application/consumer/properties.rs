@@ -9,6 +9,7 @@ use crate::record::{Offset, Record, RecordId};
 use crate::switch::{self, Switches};
 use crate::units::{Span, Time};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 
 const CENTRE: NodeId = NodeId(3);
 const GROUP: GroupId = GroupId(0);

@@ -10,7 +10,6 @@ use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::ops::Bound::{Excluded, Unbounded};
 
 /// A record in process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -72,23 +71,18 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     /// Each partition that is open has a worker of its own.
     fn feed_workers(&mut self, now: Now, effects: &mut Effects) {
         // This is done after every input, and mostly finds nothing: it goes through the partitions without a list.
-        let mut next = self.volatile.tracks.first_key_value().map(|(partition, _)| *partition);
-        while let Some(partition) = next {
+        // Beginning a record may add to the tracks' records, and not to the tracks.
+        for place in 0..self.volatile.tracks.len() {
             let Volatile { tracks, tasks, library, .. } = &mut self.volatile;
-            let Some(library) = library else { return };
-            let consumer = library.consumer();
-            let received =
-                tracks.range(partition..).filter(|(_, track)| track.is_open()).find_map(|(at, _)| {
-                    // Busy also with a record from before the partition was lost and came back.
-                    let worker = timer_index(*at);
-                    let is_busy = tasks.contains_key(&worker);
-                    let received = (!is_busy).then(|| consumer.receive_from(now, *at, effects)).flatten();
-                    received.map(|received| (worker, received))
-                });
-            let Some((worker, received)) = received else { return };
-            let after = (Excluded(received.partition), Unbounded);
-            next = tracks.range(after).next().map(|(partition, _)| *partition);
-            self.begin(worker, received, effects);
+            let (Some((at, track)), Some(library)) = (tracks.get_indexed(place), library) else { return };
+            let worker = timer_index(*at);
+            // Busy also with a record from before the partition was lost and came back.
+            if !track.is_open() || tasks.contains_key(&worker) {
+                continue;
+            }
+            if let Some(received) = library.consumer().receive_from(now, *at, effects) {
+                self.begin(worker, received, effects);
+            }
         }
     }
 

@@ -8,13 +8,14 @@ use crate::history::Event;
 use crate::machine::{Effects, Now, Timer};
 use crate::record::{Queue, Record, RecordId, TopicPartition};
 use crate::switch::WriteTo;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// The open records of each source partition, in the order in which they were sent first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Outbox {
-    lanes: BTreeMap<TopicPartition, VecDeque<Open>>,
+    lanes: LiteMap<TopicPartition, VecDeque<Open>>,
 }
 
 /// A record that is neither acknowledged nor given up.
@@ -77,7 +78,7 @@ impl Outbox {
 
     /// The process that knew of them is gone, and nothing remembers them.
     pub(super) fn give_everything_up(&mut self, effects: &mut Effects) {
-        for open in std::mem::take(&mut self.lanes).into_values().flatten() {
+        for open in std::mem::take(&mut self.lanes).into_iter().flat_map(|(_, lane)| lane) {
             if !open.in_corgi && !open.in_kafka {
                 effects.record(Event::Indeterminate { record: open.record.id });
             }

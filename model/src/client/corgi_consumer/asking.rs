@@ -250,7 +250,7 @@ impl CorgiConsumer {
                 link.heartbeat.hurry(again);
                 link.lock.hurry(again);
             }
-            for share in self.volatile.shares.values_mut().filter(|share| share.set == set) {
+            for (_, share) in self.volatile.shares.iter_mut().filter(|(_, share)| share.set == set) {
                 if share.pull.is_out() {
                     share.pull.again_at(again);
                 }

@@ -4,7 +4,7 @@ use super::{
     Assigned, CorgiConsumer, Errand, Link, NodeId, Offset, Share, State, Time, TopicPartition, VecDeque,
 };
 use crate::corgi::protocol::{Epoch, Instance};
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 impl Share {
     fn new(set: u16, state: State) -> Share {
@@ -35,7 +35,7 @@ impl Link {
             locking: Vec::new(),
             offsets: Errand::IDLE,
             commit: Errand::IDLE,
-            commits: BTreeMap::new(),
+            commits: LiteMap::new(),
             committing: Vec::new(),
             committed_at: Time::ZERO,
             unlock: Errand::IDLE,

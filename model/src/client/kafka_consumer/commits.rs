@@ -7,14 +7,14 @@ use crate::kafka::protocol::{CommitPartition, ErrorCode, MemberId, Request};
 use crate::machine::{Effects, Now};
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// The commits that are not answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Commits {
-    waiting: BTreeMap<TopicPartition, CommitPartition>,
-    sent: BTreeMap<TopicPartition, CommitPartition>,
+    waiting: LiteMap<TopicPartition, CommitPartition>,
+    sent: LiteMap<TopicPartition, CommitPartition>,
     /// Since when no commit was answered.
     since: Option<Time>,
     /// The back-off before the next attempt runs.
@@ -22,7 +22,7 @@ pub(super) struct Commits {
     failures: u32,
     /// Where each leader epoch begins among the records handed out: a committed offset carries the epoch of the
     /// record before it.
-    epochs: BTreeMap<TopicPartition, Vec<(Offset, i32)>>,
+    epochs: LiteMap<TopicPartition, Vec<(Offset, i32)>>,
 }
 
 impl Commits {

@@ -8,8 +8,9 @@ use crate::kafka::protocol::{
 };
 use crate::machine::{Effects, Now};
 use crate::record::{NodeId, Offset, Record, TopicPartition};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 /// A record that waits to be handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -32,7 +33,7 @@ struct Buffer {
 /// The records that were fetched and not handed out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Buffers {
-    partitions: BTreeMap<TopicPartition, Buffer>,
+    partitions: LiteMap<TopicPartition, Buffer>,
     /// In the order in which the fetches came; the first is drained before the second, as in Java.
     order: VecDeque<TopicPartition>,
     /// What is left of the owner's last poll.
@@ -135,10 +136,10 @@ impl KafkaConsumer {
         }
     }
 
-    fn plan_fetches(&mut self) -> (BTreeMap<NodeId, Vec<FetchPartition>>, BTreeSet<NodeId>) {
+    fn plan_fetches(&mut self) -> (LiteMap<NodeId, Vec<FetchPartition>>, BTreeSet<NodeId>) {
         let max_bytes = u32::try_from(self.settings.fetch_partition_max.0).unwrap_or(u32::MAX);
         let own = &mut self.volatile;
-        let mut requests: BTreeMap<NodeId, Vec<FetchPartition>> = BTreeMap::new();
+        let mut requests: LiteMap<NodeId, Vec<FetchPartition>> = LiteMap::new();
         let mut broken = BTreeSet::new();
         let mut leaderless = false;
         for (partition, held) in &own.held {

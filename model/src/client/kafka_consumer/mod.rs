@@ -27,10 +27,11 @@ use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::Time;
 use commits::Commits;
 use fetching::Buffers;
+use litemap::LiteMap;
 use membership::{Membership, Stage};
 use positions::Held;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 const NAMES: TimerNames = TimerNames {
     request: "kafka-consumer/request",
@@ -95,7 +96,7 @@ struct Volatile {
     finding: bool,
     find_failures: u32,
     membership: Membership,
-    held: BTreeMap<TopicPartition, Held>,
+    held: LiteMap<TopicPartition, Held>,
     changes: VecDeque<Assigned>,
     buffers: Buffers,
     commits: Commits,
@@ -127,7 +128,7 @@ impl Volatile {
             finding: false,
             find_failures: 0,
             membership: Membership::new(),
-            held: BTreeMap::new(),
+            held: LiteMap::new(),
             changes: VecDeque::new(),
             buffers: Buffers::default(),
             commits: Commits::default(),

@@ -160,7 +160,7 @@ impl KafkaConsumer {
 
     /// New metadata came.
     pub(super) fn metadata_came(&mut self, now: Now, effects: &mut Effects) {
-        for held in self.volatile.held.values_mut() {
+        for (_, held) in self.volatile.held.iter_mut() {
             held.awaits_metadata = false;
         }
         self.validate_after_elections();

@@ -20,9 +20,10 @@ use crate::machine::{Effects, Input, Now, Timer};
 use crate::message::Message;
 use crate::record::{NodeId, Record, TopicId, TopicPartition};
 use accumulator::{Batch, BatchId, Queue, Waiting};
+use litemap::LiteMap;
 use sequences::Idempotence;
 use serde::Serialize;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 const NAMES: TimerNames = TimerNames {
     request: "kafka-producer/request",
@@ -56,8 +57,8 @@ struct Volatile {
     metadata: Metadata,
     /// None where the settings switch idempotence off.
     idempotence: Option<Idempotence>,
-    queues: BTreeMap<TopicPartition, Queue>,
-    batches: BTreeMap<BatchId, Batch>,
+    queues: LiteMap<TopicPartition, Queue>,
+    batches: LiteMap<BatchId, Batch>,
     last_batch: BatchId,
     /// Sends that block for memory or metadata, the oldest first.
     waiting: VecDeque<Waiting>,
@@ -80,8 +81,8 @@ impl Volatile {
             network: Network::new(NAMES, settings.request_timeout, incarnation, lane),
             metadata: Metadata::new(refresh, NAMES.metadata, bootstrap.to_vec()),
             idempotence: settings.idempotent().then(Idempotence::default),
-            queues: BTreeMap::new(),
-            batches: BTreeMap::new(),
+            queues: LiteMap::new(),
+            batches: LiteMap::new(),
             last_batch: 0,
             waiting: VecDeque::new(),
             memory_bytes: 0,

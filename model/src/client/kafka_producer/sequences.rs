@@ -5,8 +5,9 @@ use super::KafkaProducer;
 use super::accumulator::{Batch, BatchId, Stamp};
 use crate::kafka::protocol::{ErrorCode, ProducerId};
 use crate::record::{Offset, TopicPartition};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The numbering of one partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -28,7 +29,7 @@ pub(super) struct Idempotence {
     pub(super) producer: Option<(ProducerId, i16)>,
     pub(super) asking: bool,
     pub(super) failures: u32,
-    partitions: BTreeMap<TopicPartition, Sequences>,
+    partitions: LiteMap<TopicPartition, Sequences>,
     /// Partitions whose batches are to be numbered from 0 under a new epoch.
     bump: BTreeSet<TopicPartition>,
 }
@@ -141,7 +142,7 @@ impl Idempotence {
     }
 
     /// Take the next epoch, and number the unfinished batches of these partitions from 0 (the others follow when their old ones are through).
-    fn bump_epoch(&mut self, batches: &mut BTreeMap<BatchId, Batch>) {
+    fn bump_epoch(&mut self, batches: &mut LiteMap<BatchId, Batch>) {
         if self.bump.is_empty() {
             return;
         }

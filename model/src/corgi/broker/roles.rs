@@ -43,7 +43,7 @@ impl Broker {
             let status = SendStatus::FlushSlaveTimeout;
             send.ask.answer(Response::Send { status, offset: send.offset }, effects);
         }
-        for pull in master.parked.into_values().flatten() {
+        for pull in master.parked.into_iter().flat_map(|(_, parked)| parked) {
             pull.ask.refuse(Refusal::NotMaster, effects);
         }
         for timer in [DEADLINE, PROBE, SETTLE] {

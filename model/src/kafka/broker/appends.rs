@@ -9,8 +9,9 @@ use crate::kafka::stored::Stored;
 use crate::machine::RequestId;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who waits for the high watermark.
@@ -26,9 +27,9 @@ pub(crate) enum Waiter {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Appends {
     last: u64,
-    produces: BTreeMap<u64, WaitingProduce>,
-    stored: BTreeMap<u64, WaitingStored>,
-    by_partition: BTreeMap<TopicPartition, BTreeSet<(Offset, Waiter)>>,
+    produces: LiteMap<u64, WaitingProduce>,
+    stored: LiteMap<u64, WaitingStored>,
+    by_partition: LiteMap<TopicPartition, BTreeSet<(Offset, Waiter)>>,
 }
 
 /// How one batch of a produce request went: its partition, error, base offset and log start.
@@ -39,7 +40,7 @@ struct WaitingProduce {
     client: (NodeId, RequestId),
     results: Vec<Produced>,
     /// What the high watermark must reach for each batch that is not decided yet.
-    open: BTreeMap<usize, Offset>,
+    open: LiteMap<usize, Offset>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,7 +82,7 @@ impl Broker {
         cx: &mut Context<'_>,
         client: (NodeId, RequestId),
         results: Vec<Produced>,
-        open: BTreeMap<usize, Offset>,
+        open: LiteMap<usize, Offset>,
         timeout: Span,
     ) {
         if open.is_empty() {

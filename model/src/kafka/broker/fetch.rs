@@ -11,8 +11,9 @@ use crate::kafka::replica::Replica;
 use crate::machine::RequestId;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Span;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// What a consumer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,8 +28,8 @@ pub(super) struct ConsumerFetch {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Fetches {
     last: u64,
-    waiting: BTreeMap<u64, ((NodeId, RequestId), ConsumerFetch)>,
-    by_partition: BTreeMap<TopicPartition, BTreeSet<u64>>,
+    waiting: LiteMap<u64, ((NodeId, RequestId), ConsumerFetch)>,
+    by_partition: LiteMap<TopicPartition, BTreeSet<u64>>,
 }
 
 /// What a fetch of one partition may see.

@@ -55,7 +55,7 @@ impl Broker {
 
     /// Fetch a partition from nobody any more.
     pub(super) fn stop_following(&mut self, at: TopicPartition) {
-        for fetcher in self.volatile.fetchers.values_mut() {
+        for (_, fetcher) in self.volatile.fetchers.iter_mut() {
             if fetcher.partitions.remove(&at) {
                 fetcher.changed.remove(at);
                 fetcher.resting.remove(&at);

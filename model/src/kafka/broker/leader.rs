@@ -5,8 +5,8 @@ use crate::kafka::cluster::PartitionState;
 use crate::kafka::protocol::BrokerId;
 use crate::record::{Offset, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// What a leader knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -24,7 +24,7 @@ pub(crate) struct Leader {
     /// The replicas in sync that it has asked for and not been granted yet.
     pub proposed: Option<Vec<BrokerId>>,
     /// The other replicas.
-    pub followers: BTreeMap<BrokerId, Follower>,
+    pub followers: LiteMap<BrokerId, Follower>,
 }
 
 /// What a leader knows of a follower.

@@ -35,8 +35,8 @@ use crate::machine::{Effects, Input, Machine, Now, RequestId, Timer};
 use crate::message::Message;
 use crate::record::{GroupId, NodeId, TopicPartition};
 use crate::units::Time;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 pub(super) use roles::{Hosted, Role};
 
@@ -58,7 +58,7 @@ pub(super) struct Durable {
     /// What it knows was agreed on, perhaps long ago.
     pub image: Image,
     /// Its replicas.
-    pub replicas: BTreeMap<TopicPartition, Replica>,
+    pub replicas: LiteMap<TopicPartition, Replica>,
     /// When it last did anything: decides which high watermarks were saved before it died.
     last_seen: Time,
     /// Whether it was stopped in good order.
@@ -76,14 +76,14 @@ pub(super) struct Volatile {
     /// Whether it serves clients: not before the controller has let it in for the first time.
     serving: bool,
     stopping: bool,
-    pub roles: BTreeMap<TopicPartition, Hosted>,
+    pub roles: LiteMap<TopicPartition, Hosted>,
     pub deadlines: Deadlines<Task>,
     /// Partitions whose log, high watermark or role changed in this step.
     touched: PartitionSet,
     pub appends: appends::Appends,
     fetches: fetch::Fetches,
-    followers: BTreeMap<BrokerId, replica_fetch::FollowerSession>,
-    fetchers: BTreeMap<BrokerId, fetcher::Fetcher>,
+    followers: LiteMap<BrokerId, replica_fetch::FollowerSession>,
+    fetchers: LiteMap<BrokerId, fetcher::Fetcher>,
     last_fetcher_session: u32,
     isr: isr::IsrRequests,
     producer_ids: producer_ids::ProducerIds,
@@ -93,7 +93,7 @@ pub(super) struct Volatile {
     pub verifications: Verifications,
     /// Producers that began a transaction here and have nothing in the log yet: the epoch and the lowest sequence
     /// that was tried.
-    pub unverified: BTreeMap<(TopicPartition, super::protocol::ProducerId), (i16, i32)>,
+    pub unverified: LiteMap<(TopicPartition, super::protocol::ProducerId), (i16, i32)>,
     /// Requests that came before the broker served clients.
     backlog: Vec<(NodeId, RequestId, Box<Request>)>,
 }

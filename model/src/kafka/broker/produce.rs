@@ -9,6 +9,7 @@ use crate::kafka::transaction::{Unverified, producers_error};
 use crate::machine::{Process, RequestId};
 use crate::record::{Key, NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use std::collections::BTreeMap;
 
 /// The sequence of the record at that place of a batch; -1 where the producer numbers nothing.
@@ -84,7 +85,7 @@ impl Broker {
         refused: &BTreeMap<TopicPartition, ErrorCode>,
     ) {
         let mut results: Vec<Produced> = Vec::with_capacity(batches.len());
-        let mut open = BTreeMap::new();
+        let mut open = LiteMap::new();
         for batch in batches {
             let at = batch.partition;
             if let Some(error) = refused.get(&at) {

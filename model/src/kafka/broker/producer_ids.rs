@@ -68,7 +68,7 @@ impl Broker {
     /// Forget producers that have been silent for long.
     pub(super) fn expire_producers(&mut self, cx: &mut Context<'_>) {
         let after = self.settings.producer_id_expiration;
-        for replica in self.durable.replicas.values_mut() {
+        for (_, replica) in self.durable.replicas.iter_mut() {
             replica.producers.expire(cx.now.elapsed, after);
         }
         let again = cx.time() + self.settings.producer_id_expiration_check;

@@ -10,8 +10,8 @@ use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// A row of fetches of one follower.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +22,7 @@ pub(super) struct FollowerSession {
     node: NodeId,
     /// The last time that it fetched.
     pub heard_at: Time,
-    partitions: BTreeMap<TopicPartition, Asked>,
+    partitions: LiteMap<TopicPartition, Asked>,
     /// Partitions that may have something new for it.
     changed: PartitionSet,
     /// Whether a fetch waits for records.
@@ -78,7 +78,7 @@ impl Broker {
                 number: 0,
                 node: from,
                 heard_at: cx.time(),
-                partitions: BTreeMap::new(),
+                partitions: LiteMap::new(),
                 changed: PartitionSet::default(),
                 waits: false,
                 woken: false,
@@ -178,7 +178,7 @@ impl Broker {
     pub(super) fn wake_followers(&mut self, _cx: &mut Context<'_>, at: TopicPartition) {
         let log_end = self.durable.replicas.get(&at).map_or(0, |replica| replica.log.end());
         let leads = self.volatile.roles.get(&at).is_some_and(|hosted| hosted.leader().is_some());
-        for session in self.volatile.followers.values_mut() {
+        for (_, session) in self.volatile.followers.iter_mut() {
             if let Some(asked) = session.partitions.get(&at) {
                 session.changed.insert(at);
                 session.woken |= !leads || asked.offset < log_end;

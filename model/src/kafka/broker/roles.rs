@@ -154,10 +154,8 @@ impl Broker {
     }
 
     pub(super) fn drop_topic(&mut self, cx: &mut Context<'_>, topic: TopicId) {
-        let first = TopicPartition { topic, partition: 0 };
-        let last = TopicPartition { topic, partition: u16::MAX };
         let hosted: Vec<TopicPartition> =
-            self.volatile.roles.range(first..=last).map(|(at, _)| *at).collect();
+            self.volatile.roles.keys().filter(|at| at.topic == topic).copied().collect();
         for at in hosted {
             self.stop_leading(cx, at, ErrorCode::UnknownTopicOrPartition);
             self.stop_following(at);

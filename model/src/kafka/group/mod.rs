@@ -25,8 +25,9 @@ use super::protocol::{
 use crate::machine::RequestId;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
+use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A request that is answered later: who asked, and its id.
 pub(super) type Caller = (NodeId, RequestId);
@@ -34,7 +35,7 @@ pub(super) type Caller = (NodeId, RequestId);
 /// The groups that a broker coordinates.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Groups {
-    by_id: BTreeMap<GroupId, Group>,
+    by_id: LiteMap<GroupId, Group>,
     /// The internal partitions that are led and loaded.
     loaded: BTreeSet<u16>,
     last_member: u64,
@@ -63,19 +64,19 @@ struct Group {
     protocol_type: ProtocolType,
     protocol: Option<AssignmentProtocol>,
     leader: Option<MemberId>,
-    members: BTreeMap<MemberId, Member>,
+    members: LiteMap<MemberId, Member>,
     /// Ids that were handed out and have not joined.
     promised: BTreeSet<MemberId>,
-    instances: BTreeMap<GroupInstanceId, MemberId>,
+    instances: LiteMap<GroupInstanceId, MemberId>,
     /// Members of this generation that have not synced.
     unsynced: BTreeSet<MemberId>,
     /// The first rebalance of an empty group waits for more members: what is left of the longest wait.
     first_wait: Option<Span>,
     /// Whether a member came during that wait.
     grew: bool,
-    offsets: BTreeMap<TopicPartition, Committed>,
+    offsets: LiteMap<TopicPartition, Committed>,
     /// Offsets of transactions that are not decided yet.
-    undecided: BTreeMap<ProducerId, BTreeMap<TopicPartition, Committed>>,
+    undecided: LiteMap<ProducerId, LiteMap<TopicPartition, Committed>>,
     emptied_at: Time,
 }
 
@@ -129,7 +130,7 @@ impl Group {
     /// The protocol that most members like best among those that all know. A tie goes by the name, where Kafka goes
     /// by the order of a hash map (recorded: "Groups", 15).
     fn choose_protocol(&self) -> Option<AssignmentProtocol> {
-        let mut votes: BTreeMap<AssignmentProtocol, usize> = BTreeMap::new();
+        let mut votes: LiteMap<AssignmentProtocol, usize> = LiteMap::new();
         for member in self.members.values() {
             let vote =
                 member.protocols.iter().map(|(protocol, _)| *protocol).find(|protocol| {

@@ -262,7 +262,7 @@ impl Broker {
             group.emptied_at = cx.now.elapsed;
             members.extend(group.members.keys().map(|id| (*at, *id)));
         }
-        self.volatile.groups.by_id.append(&mut groups);
+        self.volatile.groups.by_id.extend(groups);
         for (group, id) in members {
             self.renew_session(cx, group, id);
         }
