@@ -15,6 +15,7 @@ pub mod machine;
 pub mod message;
 pub mod mirror;
 pub mod operator;
+pub mod partition_map;
 pub mod plan;
 pub mod record;
 pub mod report;

@@ -13,6 +13,7 @@ use super::{Assigned, Consumer, Received};
 use crate::corgi::protocol::{Epoch, Instance, Request, Response};
 use crate::machine::{Effects, Input, Now, RequestId, RequestIds, Timer};
 use crate::message::Message;
+use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::Time;
 use litemap::LiteMap;
@@ -56,7 +57,7 @@ struct Volatile {
     /// All partitions of the group's topics in order, each with its set.
     partitions: Vec<(TopicPartition, u16)>,
     links: LiteMap<u16, Link>,
-    shares: LiteMap<TopicPartition, Share>,
+    shares: PartitionMap<Share>,
     notices: VecDeque<Assigned>,
     /// The partition that was received from last: the next one is served first.
     last_received: Option<TopicPartition>,
@@ -152,7 +153,7 @@ impl CorgiConsumer {
             self.drive_link(now, set, effects);
         }
         let shares = self.volatile.shares.iter().filter(|(_, share)| share.pull.due() <= now);
-        let to_pull: Vec<TopicPartition> = shares.map(|(partition, _)| *partition).collect();
+        let to_pull: Vec<TopicPartition> = shares.map(|(partition, _)| partition).collect();
         for partition in to_pull {
             self.drive_pull(now, partition, effects);
         }
@@ -211,12 +212,12 @@ impl CorgiConsumer {
     }
 
     fn hand_out(&mut self, now: Time, partition: TopicPartition, effects: &mut Effects) -> Option<Received> {
-        let share = self.volatile.shares.get(&partition)?;
+        let share = self.volatile.shares.get(partition)?;
         if !self.may_hand_out(now, share) {
             return None;
         }
         let prefetch = self.settings.prefetch_records as usize;
-        let share = self.volatile.shares.get_mut(&partition)?;
+        let share = self.volatile.shares.get_mut(partition)?;
         let received = share.buffer.pop_front()?;
         self.volatile.last_received = Some(partition);
         if share.buffer.len() == prefetch / 2 {
@@ -267,7 +268,7 @@ impl Consumer for CorgiConsumer {
         let notice = self.volatile.notices.pop_front()?;
         if let Assigned::Revoked(partitions) = &notice {
             for partition in partitions {
-                if let Some(share) = self.volatile.shares.get_mut(partition)
+                if let Some(share) = self.volatile.shares.get_mut(*partition)
                     && matches!(share.state, State::Revoking { .. })
                 {
                     share.state = State::Revoking { told: true };
@@ -284,12 +285,12 @@ impl Consumer for CorgiConsumer {
 
     fn receive(&mut self, now: Now, effects: &mut Effects) -> Option<Received> {
         let now = now.elapsed;
-        let filled = |(partition, share): (&TopicPartition, &Share)| {
-            (!share.buffer.is_empty() && self.may_hand_out(now, share)).then_some(*partition)
+        let filled = |(partition, share): (TopicPartition, &Share)| {
+            (!share.buffer.is_empty() && self.may_hand_out(now, share)).then_some(partition)
         };
         let shares = &self.volatile.shares;
         let last = self.volatile.last_received;
-        let next = shares.iter().filter(|(at, _)| Some(**at) > last).find_map(filled);
+        let next = shares.iter().filter(|(at, _)| Some(*at) > last).find_map(filled);
         let partition = next.or_else(|| shares.iter().find_map(filled))?;
         self.hand_out(now, partition, effects)
     }
@@ -305,7 +306,7 @@ impl Consumer for CorgiConsumer {
 
     fn commit(&mut self, now: Now, offsets: &[(TopicPartition, Offset)], effects: &mut Effects) {
         for (partition, offset) in offsets {
-            let Some(share) = self.volatile.shares.get_mut(partition) else { continue };
+            let Some(share) = self.volatile.shares.get_mut(*partition) else { continue };
             share.committed = Some(*offset);
             if let Some(link) = self.volatile.links.get_mut(&share.set) {
                 link.commits.insert(*partition, *offset);
@@ -326,7 +327,7 @@ impl Consumer for CorgiConsumer {
     fn assignment(&self) -> Vec<TopicPartition> {
         let assigned = |share: &Share| matches!(share.state, State::Reading | State::Revoking { .. });
         let shares = self.volatile.shares.iter().filter(|(_, share)| assigned(share));
-        shares.map(|(partition, _)| *partition).collect()
+        shares.map(|(partition, _)| partition).collect()
     }
 
     fn pause(&mut self, _now: Now, _effects: &mut Effects) {
@@ -365,7 +366,7 @@ impl Consumer for CorgiConsumer {
 impl CorgiConsumer {
     /// Whether it takes itself for the holder of a leased partition.
     pub(crate) fn believes(&self, now: Time, partition: TopicPartition) -> bool {
-        let share = self.volatile.shares.get(&partition);
+        let share = self.volatile.shares.get(partition);
         self.membership.ordered
             && self.volatile.running
             && share.is_some_and(|share| share.is_held() && now < share.lease_until)

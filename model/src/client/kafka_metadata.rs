@@ -7,6 +7,7 @@
 use super::kafka_network::{Network, backoff};
 use crate::kafka::protocol::{BrokerId, ErrorCode, PartitionMetadata, Request, Response};
 use crate::machine::{Effects, Now, Timer};
+use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use litemap::LiteMap;
@@ -36,7 +37,7 @@ pub(crate) struct Metadata {
     bootstrap: Vec<NodeId>,
     brokers: LiteMap<BrokerId, NodeId>,
     topics: BTreeSet<TopicId>,
-    partitions: LiteMap<TopicPartition, Leadership>,
+    partitions: PartitionMap<Leadership>,
     /// Somebody needs an answer newer than the last.
     wanted: bool,
     asked: bool,
@@ -55,7 +56,7 @@ impl Metadata {
             bootstrap,
             brokers: LiteMap::new(),
             topics: BTreeSet::new(),
-            partitions: LiteMap::new(),
+            partitions: PartitionMap::default(),
             wanted: false,
             asked: false,
             backing_off: false,
@@ -102,17 +103,17 @@ impl Metadata {
     }
 
     pub(crate) fn leadership(&self, partition: TopicPartition) -> Option<Leadership> {
-        self.partitions.get(&partition).copied()
+        self.partitions.get(partition).copied()
     }
 
     /// Where the leader of a partition is reached, if it has one.
     pub(crate) fn leader_node(&self, partition: TopicPartition) -> Option<NodeId> {
-        self.node(self.partitions.get(&partition)?.leader?)
+        self.node(self.partitions.get(partition)?.leader?)
     }
 
     /// How many partitions a topic has; None while it is unknown.
     pub(crate) fn partition_count(&self, topic: TopicId) -> Option<u16> {
-        let count = self.partitions.keys().filter(|at| at.topic == topic).count();
+        let count = self.partitions.of_topic(topic).count();
         u16::try_from(count).ok().filter(|count| *count > 0)
     }
 
@@ -188,7 +189,7 @@ impl Metadata {
 
     /// An answer from a broker that lags behind does not undo a newer epoch (KIP-320).
     fn take_partition(&mut self, told: &PartitionMetadata) {
-        let known = self.partitions.entry(told.partition).or_default();
+        let known = self.partitions.or_default(told.partition);
         if told.leader_epoch >= known.epoch {
             *known = Leadership { leader: told.leader, epoch: told.leader_epoch };
         }

@@ -3,8 +3,8 @@
 //! whose bytes no longer meet the master's (e14) is left out.
 
 use crate::corgi::protocol::Epoch;
+use crate::partition_map::PartitionMap;
 use crate::record::{Offset, Record, TopicPartition};
-use litemap::LiteMap;
 use serde::Serialize;
 
 /// One entry of a commit log.
@@ -25,7 +25,7 @@ pub struct Log {
     /// Each stretch of one epoch, with the position where it begins.
     history: Vec<(Epoch, u64)>,
     /// The positions of each partition's records, by offset. Rebuilt from the entries in the real system (e11).
-    index: LiteMap<TopicPartition, Vec<u64>>,
+    index: PartitionMap<Vec<u64>>,
 }
 
 impl Log {
@@ -45,7 +45,7 @@ impl Log {
         if self.history.last().is_none_or(|(epoch, _)| *epoch != entry.epoch) {
             self.history.push((entry.epoch, position));
         }
-        let index = self.index.entry(entry.partition).or_default();
+        let index = self.index.or_default(entry.partition);
         index.push(position);
         let offset = index.len() as Offset - 1;
         self.entries.push(entry);
@@ -61,17 +61,17 @@ impl Log {
 
     /// The offset behind a partition's last record.
     pub fn partition_end(&self, partition: TopicPartition) -> Offset {
-        self.index.get(&partition).map_or(0, |index| index.len() as Offset)
+        self.index.get(partition).map_or(0, |index| index.len() as Offset)
     }
 
     /// The end of every partition that has records.
     pub fn partition_ends(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
-        self.index.iter().map(|(partition, index)| (*partition, index.len() as Offset))
+        self.index.iter().map(|(partition, index)| (partition, index.len() as Offset))
     }
 
     /// The records of a partition from an offset on that lie before a position, at most so many.
     pub fn read(&self, partition: TopicPartition, from: Offset, before: u64, at_most: usize) -> Vec<Record> {
-        let Some(index) = self.index.get(&partition) else { return Vec::new() };
+        let Some(index) = self.index.get(partition) else { return Vec::new() };
         let start = usize::try_from(from).unwrap_or(0).min(index.len());
         let shown = index[start..].iter().take(at_most).take_while(|position| **position < before);
         shown.map(|position| self.entries[*position as usize].record).collect()
@@ -110,12 +110,12 @@ impl Log {
         self.entries.truncate(position as usize);
         self.history.retain(|(_, start)| *start < position);
         let mut cut = Vec::new();
-        for (partition, index) in &mut self.index {
+        for (partition, index) in self.index.iter_mut() {
             let before = index.len();
             let kept = index.partition_point(|at| *at < position);
             index.truncate(kept);
             if kept < before {
-                cut.push((*partition, before as Offset, kept as Offset));
+                cut.push((partition, before as Offset, kept as Offset));
             }
         }
         cut

@@ -5,6 +5,7 @@
 
 use super::admin::Setting;
 use super::protocol::{BrokerId, ErrorCode};
+use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::{Bytes, Span};
 use litemap::LiteMap;
@@ -189,7 +190,7 @@ pub struct Image {
     /// The topics.
     pub topics: LiteMap<TopicId, TopicState>,
     /// The partitions.
-    pub partitions: LiteMap<TopicPartition, PartitionState>,
+    pub partitions: PartitionMap<PartitionState>,
 }
 
 impl Image {
@@ -224,8 +225,8 @@ impl Image {
     }
 
     /// The partitions of a topic, in order.
-    pub fn partitions_of(&self, topic: TopicId) -> impl Iterator<Item = (&TopicPartition, &PartitionState)> {
-        self.partitions.iter().filter(move |(at, _)| at.topic == topic)
+    pub fn partitions_of(&self, topic: TopicId) -> impl Iterator<Item = (TopicPartition, &PartitionState)> {
+        self.partitions.of_topic(topic)
     }
 }
 

@@ -35,7 +35,7 @@ impl CorgiConsumer {
             let shares = self.volatile.shares.iter().filter(|(_, share)| share.set == set);
             let wanted: Vec<(TopicPartition, bool)> = shares
                 .filter(|_| self.membership.ordered)
-                .map(|(partition, share)| (*partition, share.is_held() && now < share.lease_until))
+                .map(|(partition, share)| (partition, share.is_held() && now < share.lease_until))
                 .collect();
             if wanted.is_empty() {
                 link.lock.again_at(Time::NEVER);
@@ -47,7 +47,7 @@ impl CorgiConsumer {
         if link.offsets.is_due(now) {
             let shares = self.volatile.shares.iter();
             let sought = shares.filter(|(_, share)| share.set == set && share.state == State::Finding);
-            let partitions: Vec<TopicPartition> = sought.map(|(partition, _)| *partition).collect();
+            let partitions: Vec<TopicPartition> = sought.map(|(partition, _)| partition).collect();
             if partitions.is_empty() {
                 link.offsets.again_at(Time::NEVER);
             } else {
@@ -76,7 +76,7 @@ impl CorgiConsumer {
 
     /// Pulls more of a partition if it is read, time to, and there is room.
     pub(super) fn drive_pull(&mut self, now: Time, partition: TopicPartition, effects: &mut Effects) {
-        let Some(share) = self.volatile.shares.get_mut(&partition) else { return };
+        let Some(share) = self.volatile.shares.get_mut(partition) else { return };
         if share.pull.is_overdue(now) {
             share.pull.again_at(now + self.settings.retry_backoff);
             self.volatile.route.suspect(now);
@@ -102,7 +102,7 @@ impl CorgiConsumer {
     pub(super) fn take_pulled(&mut self, now: Time, id: RequestId, response: &Response) -> bool {
         let mut shares = self.volatile.shares.iter_mut();
         let found =
-            shares.find_map(|(partition, share)| share.pull.take(id, now).map(|_| (*partition, share)));
+            shares.find_map(|(partition, share)| share.pull.take(id, now).map(|_| (partition, share)));
         let Some((partition, share)) = found else { return false };
         match response {
             Response::Pull { offset, records } => {
@@ -180,7 +180,7 @@ impl CorgiConsumer {
             Response::Commit => {
                 // What was given back is committed at once.
                 let shares = &self.volatile.shares;
-                let released = link.commits.keys().any(|partition| !shares.contains_key(partition));
+                let released = link.commits.keys().any(|partition| !shares.contains(*partition));
                 let next = if released { now } else { now + settings.commit_interval };
                 let taken = link.commit.take(id, next).is_some();
                 if taken {
@@ -226,7 +226,7 @@ impl CorgiConsumer {
         if commit_failed {
             // What somebody else may read by now is not committed again.
             for (partition, offset) in std::mem::take(&mut link.committing) {
-                if self.volatile.shares.contains_key(&partition) {
+                if self.volatile.shares.contains(partition) {
                     link.commits.entry(partition).or_insert(offset);
                 }
             }

@@ -106,7 +106,7 @@ impl CorgiConsumer {
             errand.again_at(now);
         }
         for (partition, offset) in std::mem::take(&mut link.committing) {
-            if self.volatile.shares.contains_key(&partition) {
+            if self.volatile.shares.contains(partition) {
                 link.commits.entry(partition).or_insert(offset);
             }
         }
@@ -115,7 +115,7 @@ impl CorgiConsumer {
                 share.pull.again_at(now);
             }
             if let Some(offset) = share.committed {
-                link.commits.entry(*partition).or_insert(offset);
+                link.commits.entry(partition).or_insert(offset);
             }
         }
     }
@@ -166,7 +166,7 @@ impl CorgiConsumer {
                 continue;
             }
             let mine = owner(place, count, &link.members) == Some(myself);
-            let state = self.volatile.shares.get(partition).map(|share| share.state);
+            let state = self.volatile.shares.get(*partition).map(|share| share.state);
             match (mine, state) {
                 (true, None) if link.unlocking.iter().all(|(unlocking, _)| unlocking != partition) => {
                     let first = if self.membership.ordered { State::Locking } else { State::Finding };
@@ -175,10 +175,10 @@ impl CorgiConsumer {
                     errand.hurry(now);
                 }
                 (false, Some(State::Locking)) => {
-                    self.volatile.shares.remove(partition);
+                    self.volatile.shares.remove(*partition);
                 }
                 (false, Some(State::Finding)) => {
-                    self.volatile.shares.remove(partition);
+                    self.volatile.shares.remove(*partition);
                     if self.membership.ordered {
                         link.unlocking.push((*partition, None));
                         link.unlock.hurry(now);
@@ -193,7 +193,7 @@ impl CorgiConsumer {
 
     fn revoke(&mut self, partitions: Vec<TopicPartition>) {
         for partition in &partitions {
-            if let Some(share) = self.volatile.shares.get_mut(partition) {
+            if let Some(share) = self.volatile.shares.get_mut(*partition) {
                 share.state = State::Revoking { told: false };
                 share.pull = Errand::IDLE;
                 share.buffer.clear();
@@ -209,15 +209,15 @@ impl CorgiConsumer {
         let shares = self.volatile.shares.iter();
         let released = shares.filter(|(_, share)| share.state == State::Revoking { told: true });
         let released: Vec<(TopicPartition, u16)> =
-            released.map(|(partition, share)| (*partition, share.set)).collect();
+            released.map(|(partition, share)| (partition, share.set)).collect();
         for (partition, set) in &released {
-            self.volatile.shares.remove(partition);
+            self.volatile.shares.remove(*partition);
             let Some(link) = self.volatile.links.get_mut(set) else { continue };
             if self.membership.ordered {
-                let offset = link.commits.remove(partition);
+                let offset = link.commits.remove(&partition);
                 link.unlocking.push((*partition, offset));
                 link.unlock.hurry(now);
-            } else if link.commits.contains_key(partition) {
+            } else if link.commits.contains_key(&partition) {
                 link.committed_at = Time::ZERO;
                 link.commit.hurry(now);
             }
@@ -234,7 +234,7 @@ impl CorgiConsumer {
         }
         let shares = self.volatile.shares.iter();
         let over = shares.filter(|(_, share)| share.is_held() && now >= share.lease_until);
-        let over: Vec<TopicPartition> = over.map(|(partition, _)| *partition).collect();
+        let over: Vec<TopicPartition> = over.map(|(partition, _)| partition).collect();
         self.lose(now, over);
     }
 
@@ -242,7 +242,7 @@ impl CorgiConsumer {
     pub(super) fn lose(&mut self, now: Time, partitions: Vec<TopicPartition>) {
         let mut lost = Vec::new();
         for partition in partitions {
-            let Some(share) = self.volatile.shares.get(&partition) else { continue };
+            let Some(share) = self.volatile.shares.get(partition) else { continue };
             let (set, state) = (share.set, share.state);
             if matches!(state, State::Reading | State::Revoking { .. }) {
                 lost.push(partition);
@@ -252,7 +252,7 @@ impl CorgiConsumer {
                 link.lock.hurry(now);
             }
             if matches!(state, State::Revoking { .. }) {
-                self.volatile.shares.remove(&partition);
+                self.volatile.shares.remove(partition);
             } else {
                 self.volatile.shares.insert(partition, Share::new(set, State::Locking));
             }
@@ -269,7 +269,7 @@ impl CorgiConsumer {
         let asked = std::mem::take(&mut link.locking);
         let mut refused = Vec::new();
         for partition in &asked {
-            let Some(share) = self.volatile.shares.get_mut(partition) else { continue };
+            let Some(share) = self.volatile.shares.get_mut(*partition) else { continue };
             if granted.contains(partition) {
                 share.lease_until = asked_at + self.settings.lease_belief;
                 if share.state == State::Locking {
@@ -281,7 +281,7 @@ impl CorgiConsumer {
             }
         }
         let shares = self.volatile.shares.iter().filter(|(_, share)| share.set == set && !share.is_held());
-        if shares.map(|(partition, _)| partition).any(|partition| !asked.contains(partition)) {
+        if shares.map(|(partition, _)| partition).any(|partition| !asked.contains(&partition)) {
             link.lock.hurry(now);
         }
         self.lose(now, refused);
@@ -291,7 +291,7 @@ impl CorgiConsumer {
     pub(super) fn take_starts(&mut self, now: Time, set: u16, offsets: &[(TopicPartition, Option<Offset>)]) {
         let mut granted = Vec::new();
         for (partition, offset) in offsets {
-            let Some(share) = self.volatile.shares.get_mut(partition) else { continue };
+            let Some(share) = self.volatile.shares.get_mut(*partition) else { continue };
             if share.state == State::Finding {
                 share.state = State::Reading;
                 share.next = offset.unwrap_or(0);

@@ -74,7 +74,7 @@ impl KafkaConsumer {
         }
         let (commits, held) = (&mut self.volatile.commits, &self.volatile.held);
         for (partition, offset) in offsets {
-            let offset = held.get(partition).map_or(*offset, |held| held.to_commit(*offset));
+            let offset = held.get(*partition).map_or(*offset, |held| held.to_commit(*offset));
             let leader_epoch = commits.epoch_before(*partition, offset);
             let commit = CommitPartition { partition: *partition, offset, leader_epoch, metadata_bytes: 0 };
             commits.waiting.insert(*partition, commit);

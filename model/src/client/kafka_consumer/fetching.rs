@@ -142,11 +142,11 @@ impl KafkaConsumer {
         let mut requests: LiteMap<NodeId, Vec<FetchPartition>> = LiteMap::new();
         let mut broken = BTreeSet::new();
         let mut leaderless = false;
-        for (partition, held) in &own.held {
-            if !held.fetchable() || own.buffers.partitions.contains_key(partition) {
+        for (partition, held) in own.held.iter() {
+            if !held.fetchable() || own.buffers.partitions.contains_key(&partition) {
                 continue;
             }
-            let known = own.metadata.leadership(*partition).unwrap_or_default();
+            let known = own.metadata.leadership(partition).unwrap_or_default();
             let Some(node) = known.leader.and_then(|leader| own.metadata.node(leader)) else {
                 leaderless = true;
                 continue;
@@ -155,7 +155,7 @@ impl KafkaConsumer {
                 broken.insert(node);
             } else if !own.fetching.contains(&node) {
                 requests.entry(node).or_default().push(FetchPartition {
-                    partition: *partition,
+                    partition: partition,
                     offset: held.position,
                     leader_epoch: known.epoch,
                     // Java's consumer leaves it out and asks OffsetForLeaderEpoch instead.
@@ -176,7 +176,7 @@ impl KafkaConsumer {
             let partition = answer.partition;
             let offset = asked.iter().find(|(other, _)| *other == partition).map(|(_, offset)| *offset);
             // A seek or a rebalance came between: the answer is for another position.
-            let current = self.volatile.held.get(&partition);
+            let current = self.volatile.held.get(partition);
             if offset.is_none()
                 || current.is_none_or(|held| Some(held.position) != offset || !held.fetchable())
             {
@@ -201,7 +201,7 @@ impl KafkaConsumer {
             return;
         }
         let mut records = visible(answer, self.settings.isolation);
-        let Some(held) = own.held.get_mut(&partition) else { return };
+        let Some(held) = own.held.get_mut(partition) else { return };
         // A batch may begin before the offset that was asked for.
         records.retain(|record| record.offset >= held.position);
         let end = last.offset + 1;
@@ -217,7 +217,7 @@ impl KafkaConsumer {
     /// The leaders of these partitions are not who they were thought to be.
     pub(super) fn await_metadata(&mut self, partitions: impl Iterator<Item = TopicPartition>) {
         for partition in partitions {
-            if let Some(held) = self.volatile.held.get_mut(&partition) {
+            if let Some(held) = self.volatile.held.get_mut(partition) {
                 held.awaits_metadata = true;
             }
         }
@@ -275,7 +275,7 @@ impl KafkaConsumer {
         let own = &mut self.volatile;
         let (next, position, epoch) = own.buffers.pop(partition)?;
         own.settled = false;
-        if let Some(held) = own.held.get_mut(&partition) {
+        if let Some(held) = own.held.get_mut(partition) {
             held.handed_out(next.offset + 1, position, epoch);
         }
         own.commits.note_epoch(partition, next.offset, next.epoch);

@@ -129,7 +129,7 @@ impl KafkaConsumer {
         let membership = &self.volatile.membership;
         let (generation, owned) = match assignor {
             AssignmentProtocol::Sticky => membership.last.clone(),
-            _ => (membership.last.0, self.volatile.held.keys().copied().collect()),
+            _ => (membership.last.0, self.volatile.held.keys().collect()),
         };
         Subscription { topics: self.topics.clone(), owned, generation, opaque: 0 }
     }

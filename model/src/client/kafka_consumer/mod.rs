@@ -23,11 +23,11 @@ use super::{Assigned, Consumer, Received};
 use crate::kafka::protocol::{GroupInstanceId, MemberId, Response};
 use crate::machine::{Effects, Input, Now, Timer};
 use crate::message::Message;
+use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::Time;
 use commits::Commits;
 use fetching::Buffers;
-use litemap::LiteMap;
 use membership::{Membership, Stage};
 use positions::Held;
 use serde::Serialize;
@@ -96,7 +96,7 @@ struct Volatile {
     finding: bool,
     find_failures: u32,
     membership: Membership,
-    held: LiteMap<TopicPartition, Held>,
+    held: PartitionMap<Held>,
     changes: VecDeque<Assigned>,
     buffers: Buffers,
     commits: Commits,
@@ -128,7 +128,7 @@ impl Volatile {
             finding: false,
             find_failures: 0,
             membership: Membership::new(),
-            held: LiteMap::new(),
+            held: PartitionMap::default(),
             changes: VecDeque::new(),
             buffers: Buffers::default(),
             commits: Commits::default(),
@@ -180,7 +180,7 @@ impl KafkaConsumer {
         effects: &mut Effects,
     ) -> bool {
         let own = &mut self.volatile;
-        let Some(held) = own.held.get_mut(&partition) else { return false };
+        let Some(held) = own.held.get_mut(partition) else { return false };
         held.seek(offset);
         own.buffers.drop_partition(partition);
         let stuck = |failure: &Failure| failure.partition() == Some(partition);
@@ -191,7 +191,7 @@ impl KafkaConsumer {
 
     /// The next offset that will be handed out of an assigned partition.
     pub fn position(&self, partition: TopicPartition) -> Option<Offset> {
-        self.volatile.held.get(&partition).and_then(Held::known_position)
+        self.volatile.held.get(partition).and_then(Held::known_position)
     }
 
     /// How many partitions a topic has, as of the last refresh.
@@ -406,7 +406,7 @@ impl Consumer for KafkaConsumer {
 
     fn assignment(&self) -> Vec<TopicPartition> {
         let granted = self.volatile.held.iter().filter(|(_, held)| held.granted);
-        granted.map(|(partition, _)| *partition).collect()
+        granted.map(|(partition, _)| partition).collect()
     }
 
     fn pause(&mut self, _now: Now, _effects: &mut Effects) {

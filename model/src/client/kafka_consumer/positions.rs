@@ -134,15 +134,15 @@ impl KafkaConsumer {
         let mut questions = Questions::default();
         let mut leaderless = false;
         for (partition, held) in own.held.iter().filter(|(_, held)| !held.asked && !held.awaits_metadata) {
-            let leader = own.metadata.leader_node(*partition);
-            let current = own.metadata.leadership(*partition).map_or(-1, |known| known.epoch);
+            let leader = own.metadata.leader_node(partition);
+            let current = own.metadata.leadership(partition).map_or(-1, |known| known.epoch);
             match (held.standing, leader) {
-                (Standing::Unknown, _) => questions.committed.push(*partition),
+                (Standing::Unknown, _) => questions.committed.push(partition),
                 (Standing::Reset(at), Some(node)) => {
-                    questions.resets.entry(node).or_default().push((*partition, current, at));
+                    questions.resets.entry(node).or_default().push((partition, current, at));
                 }
                 (Standing::Unchecked, Some(node)) => {
-                    let check = (*partition, current, held.epoch, held.position);
+                    let check = (partition, current, held.epoch, held.position);
                     questions.checks.entry(node).or_default().push(check);
                 }
                 (Standing::Reset(_) | Standing::Unchecked, None) => leaderless = true,
@@ -188,7 +188,7 @@ impl KafkaConsumer {
 
     fn mark_asked(&mut self, partitions: &[TopicPartition], asked: bool) {
         for partition in partitions {
-            if let Some(held) = self.volatile.held.get_mut(partition) {
+            if let Some(held) = self.volatile.held.get_mut(*partition) {
                 held.asked = asked;
             }
         }
@@ -223,7 +223,7 @@ impl KafkaConsumer {
         }
         self.volatile.offsets_failures = 0;
         for (partition, _, offset, epoch) in answers {
-            let Some(held) = self.volatile.held.get_mut(partition) else { continue };
+            let Some(held) = self.volatile.held.get_mut(*partition) else { continue };
             if held.standing != Standing::Unknown {
                 continue;
             }
@@ -242,7 +242,7 @@ impl KafkaConsumer {
     /// Go where the reset policy says; without one the partition stands still.
     pub(super) fn reset(&mut self, partition: TopicPartition, failure: Failure) {
         let own = &mut self.volatile;
-        let Some(held) = own.held.get_mut(&partition) else { return };
+        let Some(held) = own.held.get_mut(partition) else { return };
         own.buffers.drop_partition(partition);
         held.standing = match self.settings.auto_offset_reset {
             AutoOffsetReset::Earliest => Standing::Reset(OffsetAt::Earliest),
@@ -264,7 +264,7 @@ impl KafkaConsumer {
         self.mark_asked(asked, false);
         let mut failed = Vec::new();
         for (partition, error, offset, _, epoch) in answers {
-            let Some(held) = self.volatile.held.get_mut(partition) else { continue };
+            let Some(held) = self.volatile.held.get_mut(*partition) else { continue };
             if !matches!(held.standing, Standing::Reset(_)) {
                 continue;
             }
@@ -292,7 +292,7 @@ impl KafkaConsumer {
         let mut failed = Vec::new();
         for (partition, error, epoch, end) in answers {
             let position = asked.iter().find(|(other, _)| other == partition).map(|(_, offset)| *offset);
-            let Some(held) = self.volatile.held.get_mut(partition) else { continue };
+            let Some(held) = self.volatile.held.get_mut(*partition) else { continue };
             if held.standing != Standing::Unchecked || Some(held.position) != position {
                 continue;
             }
@@ -321,7 +321,7 @@ impl KafkaConsumer {
     pub(super) fn take_divergence(&mut self, partition: TopicPartition, epoch: i32, end: Offset) {
         let own = &mut self.volatile;
         let known = own.metadata.leadership(partition).map_or(-1, |known| known.epoch);
-        let Some(held) = own.held.get_mut(&partition) else { return };
+        let Some(held) = own.held.get_mut(partition) else { return };
         held.leader_epoch = known;
         held.standing = Standing::Known;
         if end >= held.position {
@@ -339,8 +339,8 @@ impl KafkaConsumer {
     /// After an election a position with an epoch is checked before the next fetch.
     pub(super) fn validate_after_elections(&mut self) {
         let own = &mut self.volatile;
-        for (partition, held) in &mut own.held {
-            let Some(known) = own.metadata.leadership(*partition) else { continue };
+        for (partition, held) in own.held.iter_mut() {
+            let Some(known) = own.metadata.leadership(partition) else { continue };
             if held.standing == Standing::Known && known.epoch > held.leader_epoch {
                 held.leader_epoch = known.epoch;
                 if held.epoch >= 0 {

@@ -18,7 +18,7 @@ impl KafkaConsumer {
         if self.settings.cooperative() {
             self.volatile.membership.stage = Stage::Unjoined;
         } else {
-            self.revoke(self.volatile.held.keys().copied().collect());
+            self.revoke(self.volatile.held.keys().collect());
         }
     }
 
@@ -27,9 +27,9 @@ impl KafkaConsumer {
         let own = &mut self.volatile;
         let (told, untold): (Vec<TopicPartition>, Vec<TopicPartition>) = partitions
             .into_iter()
-            .partition(|partition| own.held.get(partition).is_some_and(|held| held.granted));
+            .partition(|partition| own.held.get(*partition).is_some_and(|held| held.granted));
         for partition in untold {
-            own.held.remove(&partition);
+            own.held.remove(partition);
         }
         if told.is_empty() {
             own.membership.stage = Stage::Unjoined;
@@ -63,7 +63,7 @@ impl KafkaConsumer {
         if own.held.is_empty() {
             return;
         }
-        own.changes.push_back(Assigned::Lost(own.held.keys().copied().collect()));
+        own.changes.push_back(Assigned::Lost(own.held.keys().collect()));
         if own.paused || own.busy_since.is_none() {
             own.held.clear();
             own.buffers = Buffers::default();
@@ -81,7 +81,7 @@ impl KafkaConsumer {
         own.busy_since = None;
         if let Assigned::Revoked(partitions) = &change {
             for partition in partitions {
-                own.held.remove(partition);
+                own.held.remove(*partition);
                 own.buffers.drop_partition(*partition);
             }
         }
@@ -107,11 +107,11 @@ impl KafkaConsumer {
     pub(super) fn take_assignment(&mut self, partitions: &[TopicPartition]) {
         let given: BTreeSet<TopicPartition> = partitions.iter().copied().collect();
         let own = &mut self.volatile;
-        own.commits.forget_epochs(|partition| own.held.contains_key(partition));
+        own.commits.forget_epochs(|partition| own.held.contains(*partition));
         let gone: Vec<TopicPartition> =
-            own.held.keys().copied().filter(|partition| !given.contains(partition)).collect();
+            own.held.keys().filter(|partition| !given.contains(partition)).collect();
         for partition in given {
-            own.held.entry(partition).or_insert_with(Held::new);
+            own.held.or_insert_with(partition, Held::new);
         }
         if !gone.is_empty() {
             self.revoke(gone);
@@ -125,10 +125,10 @@ impl KafkaConsumer {
             return;
         }
         let mut granted = Vec::new();
-        for (partition, held) in &mut own.held {
+        for (partition, held) in own.held.iter_mut() {
             if let (false, Some(position)) = (held.granted, held.known_position()) {
                 held.granted = true;
-                granted.push((*partition, position));
+                granted.push((partition, position));
             }
         }
         if !granted.is_empty() {

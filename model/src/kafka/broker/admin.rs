@@ -69,10 +69,10 @@ impl Broker {
 
     /// Any replica tells what it knows of producers.
     fn describe_producers(&self, at: TopicPartition) -> AdminResponse {
-        if !self.volatile.roles.contains_key(&at) {
+        if !self.volatile.roles.contains(at) {
             return AdminResponse::DescribeProducers { error: self.not_hosted(at), producers: Vec::new() };
         }
-        let known = self.durable.replicas.get(&at).into_iter().flat_map(|replica| replica.producers.iter());
+        let known = self.durable.replicas.get(at).into_iter().flat_map(|replica| replica.producers.iter());
         let producers = known
             .map(|(id, state)| {
                 (*id, state.epoch, state.last_sequence(), state.transaction_start.unwrap_or(-1))
@@ -101,7 +101,7 @@ impl Broker {
                 cx.answer(caller.0, caller.1, Response::Admin(answer));
             }
             Ok(before) => {
-                if let Some(replica) = self.durable.replicas.get_mut(&partition) {
+                if let Some(replica) = self.durable.replicas.get_mut(partition) {
                     replica.log.advance_start(before);
                 }
                 let waiting = &mut self.volatile.admin;

@@ -7,6 +7,7 @@ use crate::kafka::log::{Entry, Payload};
 use crate::kafka::protocol::{ErrorCode, ProducerStamp, Response};
 use crate::kafka::stored::Stored;
 use crate::machine::RequestId;
+use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
 use litemap::LiteMap;
@@ -29,7 +30,7 @@ pub(crate) struct Appends {
     last: u64,
     produces: LiteMap<u64, WaitingProduce>,
     stored: LiteMap<u64, WaitingStored>,
-    by_partition: LiteMap<TopicPartition, BTreeSet<(Offset, Waiter)>>,
+    by_partition: PartitionMap<BTreeSet<(Offset, Waiter)>>,
 }
 
 /// How one batch of a produce request went: its partition, error, base offset and log start.
@@ -59,8 +60,8 @@ impl Broker {
         stamp: Option<ProducerStamp>,
         payloads: impl IntoIterator<Item = (Payload, Time)>,
     ) -> Offset {
-        let leader_epoch = self.volatile.roles.get(&at).map_or(-1, |hosted| hosted.leader_epoch());
-        let Some(replica) = self.durable.replicas.get_mut(&at) else { return -1 };
+        let leader_epoch = self.volatile.roles.get(at).map_or(-1, |hosted| hosted.leader_epoch());
+        let Some(replica) = self.durable.replicas.get_mut(at) else { return -1 };
         let base = replica.log.end();
         for (place, (payload, timestamp)) in payloads.into_iter().enumerate() {
             let place = place as u32;
@@ -95,7 +96,7 @@ impl Broker {
         for (place, required) in &open {
             let at = results[*place].0;
             let waiter = Waiter::Produce(number, *place);
-            appends.by_partition.entry(at).or_default().insert((*required, waiter));
+            appends.by_partition.or_default(at).insert((*required, waiter));
             self.volatile.touched.insert(at);
         }
         appends.produces.insert(number, WaitingProduce { client, results, open });
@@ -142,7 +143,7 @@ impl Broker {
         let appends = &mut self.volatile.appends;
         appends.last += 1;
         let number = appends.last;
-        appends.by_partition.entry(partition).or_default().insert((required, Waiter::Stored(number)));
+        appends.by_partition.or_default(partition).insert((required, Waiter::Stored(number)));
         appends.stored.insert(number, WaitingStored { partition, required, then });
         let patience = self.settings.offsets_commit_timeout;
         self.volatile.deadlines.set(Task::EndStored(number), cx.time() + patience);
@@ -150,15 +151,15 @@ impl Broker {
 
     /// The high watermark may have moved: answer those who waited for it.
     pub(super) fn settle_appends(&mut self, cx: &mut Context<'_>, at: TopicPartition) {
-        let Some(waiting) = self.volatile.appends.by_partition.get_mut(&at) else { return };
-        let Some(hosted) = self.volatile.roles.get(&at) else { return };
+        let Some(waiting) = self.volatile.appends.by_partition.get_mut(at) else { return };
+        let Some(hosted) = self.volatile.roles.get(at) else { return };
         let mut reached = Vec::new();
         while let Some(first) = waiting.first().filter(|first| first.0 <= hosted.high_watermark) {
             reached.push(first.1);
             waiting.pop_first();
         }
         if waiting.is_empty() {
-            self.volatile.appends.by_partition.remove(&at);
+            self.volatile.appends.by_partition.remove(at);
         }
         if reached.is_empty() {
             return;
@@ -172,7 +173,7 @@ impl Broker {
 
     /// Nothing that waits for this partition will be acknowledged any more.
     pub(super) fn fail_appends(&mut self, cx: &mut Context<'_>, at: TopicPartition, error: ErrorCode) {
-        for (_, waiter) in self.volatile.appends.by_partition.remove(&at).unwrap_or_default() {
+        for (_, waiter) in self.volatile.appends.by_partition.remove(at).unwrap_or_default() {
             self.resolve(cx, waiter, error);
         }
     }
@@ -210,7 +211,7 @@ impl Broker {
         for (place, required) in std::mem::take(&mut waiting.open) {
             waiting.results[place].1 = ErrorCode::RequestTimedOut;
             let at = waiting.results[place].0;
-            if let Some(set) = self.volatile.appends.by_partition.get_mut(&at) {
+            if let Some(set) = self.volatile.appends.by_partition.get_mut(at) {
                 set.remove(&(required, Waiter::Produce(number, place)));
             }
         }
@@ -219,7 +220,7 @@ impl Broker {
 
     pub(super) fn end_stored(&mut self, cx: &mut Context<'_>, number: u64) {
         let Some(waiting) = self.volatile.appends.stored.remove(&number) else { return };
-        if let Some(set) = self.volatile.appends.by_partition.get_mut(&waiting.partition) {
+        if let Some(set) = self.volatile.appends.by_partition.get_mut(waiting.partition) {
             set.remove(&(waiting.required, Waiter::Stored(number)));
         }
         self.stored(cx, waiting.then, ErrorCode::RequestTimedOut, waiting.required - 1);

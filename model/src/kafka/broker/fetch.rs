@@ -9,6 +9,7 @@ use crate::kafka::protocol::{
 };
 use crate::kafka::replica::Replica;
 use crate::machine::RequestId;
+use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Span;
 use litemap::LiteMap;
@@ -29,7 +30,7 @@ pub(super) struct ConsumerFetch {
 pub(super) struct Fetches {
     last: u64,
     waiting: LiteMap<u64, ((NodeId, RequestId), ConsumerFetch)>,
-    by_partition: LiteMap<TopicPartition, BTreeSet<u64>>,
+    by_partition: PartitionMap<BTreeSet<u64>>,
 }
 
 /// What a fetch of one partition may see.
@@ -59,7 +60,7 @@ impl Broker {
         fetches.last += 1;
         let number = fetches.last;
         for asked in &fetch.partitions {
-            fetches.by_partition.entry(asked.partition).or_default().insert(number);
+            fetches.by_partition.or_default(asked.partition).insert(number);
         }
         fetches.waiting.insert(number, (client, fetch));
         self.volatile.deadlines.set(Task::EndFetch(number), cx.time() + max_wait);
@@ -67,7 +68,7 @@ impl Broker {
 
     /// A partition changed: answer the fetches that have something to say now.
     pub(super) fn wake_fetches(&mut self, cx: &mut Context<'_>, at: TopicPartition) {
-        let Some(numbers) = self.volatile.fetches.by_partition.get(&at) else { return };
+        let Some(numbers) = self.volatile.fetches.by_partition.get(at) else { return };
         let ready: Vec<u64> = numbers
             .iter()
             .copied()
@@ -85,10 +86,10 @@ impl Broker {
         let fetches = &mut self.volatile.fetches;
         let Some((client, fetch)) = fetches.waiting.remove(&number) else { return };
         for asked in &fetch.partitions {
-            if let Some(numbers) = fetches.by_partition.get_mut(&asked.partition) {
+            if let Some(numbers) = fetches.by_partition.get_mut(asked.partition) {
                 numbers.remove(&number);
                 if numbers.is_empty() {
-                    fetches.by_partition.remove(&asked.partition);
+                    fetches.by_partition.remove(asked.partition);
                 }
             }
         }
@@ -120,9 +121,9 @@ impl Broker {
     /// divergence before the range (recorded: "Producing", 11 and 14).
     fn visible(&self, asked: &FetchPartition, isolation: Isolation) -> Result<Visible<'_>, ErrorCode> {
         let hosted =
-            self.volatile.roles.get(&asked.partition).ok_or_else(|| self.not_hosted(asked.partition))?;
+            self.volatile.roles.get(asked.partition).ok_or_else(|| self.not_hosted(asked.partition))?;
         Broker::check_epoch(hosted, asked.leader_epoch)?;
-        let replica = self.durable.replicas.get(&asked.partition).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.durable.replicas.get(asked.partition).ok_or(ErrorCode::NotLeaderOrFollower)?;
         let high_watermark = hosted.high_watermark;
         let last_stable = replica.last_stable(high_watermark);
         let until = match isolation {

@@ -93,7 +93,7 @@ impl Broker {
             fetcher.forgotten.clear();
         }
         let replicas = &self.durable.replicas;
-        let position = |at| Some(position(at, roles.get(&at)?, replicas.get(&at)?));
+        let position = |at| Some(position(at, roles.get(at)?, replicas.get(at)?));
         let partitions = fetcher.changed.iter().filter_map(position).collect();
         let fetch = ReplicaFetch {
             replica: self.id,
@@ -130,7 +130,7 @@ impl Broker {
 
     fn take_copy(&mut self, cx: &mut Context<'_>, leader: BrokerId, copied: CopiedPartition) {
         let at = copied.partition;
-        let Some(hosted) = self.volatile.roles.get(&at) else { return };
+        let Some(hosted) = self.volatile.roles.get(at) else { return };
         // What was asked under another leader or epoch says nothing now.
         let current = Role::Follower(Some(leader), copied.leader_epoch);
         if hosted.role != current {
@@ -147,7 +147,7 @@ impl Broker {
                 return;
             }
         }
-        let start = self.durable.replicas.get(&at).map(|replica| replica.log.start());
+        let start = self.durable.replicas.get(at).map(|replica| replica.log.start());
         if let Some((epoch, end)) = copied.diverging {
             self.cut_off(cx, at, epoch, end);
         } else {
@@ -155,7 +155,7 @@ impl Broker {
         }
         let moved = copied.diverging.is_some()
             || !copied.entries.is_empty()
-            || self.durable.replicas.get(&at).map(|replica| replica.log.start()) != start;
+            || self.durable.replicas.get(at).map(|replica| replica.log.start()) != start;
         if let Some(fetcher) = self.volatile.fetchers.get_mut(&leader).filter(|_| moved) {
             fetcher.changed.insert(at);
         }
@@ -163,7 +163,7 @@ impl Broker {
 
     fn append_copies(&mut self, cx: &mut Context<'_>, copied: &CopiedPartition) {
         let at = copied.partition;
-        let Some(replica) = self.durable.replicas.get_mut(&at) else { return };
+        let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         if copied.from != replica.log.end() && !copied.entries.is_empty() {
             return;
         }
@@ -180,7 +180,7 @@ impl Broker {
     /// The leader says that its log has nothing of that epoch beyond `end`: cut off what this one has there. An
     /// epoch that this log does not know either is narrowed down by the next fetch.
     fn cut_off(&mut self, cx: &mut Context<'_>, at: TopicPartition, epoch: i32, end: Offset) {
-        let Some(replica) = self.durable.replicas.get(&at) else { return };
+        let Some(replica) = self.durable.replicas.get(at) else { return };
         let own_end = replica.log.end();
         let to = match replica.log.end_of_epoch(epoch) {
             Some((own_epoch, own)) if own_epoch != epoch => own.min(own_end),
@@ -191,7 +191,7 @@ impl Broker {
     }
 
     fn truncate(&mut self, cx: &mut Context<'_>, at: TopicPartition, to: Offset) {
-        let Some(replica) = self.durable.replicas.get_mut(&at) else { return };
+        let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         let from = replica.log.end();
         if to >= from {
             // An epoch in which this broker led and wrote nothing is known to nobody else: it is forgotten, or the
@@ -203,7 +203,7 @@ impl Broker {
         if !is_internal(at.topic) {
             cx.effects.record(Event::Truncated { queue: Queue::Kafka, partition: at, from, to });
         }
-        let high_watermark = self.volatile.roles.get(&at).map_or(0, |hosted| hosted.high_watermark);
+        let high_watermark = self.volatile.roles.get(at).map_or(0, |hosted| hosted.high_watermark);
         self.set_high_watermark(cx, at, high_watermark);
         self.touch(at);
     }
@@ -213,7 +213,7 @@ impl Broker {
     fn follow_from_start(&mut self, cx: &mut Context<'_>, leader: BrokerId, copied: &CopiedPartition) {
         let at = copied.partition;
         let (start, end) = (copied.log_start, copied.from);
-        let Some(replica) = self.durable.replicas.get_mut(&at) else { return };
+        let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         if replica.log.end() > end {
             self.truncate(cx, at, end);
         } else if replica.log.end() < start {

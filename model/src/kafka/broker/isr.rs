@@ -21,9 +21,9 @@ pub(crate) struct IsrRequests {
 impl Broker {
     /// The partition's state changed while this broker leads on: another ISR, or other replicas.
     pub(super) fn take_isr(&mut self, cx: &mut Context<'_>, at: TopicPartition) {
-        let Some(state) = self.durable.image.partitions.get(&at) else { return };
-        let end = self.durable.replicas.get(&at).map_or(0, |replica| replica.log.end());
-        let Some(hosted) = self.volatile.roles.get_mut(&at) else { return };
+        let Some(state) = self.durable.image.partitions.get(at) else { return };
+        let end = self.durable.replicas.get(at).map_or(0, |replica| replica.log.end());
+        let Some(hosted) = self.volatile.roles.get_mut(at) else { return };
         let Role::Leader(leader) = &mut hosted.role else { return };
         let fresh = super::leader::Leader::new(state, self.id, end, cx.time());
         leader.isr = fresh.isr;
@@ -61,7 +61,7 @@ impl Broker {
         self.volatile.deadlines.set(Task::CheckIsr, cx.time() + Span(patience.0 / 2));
         let mut lagging = Vec::new();
         let mut incomplete = Vec::new();
-        for (at, hosted) in &self.volatile.roles {
+        for (at, hosted) in self.volatile.roles.iter() {
             let Some(leader) = hosted.leader().filter(|leader| leader.proposed.is_none()) else { continue };
             let Some(replica) = self.durable.replicas.get(at) else { continue };
             let end = replica.log.end();
@@ -77,9 +77,9 @@ impl Broker {
                 })
                 .collect();
             if kept.len() < leader.isr.len() {
-                lagging.push((*at, kept));
+                lagging.push((at, kept));
             } else if leader.isr.len() < leader.replicas {
-                incomplete.push(*at);
+                incomplete.push(at);
             }
         }
         for (at, kept) in lagging {
@@ -105,7 +105,7 @@ impl Broker {
                     leader.followers.contains_key(&broker) && !leader.isr.contains(&broker)
                 })
             })
-            .map(|(at, _)| *at)
+            .map(|(at, _)| at)
             .collect();
         for at in led {
             self.expand_isr(cx, at, broker);
@@ -130,7 +130,7 @@ impl Broker {
     }
 
     fn propose_isr(&mut self, cx: &mut Context<'_>, at: TopicPartition, isr: Vec<BrokerId>) {
-        if let Some(Role::Leader(leader)) = self.volatile.roles.get_mut(&at).map(|hosted| &mut hosted.role) {
+        if let Some(Role::Leader(leader)) = self.volatile.roles.get_mut(at).map(|hosted| &mut hosted.role) {
             leader.proposed = Some(isr);
             self.volatile.isr.waiting.insert(at);
             self.send_alter_partition(cx);
@@ -208,7 +208,7 @@ impl Broker {
     }
 
     fn withdraw_isr(&mut self, at: TopicPartition) {
-        if let Some(Role::Leader(leader)) = self.volatile.roles.get_mut(&at).map(|hosted| &mut hosted.role) {
+        if let Some(Role::Leader(leader)) = self.volatile.roles.get_mut(at).map(|hosted| &mut hosted.role) {
             leader.proposed = None;
         }
     }

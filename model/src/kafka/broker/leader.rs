@@ -128,8 +128,8 @@ impl Broker {
 
     pub(super) fn set_high_watermark(&mut self, cx: &Context<'_>, at: TopicPartition, to: Offset) {
         let every = self.settings.high_watermark_checkpoint;
-        let Some(hosted) = self.volatile.roles.get_mut(&at) else { return };
-        let Some(replica) = self.durable.replicas.get_mut(&at) else { return };
+        let Some(hosted) = self.volatile.roles.get_mut(at) else { return };
+        let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         let to = to.clamp(replica.log.start(), replica.log.end());
         if hosted.high_watermark != to {
             hosted.high_watermark = to;
@@ -140,7 +140,7 @@ impl Broker {
 
     /// The leader's log grew from `before`: followers that had everything until now have begun to lag.
     pub(super) fn note_growth(&mut self, at: TopicPartition, before: Offset) {
-        let Some(hosted) = self.volatile.roles.get_mut(&at) else { return };
+        let Some(hosted) = self.volatile.roles.get_mut(at) else { return };
         let Role::Leader(leader) = &mut hosted.role else { return };
         for (id, follower) in &mut leader.followers {
             if follower.end == before {

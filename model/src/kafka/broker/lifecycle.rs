@@ -56,7 +56,7 @@ impl Broker {
             return;
         }
         self.volatile.active = true;
-        let partitions: Vec<TopicPartition> = self.durable.image.partitions.keys().copied().collect();
+        let partitions: Vec<TopicPartition> = self.durable.image.partitions.keys().collect();
         self.drop_deleted_replicas();
         for partition in partitions {
             self.take_role(cx, partition);

@@ -59,7 +59,7 @@ impl Broker {
 
     /// What a caller knows of a partition's leadership is what this broker knows, whether or not it leads.
     fn check_current_epoch(&self, at: TopicPartition, current: i32) -> Result<(), ErrorCode> {
-        let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at))?;
+        let hosted = self.volatile.roles.get(at).ok_or_else(|| self.not_hosted(at))?;
         Broker::check_epoch(hosted, current)
     }
 

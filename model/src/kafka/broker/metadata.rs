@@ -32,7 +32,7 @@ impl Broker {
         let partitions = wanted
             .iter()
             .flat_map(|topic| image.partitions_of(*topic))
-            .map(|(at, state)| self.partition_metadata(*at, state))
+            .map(|(at, state)| self.partition_metadata(at, state))
             .collect();
         cx.answer(from, id, Response::Metadata { brokers, unknown, partitions });
     }

@@ -33,6 +33,7 @@ use super::transaction::{Marker, Transactions, Verifications};
 use super::wiring::{OFFSETS_TOPIC, Wiring};
 use crate::machine::{Effects, Input, Machine, Now, RequestId, Timer};
 use crate::message::Message;
+use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, TopicPartition};
 use crate::units::Time;
 use litemap::LiteMap;
@@ -58,7 +59,7 @@ pub(super) struct Durable {
     /// What it knows was agreed on, perhaps long ago.
     pub image: Image,
     /// Its replicas.
-    pub replicas: LiteMap<TopicPartition, Replica>,
+    pub replicas: PartitionMap<Replica>,
     /// When it last did anything: decides which high watermarks were saved before it died.
     last_seen: Time,
     /// Whether it was stopped in good order.
@@ -76,7 +77,7 @@ pub(super) struct Volatile {
     /// Whether it serves clients: not before the controller has let it in for the first time.
     serving: bool,
     stopping: bool,
-    pub roles: LiteMap<TopicPartition, Hosted>,
+    pub roles: PartitionMap<Hosted>,
     pub deadlines: Deadlines<Task>,
     /// Partitions whose log, high watermark or role changed in this step.
     touched: PartitionSet,
@@ -245,7 +246,7 @@ impl Broker {
             CoordinatorKey::Transaction(transaction) => self.transaction_partition(transaction),
         };
         let image = &self.durable.image;
-        let leader = image.partitions.get(&at).and_then(|state| state.leader);
+        let leader = image.partitions.get(at).and_then(|state| state.leader);
         let coordinator = leader
             .filter(|leader| image.is_alive(*leader))
             .and_then(|leader| self.wiring.node(leader).map(|node| (leader, node)));

@@ -120,7 +120,7 @@ impl Broker {
     ) -> Result<Appended, (ErrorCode, Offset)> {
         let at = batch.partition;
         let append_time = self.check_batch(cx, acks, &batch)?;
-        let Some(replica) = self.durable.replicas.get(&at) else {
+        let Some(replica) = self.durable.replicas.get(at) else {
             return Err((ErrorCode::NotLeaderOrFollower, -1));
         };
         let log_start = replica.log.start();
@@ -157,7 +157,7 @@ impl Broker {
         batch: &ProduceBatch,
     ) -> Result<Option<Time>, (ErrorCode, Offset)> {
         let at = batch.partition;
-        if matches!(acks, Acks::Other(_)) && self.durable.image.partitions.contains_key(&at) {
+        if matches!(acks, Acks::Other(_)) && self.durable.image.partitions.contains(at) {
             return Err((ErrorCode::InvalidRequiredAcks, -1));
         }
         let (_, leader, replica) = self.led(at).map_err(|error| (error, -1))?;

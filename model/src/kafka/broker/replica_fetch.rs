@@ -8,9 +8,9 @@ use crate::kafka::internal::{
 use crate::kafka::partition_set::PartitionSet;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
+use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
-use litemap::LiteMap;
 use serde::Serialize;
 
 /// A row of fetches of one follower.
@@ -22,7 +22,7 @@ pub(super) struct FollowerSession {
     node: NodeId,
     /// The last time that it fetched.
     pub heard_at: Time,
-    partitions: LiteMap<TopicPartition, Asked>,
+    partitions: PartitionMap<Asked>,
     /// Partitions that may have something new for it.
     changed: PartitionSet,
     /// Whether a fetch waits for records.
@@ -78,7 +78,7 @@ impl Broker {
                 number: 0,
                 node: from,
                 heard_at: cx.time(),
-                partitions: LiteMap::new(),
+                partitions: PartitionMap::default(),
                 changed: PartitionSet::default(),
                 waits: false,
                 woken: false,
@@ -99,7 +99,7 @@ impl Broker {
     fn take_positions(&mut self, cx: &mut Context<'_>, fetch: &ReplicaFetch) {
         let Some(session) = self.volatile.followers.get_mut(&fetch.replica) else { return };
         for at in &fetch.forgotten {
-            session.partitions.remove(at);
+            session.partitions.remove(*at);
             session.changed.remove(*at);
         }
         for position in &fetch.partitions {
@@ -137,7 +137,7 @@ impl Broker {
         };
         let Ok(Examined { diverging: None, replica, .. }) = self.examine(at, &asked) else { return };
         let end = replica.log.end();
-        let Some(hosted) = self.volatile.roles.get_mut(&at) else { return };
+        let Some(hosted) = self.volatile.roles.get_mut(at) else { return };
         let Role::Leader(leader) = &mut hosted.role else { return };
         let Some(follower) = leader.followers.get_mut(&broker) else { return };
         if position.offset >= end {
@@ -157,10 +157,10 @@ impl Broker {
 
     /// Whether a follower may copy from its position: an error, or where its log diverges, or neither.
     fn examine(&self, at: TopicPartition, asked: &Asked) -> Result<Examined<'_>, ErrorCode> {
-        let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at))?;
+        let hosted = self.volatile.roles.get(at).ok_or_else(|| self.not_hosted(at))?;
         Broker::check_epoch(hosted, asked.leader_epoch)?;
         hosted.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
-        let replica = self.durable.replicas.get(&at).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.durable.replicas.get(at).ok_or(ErrorCode::NotLeaderOrFollower)?;
         if asked.last_epoch >= 0 {
             let (epoch, end) =
                 replica.log.end_of_epoch(asked.last_epoch).ok_or(ErrorCode::OffsetOutOfRange)?;
@@ -176,10 +176,10 @@ impl Broker {
 
     /// A partition changed: note it for every follower that fetches it.
     pub(super) fn wake_followers(&mut self, _cx: &mut Context<'_>, at: TopicPartition) {
-        let log_end = self.durable.replicas.get(&at).map_or(0, |replica| replica.log.end());
-        let leads = self.volatile.roles.get(&at).is_some_and(|hosted| hosted.leader().is_some());
+        let log_end = self.durable.replicas.get(at).map_or(0, |replica| replica.log.end());
+        let leads = self.volatile.roles.get(at).is_some_and(|hosted| hosted.leader().is_some());
         for (_, session) in self.volatile.followers.iter_mut() {
-            if let Some(asked) = session.partitions.get(&at) {
+            if let Some(asked) = session.partitions.get(at) {
                 session.changed.insert(at);
                 session.woken |= !leads || asked.offset < log_end;
             }
@@ -210,7 +210,7 @@ impl Broker {
             return;
         };
         let changed = session.changed.iter();
-        let asked = changed.filter_map(|at| session.partitions.get(&at).map(|asked| (at, asked)));
+        let asked = changed.filter_map(|at| session.partitions.get(at).map(|asked| (at, asked)));
         // Most fetches find nothing urgent: the answer is not drawn up for them.
         let urgent = now || asked.clone().any(|(at, asked)| self.is_urgent(at, asked));
         let partitions: Vec<CopiedPartition> =
@@ -223,7 +223,7 @@ impl Broker {
         session.changed.clear();
         session.waits = false;
         for copied in &partitions {
-            if let Some(asked) = session.partitions.get_mut(&copied.partition) {
+            if let Some(asked) = session.partitions.get_mut(copied.partition) {
                 asked.told_high_watermark = copied.high_watermark;
                 asked.told_log_start = copied.log_start;
             }

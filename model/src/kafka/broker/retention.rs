@@ -46,13 +46,13 @@ impl Broker {
             .roles
             .iter()
             .filter(|(at, _)| !is_internal(at.topic))
-            .map(|(at, hosted)| (*at, hosted.high_watermark))
+            .map(|(at, hosted)| (at, hosted.high_watermark))
             .collect();
         for (at, high_watermark) in hosted {
             let config = self.durable.image.topics.get(&at.topic).map(|topic| topic.config);
             let Some(config) = config.filter(|config| config.compacted != Some(true)) else { continue };
             if let Some(to) = self.old_until(at, config, high_watermark, cx.now.wall) {
-                if let Some(replica) = self.durable.replicas.get_mut(&at) {
+                if let Some(replica) = self.durable.replicas.get_mut(at) {
                     replica.log.delete_before(to);
                 }
                 self.touch(at);
@@ -68,7 +68,7 @@ impl Broker {
         high_watermark: Offset,
         wall: Time,
     ) -> Option<Offset> {
-        let replica = self.durable.replicas.get(&at)?;
+        let replica = self.durable.replicas.get(at)?;
         let log = &replica.log;
         if log.base() == log.end() {
             return None;

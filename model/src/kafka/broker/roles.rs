@@ -47,11 +47,11 @@ impl Broker {
     pub(super) fn find_high_watermarks(&mut self) {
         let (seen, orderly) = (self.durable.last_seen, self.durable.orderly);
         let every = self.settings.high_watermark_checkpoint;
-        for (at, replica) in &mut self.durable.replicas {
+        for (at, replica) in self.durable.replicas.iter_mut() {
             let high_watermark = replica.restarted(seen, every, orderly);
             // The epoch is not known before the metadata log is: any is newer than this one.
             let hosted = Hosted { high_watermark, role: Role::Follower(None, -1) };
-            self.volatile.roles.insert(*at, hosted);
+            self.volatile.roles.insert(at, hosted);
         }
     }
 
@@ -62,26 +62,26 @@ impl Broker {
             topics.get(&at.topic).is_some_and(|topic| topic.incarnation == replica.topic_incarnation)
         });
         let replicas = &self.durable.replicas;
-        self.volatile.roles.retain(|at, _| replicas.contains_key(at));
+        self.volatile.roles.retain(|at, _| replicas.contains(at));
     }
 
     /// Do what the latest state of a partition asks of this broker.
     pub(super) fn take_role(&mut self, cx: &mut Context<'_>, at: TopicPartition) {
-        let Some(state) = self.durable.image.partitions.get(&at) else { return };
+        let Some(state) = self.durable.image.partitions.get(at) else { return };
         if !state.replicas.contains(&self.id) {
-            if self.volatile.roles.contains_key(&at) {
+            if self.volatile.roles.contains(at) {
                 self.drop_replica(cx, at);
             }
             return;
         }
         let (leader, epoch, partition_epoch) = (state.leader, state.leader_epoch, state.partition_epoch);
-        if !self.volatile.roles.contains_key(&at) {
+        if !self.volatile.roles.contains(at) {
             let incarnation = self.durable.image.topics.get(&at.topic).map_or(0, |topic| topic.incarnation);
-            self.durable.replicas.entry(at).or_insert_with(|| Replica::new(incarnation));
+            self.durable.replicas.or_insert_with(at, || Replica::new(incarnation));
             let hosted = Hosted { high_watermark: 0, role: Role::Follower(None, -1) };
             self.volatile.roles.insert(at, hosted);
         }
-        let Some(hosted) = self.volatile.roles.get(&at) else { return };
+        let Some(hosted) = self.volatile.roles.get(at) else { return };
         if leader == Some(self.id) {
             match &hosted.role {
                 Role::Leader(led) if led.epoch == epoch => {
@@ -98,11 +98,11 @@ impl Broker {
 
     fn become_leader(&mut self, cx: &mut Context<'_>, at: TopicPartition) {
         self.stop_following(at);
-        let Some(state) = self.durable.image.partitions.get(&at) else { return };
-        let Some(replica) = self.durable.replicas.get_mut(&at) else { return };
+        let Some(state) = self.durable.image.partitions.get(at) else { return };
+        let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         replica.log.begin_epoch(state.leader_epoch, replica.log.end());
         let leader = Leader::new(state, self.id, replica.log.end(), cx.time());
-        if let Some(hosted) = self.volatile.roles.get_mut(&at) {
+        if let Some(hosted) = self.volatile.roles.get_mut(at) {
             hosted.role = Role::Leader(Box::new(leader));
         }
         self.advance_high_watermark(cx, at);
@@ -123,7 +123,7 @@ impl Broker {
     ) {
         self.stop_leading(cx, at, ErrorCode::NotLeaderOrFollower);
         self.stop_following(at);
-        if let Some(hosted) = self.volatile.roles.get_mut(&at) {
+        if let Some(hosted) = self.volatile.roles.get_mut(at) {
             hosted.role = Role::Follower(leader, epoch);
         }
         if let Some(leader) = leader {
@@ -134,7 +134,7 @@ impl Broker {
 
     /// Whatever waits for a partition that this broker led is told so.
     fn stop_leading(&mut self, cx: &mut Context<'_>, at: TopicPartition, error: ErrorCode) {
-        if self.volatile.roles.get(&at).is_some_and(|hosted| hosted.leader().is_some()) {
+        if self.volatile.roles.get(at).is_some_and(|hosted| hosted.leader().is_some()) {
             self.fail_appends(cx, at, error);
             self.forget_isr_request(at);
             if at.topic == OFFSETS_TOPIC {
@@ -148,19 +148,18 @@ impl Broker {
     fn drop_replica(&mut self, cx: &mut Context<'_>, at: TopicPartition) {
         self.stop_leading(cx, at, ErrorCode::NotLeaderOrFollower);
         self.stop_following(at);
-        self.volatile.roles.remove(&at);
-        self.durable.replicas.remove(&at);
+        self.volatile.roles.remove(at);
+        self.durable.replicas.remove(at);
         self.touch(at);
     }
 
     pub(super) fn drop_topic(&mut self, cx: &mut Context<'_>, topic: TopicId) {
-        let hosted: Vec<TopicPartition> =
-            self.volatile.roles.keys().filter(|at| at.topic == topic).copied().collect();
+        let hosted: Vec<TopicPartition> = self.volatile.roles.of_topic(topic).map(|(at, _)| at).collect();
         for at in hosted {
             self.stop_leading(cx, at, ErrorCode::UnknownTopicOrPartition);
             self.stop_following(at);
-            self.volatile.roles.remove(&at);
-            self.durable.replicas.remove(&at);
+            self.volatile.roles.remove(at);
+            self.durable.replicas.remove(at);
             self.touch(at);
         }
         self.forget_offsets_of(cx, topic);
@@ -168,7 +167,7 @@ impl Broker {
 
     /// What a partition that this broker does not host is answered with.
     pub(super) fn not_hosted(&self, at: TopicPartition) -> ErrorCode {
-        if self.durable.image.partitions.contains_key(&at) {
+        if self.durable.image.partitions.contains(at) {
             ErrorCode::NotLeaderOrFollower
         } else {
             ErrorCode::UnknownTopicOrPartition
@@ -177,9 +176,9 @@ impl Broker {
 
     /// The partition as its leader, or why this broker is not.
     pub(super) fn led(&self, at: TopicPartition) -> Result<(&Hosted, &Leader, &Replica), ErrorCode> {
-        let hosted = self.volatile.roles.get(&at).ok_or_else(|| self.not_hosted(at))?;
+        let hosted = self.volatile.roles.get(at).ok_or_else(|| self.not_hosted(at))?;
         let leader = hosted.leader().ok_or(ErrorCode::NotLeaderOrFollower)?;
-        let replica = self.durable.replicas.get(&at).ok_or(ErrorCode::NotLeaderOrFollower)?;
+        let replica = self.durable.replicas.get(at).ok_or(ErrorCode::NotLeaderOrFollower)?;
         Ok((hosted, leader, replica))
     }
 

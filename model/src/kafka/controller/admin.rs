@@ -122,7 +122,7 @@ impl Controller {
         }
         let added = count - state.partitions;
         let first = TopicPartition { topic, partition: 0 };
-        let factor = self.durable.image.partitions.get(&first).map_or(1, |state| state.replicas.len());
+        let factor = self.durable.image.partitions.get(first).map_or(1, |state| state.replicas.len());
         let states = match replicas {
             Some(chosen) => {
                 let fits =
@@ -153,7 +153,7 @@ impl Controller {
 
     /// Recorded: "Producing", 18.
     fn elect_leader(&mut self, at: TopicPartition, unclean: bool, effects: &mut Effects) -> Done {
-        let state = self.durable.image.partitions.get(&at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();
+        let state = self.durable.image.partitions.get(at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();
         let image = &self.durable.image;
         let mut next = state.clone();
         if unclean {
@@ -183,7 +183,7 @@ impl Controller {
 
     /// Begin to move a partition, or stop moving it: while it moves it stands on the new brokers and on the old.
     fn reassign(&mut self, at: TopicPartition, replicas: Option<&[BrokerId]>, effects: &mut Effects) -> Done {
-        let state = self.durable.image.partitions.get(&at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();
+        let state = self.durable.image.partitions.get(at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();
         let mut next = state.clone();
         let image = &self.durable.image;
         match replicas {

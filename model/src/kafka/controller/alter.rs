@@ -26,7 +26,7 @@ impl Controller {
     }
 
     fn alter(&mut self, broker: BrokerId, change: &IsrChange, effects: &mut Effects) -> ErrorCode {
-        let Some(state) = self.durable.image.partitions.get(&change.partition) else {
+        let Some(state) = self.durable.image.partitions.get(change.partition) else {
             return ErrorCode::UnknownTopicOrPartition;
         };
         if change.leader_epoch < state.leader_epoch || state.leader != Some(broker) {

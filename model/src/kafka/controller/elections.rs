@@ -50,10 +50,10 @@ impl Controller {
             .partitions
             .iter()
             .filter(|(_, state)| state.isr.contains(&broker))
-            .map(|(at, _)| *at)
+            .map(|(at, _)| at)
             .collect();
         for at in concerned {
-            let Some(state) = self.durable.image.partitions.get(&at) else { continue };
+            let Some(state) = self.durable.image.partitions.get(at) else { continue };
             let isr = state.isr.iter().copied().filter(|id| *id != broker).collect();
             let unclean = self.is_unclean_allowed(at);
             let next = settled(state, isr, unclean, |id| id != broker && self.durable.image.is_active(id));
@@ -71,10 +71,10 @@ impl Controller {
             .partitions
             .iter()
             .filter(|(_, state)| state.leader.is_none())
-            .map(|(at, _)| *at)
+            .map(|(at, _)| at)
             .collect();
         for at in concerned {
-            let Some(state) = self.durable.image.partitions.get(&at) else { continue };
+            let Some(state) = self.durable.image.partitions.get(at) else { continue };
             let unclean = self.is_unclean_allowed(at);
             let next = settled(state, state.isr.clone(), unclean, |id| self.durable.image.is_active(id));
             if next != *state {

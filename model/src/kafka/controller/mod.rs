@@ -117,7 +117,7 @@ impl Controller {
         state: super::cluster::PartitionState,
         effects: &mut Effects,
     ) {
-        let before = self.durable.image.partitions.get(&at).map(|before| before.leader_epoch);
+        let before = self.durable.image.partitions.get(at).map(|before| before.leader_epoch);
         if before.is_some_and(|before| before != state.leader_epoch) && !is_internal(at.topic) {
             effects.record(Event::LeaderChanged {
                 queue: Queue::Kafka,

@@ -59,7 +59,7 @@ impl Broker {
         if let Err(error) = self.check_coordinator(at) {
             return failed(error);
         }
-        let exists = self.durable.image.partitions.contains_key(&partition);
+        let exists = self.durable.image.partitions.contains(partition);
         let Some(group) = self.group_mut(at) else { return failed(ErrorCode::GroupIdNotFound) };
         let error = if !exists {
             ErrorCode::UnknownTopicOrPartition

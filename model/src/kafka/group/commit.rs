@@ -61,12 +61,12 @@ impl Broker {
         let results = offsets
             .iter()
             .map(|offset| {
-                let exists = partitions.contains_key(&offset.partition);
+                let exists = partitions.contains(offset.partition);
                 let error = if exists { ErrorCode::None } else { ErrorCode::UnknownTopicOrPartition };
                 (offset.partition, error)
             })
             .collect();
-        let known = offsets.into_iter().filter(|offset| partitions.contains_key(&offset.partition)).collect();
+        let known = offsets.into_iter().filter(|offset| partitions.contains(offset.partition)).collect();
         (known, results)
     }
 

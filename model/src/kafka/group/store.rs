@@ -251,7 +251,7 @@ impl Broker {
     pub(crate) fn load_groups(&mut self, cx: &mut Context<'_>, partition: u16) {
         self.volatile.groups.loaded.insert(partition);
         let at = TopicPartition { topic: OFFSETS_TOPIC, partition };
-        let Some(replica) = self.durable.replicas.get(&at) else { return };
+        let Some(replica) = self.durable.replicas.get(at) else { return };
         let mut groups: BTreeMap<GroupId, Group> = BTreeMap::new();
         let log = &replica.log;
         for (entry, place) in log.range(log.start(), log.end()).iter().zip(log.start()..) {

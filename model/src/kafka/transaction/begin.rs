@@ -114,11 +114,11 @@ impl Broker {
         partitions: Vec<TopicPartition>,
     ) {
         let known = &self.durable.image.partitions;
-        if partitions.iter().any(|at| !known.contains_key(at)) {
+        if partitions.iter().any(|at| !known.contains(*at)) {
             let partitions = partitions
                 .into_iter()
                 .map(|at| {
-                    let is_known = known.contains_key(&at);
+                    let is_known = known.contains(at);
                     let error = if is_known {
                         ErrorCode::OperationNotAttempted
                     } else {

@@ -31,7 +31,7 @@ impl Broker {
     /// Have the markers of a transaction written that are missing.
     pub(crate) fn send_markers(&mut self, cx: &mut Context<'_>, id: TransactionalId) {
         let at = self.transaction_partition(id);
-        let coordinator_epoch = self.volatile.roles.get(&at).map_or(0, |hosted| hosted.leader_epoch());
+        let coordinator_epoch = self.volatile.roles.get(at).map_or(0, |hosted| hosted.leader_epoch());
         let Some(transaction) = self.volatile.transactions.by_id.get_mut(&id) else { return };
         let commit = match transaction.state.phase {
             TransactionPhase::PrepareCommit => true,
@@ -41,7 +41,7 @@ impl Broker {
         transaction.changing = true;
         let image = &self.durable.image;
         // A topic that is gone needs no marker.
-        transaction.state.partitions.retain(|at| image.partitions.contains_key(at));
+        transaction.state.partitions.retain(|at| image.partitions.contains(*at));
         let state = transaction.state.clone();
         if state.partitions.is_empty() {
             self.complete(cx, state);
@@ -56,7 +56,7 @@ impl Broker {
         };
         let mut by_leader: BTreeMap<BrokerId, Vec<TopicPartition>> = BTreeMap::new();
         for at in state.partitions {
-            if let Some(leader) = self.durable.image.partitions.get(&at).and_then(|state| state.leader) {
+            if let Some(leader) = self.durable.image.partitions.get(at).and_then(|state| state.leader) {
                 by_leader.entry(leader).or_default().push(at);
             }
         }
@@ -89,7 +89,7 @@ impl Broker {
         partitions: Vec<TopicPartition>,
     ) {
         for at in partitions {
-            let known = self.durable.replicas.get(&at).and_then(|replica| {
+            let known = self.durable.replicas.get(at).and_then(|replica| {
                 replica.producers.iter().find(|(id, _)| **id == marker.producer).map(|(_, state)| {
                     (state.epoch > marker.epoch, state.coordinator_epoch > marker.coordinator_epoch)
                 })

@@ -177,7 +177,7 @@ impl Broker {
     pub(super) fn load_transactions(&mut self, cx: &mut Context<'_>, partition: u16) {
         self.volatile.transactions.loaded.insert(partition);
         let at = TopicPartition { topic: TRANSACTIONS_TOPIC, partition };
-        let Some(replica) = self.durable.replicas.get(&at) else { return };
+        let Some(replica) = self.durable.replicas.get(at) else { return };
         let mut found: BTreeMap<TransactionalId, Transaction> = BTreeMap::new();
         for entry in replica.log.range(replica.log.start(), replica.log.end()) {
             if let Payload::Stored(stored) = &entry.payload

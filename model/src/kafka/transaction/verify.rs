@@ -64,7 +64,7 @@ impl Broker {
         let number = verifications.last;
         verifications.waiting.insert(number, request);
         let at = self.transaction_partition(transaction);
-        let leader = self.durable.image.partitions.get(&at).and_then(|state| state.leader);
+        let leader = self.durable.image.partitions.get(at).and_then(|state| state.leader);
         match leader.and_then(|leader| self.wiring.node(leader).map(|node| (leader, node))) {
             Some((leader, _)) if leader == self.id => {
                 let results = self.verified(transaction, producer, partitions);
