@@ -4,7 +4,8 @@
 use crate::record::{Offset, Record, TopicPartition};
 use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeSet;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A copy on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -50,7 +51,7 @@ pub(super) struct Ledger {
     tokens: u64,
     held: LiteMap<TopicPartition, Held>,
     /// With the producer: the copy and the grant under which it was read.
-    in_flight: LiteMap<u64, (Transfer, u64)>,
+    in_flight: BTreeMap<u64, (Transfer, u64)>,
     /// How far partitions came that are not held any more: acknowledged below, received below.
     left: LiteMap<TopicPartition, (Offset, Offset)>,
 }

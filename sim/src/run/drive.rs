@@ -84,23 +84,24 @@ impl<M: Machine> Run<M> {
 
     /// Show the new entries of the history to the checkers. Returns whether there were any.
     fn observe(&mut self) -> bool {
-        let mut any = false;
+        if self.keep.messages {
+            self.messages.append(&mut self.world.take_trace());
+        }
+        if !self.world.has_history() {
+            return false;
+        }
         for entry in self.world.drain_history() {
-            any = true;
             self.ledger.observe(&entry);
             self.suite.observe(&entry);
             if self.keep.history {
                 self.history.push(entry);
             }
         }
-        if self.keep.messages {
-            self.messages.append(&mut self.world.take_trace());
-        }
-        if any && self.ledger.workload_has_just_ended() {
+        if self.ledger.workload_has_just_ended() {
             self.world.write(NodeId(0), Event::WorkloadEnded);
             self.observe();
         }
-        any
+        true
     }
 
     /// How often each fault kind of the case struck in each of its phases; what did not strike has its zero.

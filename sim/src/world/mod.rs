@@ -124,6 +124,11 @@ impl<M: Machine> World<M> {
         self.trace.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
+    /// Whether anything was written into the history since it was last drained.
+    pub fn has_history(&self) -> bool {
+        !self.history.is_empty()
+    }
+
     /// Take what was written into the history since the last call.
     pub fn drain_history(&mut self) -> std::vec::Drain<'_, Entry> {
         self.history.drain(..)
