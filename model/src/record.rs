@@ -5,6 +5,7 @@ use crate::units::Time;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A node of the simulated world: one process on one host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -22,7 +23,7 @@ pub struct TopicId(pub u16);
 pub struct GroupId(pub u16);
 
 /// A partition of a topic, in Corgi (a source partition) or in Kafka (a target partition).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TopicPartition {
     /// The topic.
     pub topic: TopicId,
@@ -39,6 +40,12 @@ impl TopicPartition {
     /// Both numbers as one, in their order.
     const fn packed(self) -> u32 {
         (self.topic.0 as u32) << 16 | self.partition as u32
+    }
+}
+
+impl Hash for TopicPartition {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.packed().hash(state);
     }
 }
 
@@ -65,12 +72,18 @@ impl fmt::Display for TopicPartition {
 pub type Offset = i64;
 
 /// The one identity of a record, wherever it is copied to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RecordId {
     /// The producer, by its place in the case.
     pub producer: u32,
     /// The producer's count of its own records, from 0, over all topics.
     pub sequence: u32,
+}
+
+impl Hash for RecordId {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (u64::from(self.producer) << 32 | u64::from(self.sequence)).hash(state);
+    }
 }
 
 impl fmt::Display for RecordId {
@@ -98,7 +111,7 @@ impl Key {
 }
 
 /// What a producer sends.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Record {
     /// Who sent it, and as which of his records.
     pub id: RecordId,
@@ -115,6 +128,16 @@ pub struct Record {
     pub created_at: Time,
     /// The Corgi offset that the mirror copied it from; -1 for a record that no mirror copied.
     pub copied_from: Offset,
+}
+
+/// Records are hashed wherever they travel. All that a producer puts into one hangs together with who sent it and when;
+/// what happens to it on its way is where it was copied from.
+impl Hash for Record {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.id.hash(state);
+        self.created_at.hash(state);
+        self.copied_from.hash(state);
+    }
 }
 
 impl Record {

@@ -97,7 +97,7 @@ fn steps<M: Machine>(world: &mut World<M>, count: u64) {
         if !world.step() {
             return;
         }
-        world.drain_history();
+        world.forget_history();
     }
 }
 

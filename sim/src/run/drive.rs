@@ -87,16 +87,17 @@ impl<M: Machine> Run<M> {
         if self.keep.messages {
             self.messages.append(&mut self.world.take_trace());
         }
-        if !self.world.has_history() {
+        if self.world.history().is_empty() {
             return false;
         }
-        for entry in self.world.drain_history() {
-            self.ledger.observe(&entry);
-            self.suite.observe(&entry);
-            if self.keep.history {
-                self.history.push(entry);
-            }
+        for entry in self.world.history() {
+            self.ledger.observe(entry);
+            self.suite.observe(entry);
         }
+        if self.keep.history {
+            self.history.extend_from_slice(self.world.history());
+        }
+        self.world.forget_history();
         if self.ledger.workload_has_just_ended() {
             self.world.write(NodeId(0), Event::WorkloadEnded);
             self.observe();

@@ -124,14 +124,14 @@ impl<M: Machine> World<M> {
         self.trace.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// Whether anything was written into the history since it was last drained.
-    pub fn has_history(&self) -> bool {
-        !self.history.is_empty()
+    /// What was written into the history since it was last forgotten.
+    pub fn history(&self) -> &[Entry] {
+        &self.history
     }
 
-    /// Take what was written into the history since the last call.
-    pub fn drain_history(&mut self) -> std::vec::Drain<'_, Entry> {
-        self.history.drain(..)
+    /// Forget what was written into the history, for whoever wants it has seen it.
+    pub fn forget_history(&mut self) {
+        self.history.clear();
     }
 
     /// When the next event is due.
@@ -330,7 +330,7 @@ impl<M: Machine> World<M> {
         if !slot.running {
             return;
         }
-        let connections = std::mem::take(&mut slot.connections);
+        let connections = slot.connected();
         slot.end();
         self.write(node, Event::Stopped { orderly });
         for other in connections {

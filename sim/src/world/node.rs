@@ -24,7 +24,8 @@ pub struct Node<M> {
     /// The wall clock's error in microseconds.
     pub skew_micros: i64,
     pub(super) backlog: Vec<Waiting>,
-    pub(super) connections: Vec<NodeId>,
+    /// By the other node: whether there is a connection with it.
+    connections: Vec<bool>,
     pub(super) stream: Stream,
     /// Sorted, few: a search in a small vector beats a map.
     timers: Vec<(Timer, u64)>,
@@ -102,15 +103,23 @@ impl<M: Machine> Node<M> {
 
     /// Note that there is no connection with that node any more, until the next message.
     pub(super) fn disconnect(&mut self, other: NodeId) {
-        if let Ok(place) = self.connections.binary_search(&other) {
-            self.connections.remove(place);
+        if let Some(connected) = self.connections.get_mut(other.0 as usize) {
+            *connected = false;
         }
     }
 
     /// Note that there is a connection with that node.
     pub(super) fn connect(&mut self, other: NodeId) {
-        if let Err(place) = self.connections.binary_search(&other) {
-            self.connections.insert(place, other);
+        let other = other.0 as usize;
+        if self.connections.len() <= other {
+            self.connections.resize(other + 1, false);
         }
+        self.connections[other] = true;
+    }
+
+    /// The nodes with which there is a connection, in order.
+    pub(super) fn connected(&self) -> Vec<NodeId> {
+        let numbered = (0..).zip(&self.connections);
+        numbered.filter(|(_, connected)| **connected).map(|(other, _)| NodeId(other)).collect()
     }
 }

@@ -27,21 +27,19 @@ fn slot_of(key: HeapKey) -> usize {
     key as usize & ((1 << SLOT_BITS) - 1)
 }
 
-type Heap = BinaryHeap<Reverse<HeapKey>>;
-
-/// What is due within this span of the last event lies in a heap of its own. Messages are, most timers are not: so
-/// the many messages pass through a small heap, and not over the timers, which mostly never run out.
+/// What is due within this span of the last event lies in a row of its own. Messages are, most timers are not: so the
+/// many messages pass through a short row, and not over the timers, which mostly never run out.
 const SOON: Span = Span::millis(20);
 
-fn first(heap: &Heap) -> Option<HeapKey> {
-    heap.peek().map(|Reverse(key)| *key)
-}
+/// A row that is longer costs more than the heap.
+const SOON_MOST: usize = 64;
 
 /// A queue of events. Two queues are equal when they would yield the same events at the same times.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
-    soon: Heap,
-    later: Heap,
+    /// In descending order.
+    soon: Vec<HeapKey>,
+    later: BinaryHeap<Reverse<HeapKey>>,
     /// When the last event that was taken out was due.
     reached: Time,
     /// The events lie beside the heaps, so that sifting moves small entries only.
@@ -52,8 +50,14 @@ pub struct Queue<E> {
 
 impl<E> Default for Queue<E> {
     fn default() -> Queue<E> {
-        let (soon, later) = (Heap::new(), Heap::new());
-        Queue { soon, later, reached: Time::ZERO, slots: Vec::new(), free: Vec::new(), pushed: 0 }
+        Queue {
+            soon: Vec::with_capacity(SOON_MOST),
+            later: BinaryHeap::new(),
+            reached: Time::ZERO,
+            slots: Vec::new(),
+            free: Vec::new(),
+            pushed: 0,
+        }
     }
 }
 
@@ -70,19 +74,23 @@ impl<E> Queue<E> {
                 self.slots.len() - 1
             }
         };
-        let heap = if at.since(self.reached) < SOON { &mut self.soon } else { &mut self.later };
-        heap.push(Reverse(heap_key(at, self.pushed, slot)));
+        let key = heap_key(at, self.pushed, slot);
         self.pushed += 1;
+        if at.since(self.reached) < SOON && self.soon.len() < SOON_MOST {
+            let place = self.soon.iter().rposition(|earlier| *earlier > key).map_or(0, |place| place + 1);
+            self.soon.insert(place, key);
+        } else {
+            self.later.push(Reverse(key));
+        }
     }
 
     /// Take the earliest event out.
     pub fn pop(&mut self) -> Option<(Time, E)> {
-        let is_soon = match (first(&self.soon), first(&self.later)) {
-            (Some(soon), Some(later)) => soon < later,
-            (soon, _) => soon.is_some(),
+        let later = self.later.peek().map_or(HeapKey::MAX, |Reverse(key)| *key);
+        let key = match self.soon.pop_if(|soon| *soon < later) {
+            Some(soon) => soon,
+            None => self.later.pop()?.0,
         };
-        let heap = if is_soon { &mut self.soon } else { &mut self.later };
-        let Reverse(key) = heap.pop()?;
         self.reached = due_at(key);
         let slot = slot_of(key);
         self.free.push(slot);
@@ -92,8 +100,8 @@ impl<E> Queue<E> {
 
     /// When the earliest event is due.
     pub fn next_at(&self) -> Option<Time> {
-        let next = first(&self.soon).into_iter().chain(first(&self.later)).min();
-        next.map(due_at)
+        let later = self.later.peek().map(|Reverse(key)| *key);
+        self.soon.last().copied().into_iter().chain(later).min().map(due_at)
     }
 
     /// How many events are pending.
@@ -108,7 +116,8 @@ impl<E> Queue<E> {
 
     /// The pending events in the order in which they would be taken out.
     fn in_order(&self) -> Vec<(Time, &E)> {
-        let mut keys: Vec<_> = self.soon.iter().chain(&self.later).map(|Reverse(key)| *key).collect();
+        let mut keys: Vec<_> =
+            self.later.iter().map(|Reverse(key)| *key).chain(self.soon.iter().copied()).collect();
         keys.sort_unstable();
         let event = |key| self.slots[slot_of(key)].as_ref().expect("a heap entry's slot is filled");
         keys.into_iter().map(|key| (due_at(key), event(key))).collect()
@@ -141,6 +150,18 @@ mod tests {
         }
         let order: Vec<char> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
         assert_eq!(order, ['a', 'b', 'c', 'd']);
+    }
+
+    #[test]
+    fn what_finds_no_place_among_the_soon_comes_in_its_turn() {
+        let mut queue = Queue::default();
+        let times: Vec<u64> = (0..500).map(|event| event * 7919 % 1000).collect();
+        for at in &times {
+            queue.push(Time(*at), *at);
+        }
+        let mut sorted = times;
+        sorted.sort_unstable();
+        assert_eq!(std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect::<Vec<_>>(), sorted);
     }
 
     #[test]

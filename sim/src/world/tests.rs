@@ -161,11 +161,11 @@ fn a_closed_connection_is_told_to_the_other_side_alone_and_the_next_message_open
     let mut world = world();
     run_until(&mut world, Time(1_500_000));
     world.process(NodeId(0), Process::Disconnect(NodeId(1)));
-    assert!(world.nodes().iter().all(|node| node.connections.is_empty()));
+    assert!(world.nodes().iter().all(|node| node.connected().is_empty()));
     run_until(&mut world, Time(1_900_000));
     assert_eq!([0, 1].map(|node: usize| world.nodes()[node].machine.lost), [0, 1]);
     run_until(&mut world, at(3));
-    assert!(world.nodes().iter().all(|node| node.running && node.connections.len() == 1));
+    assert!(world.nodes().iter().all(|node| node.running && node.connected().len() == 1));
 }
 
 #[test]
