@@ -15,7 +15,6 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 /// A story longer than this is no story.
-const STORY_LINES: usize = 24;
 
 /// The width of running text.
 const WIDTH: usize = 100;
@@ -129,8 +128,8 @@ fn story(case: &Case, path: &Path, line: &GuaranteeResult, finding: &Finding, se
         finding.ground,
         finding.summary
     );
-    text += &table::story(&run::story(case, seed, finding, STORY_LINES));
-    text + &format!("  {}\n", replay_command(path, seed))
+    text += &table::story(&run::story(case, seed, finding, table::STORY_LINES));
+    text + &format!("  {}\n", output::replay_command(path, seed))
 }
 
 fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
@@ -159,12 +158,4 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     }
     let _ = write!(text, "\ndigest {}", result.digest);
     text
-}
-
-/// The command that replays a seed, ready to be pasted.
-fn replay_command(path: &Path, seed: u64) -> String {
-    let path = path.display().to_string();
-    let plain = path.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
-    let path = if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) };
-    format!("cutover replay {path} --seed {seed}")
 }

@@ -1,7 +1,9 @@
-//! Writing to standard output: a closed pipe ends the output quietly, anything else is told.
+//! Writing to standard output: a closed pipe ends the output quietly, anything else is told. And the one command that
+//! is printed to be pasted.
 
 use miette::{IntoDiagnostic, WrapErr};
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 /// Print a text as it is.
 ///
@@ -13,4 +15,12 @@ pub fn print(text: &str) -> miette::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.into_diagnostic().wrap_err("could not write to standard output"),
     }
+}
+
+/// The command that replays a seed, ready to be pasted.
+pub fn replay_command(path: &Path, seed: u64) -> String {
+    let path = path.display().to_string();
+    let plain = path.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
+    let path = if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) };
+    format!("cutover replay {path} --seed {seed}")
 }

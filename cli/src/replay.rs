@@ -14,8 +14,6 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-const STORY_LINES: usize = 24;
-
 /// Replay one seed.
 pub fn run(arguments: &Replay) -> miette::Result<u8> {
     if arguments.trace && arguments.format == Format::Json {
@@ -71,19 +69,15 @@ fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {
     for judgement in &result.judgements {
         let Some(finding) = judgement.findings.first() else { continue };
         let _ = writeln!(text, "{} ({}): {}", judgement.guarantee.bold(), finding.ground, finding.summary);
-        text += &table::story(&run::story_in(&result.history, case, finding, STORY_LINES));
+        text += &table::story(&run::story_in(&result.history, case, finding, table::STORY_LINES));
         text.push('\n');
     }
     if let Some(failure) = &result.failure {
         let _ = writeln!(text, "the run did not come to its end: {failure}");
     }
     if !arguments.trace && result.verdict == Verdict::Violated {
-        let _ = writeln!(
-            text,
-            "every event: cutover replay {} --seed {} --trace",
-            arguments.case.display(),
-            result.seed
-        );
+        let _ =
+            writeln!(text, "every event: {} --trace", output::replay_command(&arguments.case, result.seed));
     }
     let _ = writeln!(
         text,

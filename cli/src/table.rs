@@ -6,6 +6,9 @@ use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
 use owo_colors::OwoColorize;
 use std::collections::BTreeSet;
 
+/// A story has so many lines at most: what fits a screen.
+pub const STORY_LINES: usize = 24;
+
 /// A verdict in its colour.
 pub fn verdict(verdict: Verdict) -> String {
     match verdict {

@@ -156,11 +156,6 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
     }
 
-    /// Whether no record is in process.
-    pub fn is_idle(&self) -> bool {
-        self.volatile.tasks.is_empty()
-    }
-
     /// Whether the switches have its group paused.
     fn is_to_pause(&self) -> bool {
         self.volatile.subscription.switches().is_some_and(|switches| switches.pauses(self.setup.group))

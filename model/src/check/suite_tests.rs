@@ -124,36 +124,3 @@ fn a_rebalance_while_paused_is_seen() {
     scene.event(A, Event::Paused { group: BILLING, paused: true }).event(B, rebalanced);
     assert_eq!(reached(&scene), ["group-rebalanced-while-paused"]);
 }
-
-/// A history about as long as a standard run's, timed by hand:
-/// `cargo test --release -p cutover-model --lib a_standard_history -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement, not a test"]
-fn a_standard_history_is_judged_quickly() {
-    let mut scene = Scene::new();
-    for place in 0..2_000 {
-        let (record, offset) = ((place % 4, place / 4), i64::from(place / 4));
-        scene.partition.partition = (place % 4) as u16;
-        scene.send(record, offset).copy(record, offset, offset);
-        for node in [A, B, A, B, A, B] {
-            scene.read_copy(node, record, offset, offset);
-        }
-    }
-    scene.drained();
-    println!("{} entries", scene.entries.len());
-    let subject = std::sync::Arc::new(subject());
-    let mut least = u128::MAX;
-    for _ in 0..50 {
-        let begun = measured();
-        let mut suite = Suite::new(subject.clone());
-        scene.entries.iter().for_each(|entry| suite.observe(entry));
-        assert_eq!(suite.judge().len(), 6);
-        least = least.min(begun.elapsed().as_micros());
-    }
-    println!("{least} us at best");
-}
-
-#[expect(clippy::disallowed_types, reason = "a measurement needs a clock; the models have none")]
-fn measured() -> std::time::Instant {
-    std::time::Instant::now()
-}

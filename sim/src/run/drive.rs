@@ -1,12 +1,12 @@
 //! One run from its first event to its verdict: the plan and the faults, the healing, the drain.
 
-use super::host::Clock;
+use super::host;
 use super::ledger::Ledger;
 use crate::build::{self, Setup};
 use crate::case::Case;
 use crate::results::RunResult;
 use crate::world::{Dispatched, World};
-use cutover_model::check::{Suite, Verdict};
+use cutover_model::check::{Subject, Suite, Verdict};
 use cutover_model::history::{EndReason, Entry, Event};
 use cutover_model::machine::Machine;
 use cutover_model::record::NodeId;
@@ -34,13 +34,13 @@ pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
     if keep.messages {
         world.keep_trace();
     }
-    let suite = Suite::new(subject);
+    let suite = Suite::new(subject.clone());
     let mut run = Run { world, ledger, suite, keep, history: Vec::new(), messages: Vec::new() };
     let reason = run.run_to_its_end(case);
     // A task that is hosted beside the run comes to its turn when this one has ended or waits, and this one never
     // waits: the first moment that such a task can see is the last of the run.
-    Clock::default().follow(run.world.now());
-    run.finish(case, seed, reason)
+    host::pass(run.world.now().since(Time::ZERO));
+    run.finish(case, &subject, seed, reason)
 }
 
 struct Run<M> {
@@ -106,8 +106,7 @@ impl<M: Machine> Run<M> {
     }
 
     /// How often each fault kind of the case struck in each of its phases; what did not strike has its zero.
-    fn coverage(&self, case: &Case) -> BTreeMap<String, BTreeMap<String, u64>> {
-        let subject = case.subject();
+    fn coverage(&self, case: &Case, subject: &Subject) -> BTreeMap<String, BTreeMap<String, u64>> {
         let zeroes: BTreeMap<String, u64> = case.faults.kinds().into_iter().map(|kind| (kind, 0)).collect();
         let phases = (0..=subject.phases.len() as u32).map(|phase| subject.phase_key(phase));
         let mut coverage: BTreeMap<_, _> = phases.map(|phase| (phase, zeroes.clone())).collect();
@@ -118,7 +117,7 @@ impl<M: Machine> Run<M> {
         coverage
     }
 
-    fn finish(mut self, case: &Case, seed: u64, because: EndReason) -> RunResult {
+    fn finish(mut self, case: &Case, subject: &Subject, seed: u64, because: EndReason) -> RunResult {
         self.world.write(NodeId(0), Event::Ended { because });
         self.observe();
         let judgements = self.suite.judge();
@@ -132,7 +131,7 @@ impl<M: Machine> Run<M> {
             events: self.world.events(),
             faults: self.world.faults_begun(),
             judgements,
-            coverage: self.coverage(case),
+            coverage: self.coverage(case, subject),
             failure: (because == EndReason::StepBudget)
                 .then(|| format!("the step budget of {} events ran out", case.budget)),
             history: self.history,

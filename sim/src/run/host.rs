@@ -3,7 +3,7 @@
 //! A fresh thread, because what a library keeps per thread must not leak from one run into the next; a madsim task,
 //! so that asynchronous code which is hosted beside the world sees the world's time and nothing else.
 
-use cutover_model::units::Time;
+use cutover_model::units::Span;
 use madsim::runtime::Runtime;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,20 +23,9 @@ pub enum HostError {
     NoThread(String),
 }
 
-/// Moves madsim's time along with the world's.
-#[derive(Debug, Default)]
-pub struct Clock {
-    shown: Time,
-}
-
-impl Clock {
-    /// Move madsim's time to the world's.
-    pub fn follow(&mut self, now: Time) {
-        if now > self.shown {
-            madsim::time::advance(Duration::from_micros(now.since(self.shown).0));
-            self.shown = now;
-        }
-    }
+/// Let madsim's time pass: as much of it as passed in the world.
+pub fn pass(span: Span) {
+    madsim::time::advance(Duration::from_micros(span.0));
 }
 
 /// Run a task to its end in a madsim runtime of its own, on a thread of its own.
@@ -75,12 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_task_sees_the_time_that_the_clock_shows() {
+    fn a_task_sees_the_time_that_has_passed() {
         let elapsed = host(1, || async {
             let start = madsim::time::Instant::now();
-            let mut clock = Clock::default();
-            clock.follow(Time(1_500));
-            clock.follow(Time(2_500));
+            pass(Span(1_500));
+            pass(Span(1_000));
             start.elapsed()
         });
         assert_eq!(elapsed, Ok(Duration::from_micros(2_500)));

@@ -83,7 +83,6 @@ pub(super) struct Faults {
     circles: Vec<Circle>,
     phase: String,
     begun: u64,
-    missed: u64,
     begun_in: Vec<(String, String)>,
 }
 
@@ -134,11 +133,6 @@ impl<M: Machine> World<M> {
     /// How many faults have struck.
     pub fn faults_begun(&self) -> u64 {
         self.faults.begun
-    }
-
-    /// How many faults found nothing to strike: what they aimed at did not run.
-    pub fn faults_missed(&self) -> u64 {
-        self.faults.missed
     }
 
     /// The phase and the kind of each fault that has struck.
@@ -203,7 +197,6 @@ impl<M: Machine> World<M> {
         let first = hit.iter().flatten().next().copied();
         let on_links = fault.strikes.iter().any(|strike| matches!(strike, Strike::Network { .. }));
         if first.is_none() && !on_links {
-            self.faults.missed += 1;
             return;
         }
         self.faults.begun += 1;

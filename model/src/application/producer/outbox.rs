@@ -85,13 +85,21 @@ impl Outbox {
         }
     }
 
+    /// The lane of a record and its place there. Lanes are filled in the order of the records' numbers.
+    fn place(&mut self, record: &Record) -> Option<(&mut VecDeque<Open>, usize)> {
+        let lane = self.lanes.get_mut(&record.source_partition())?;
+        let place = lane.binary_search_by_key(&record.id, |open| open.record.id).ok()?;
+        Some((lane, place))
+    }
+
     fn find(&mut self, record: &Record) -> Option<&mut Open> {
-        self.lanes.get_mut(&record.source_partition())?.iter_mut().find(|open| open.record.id == record.id)
+        let (lane, place) = self.place(record)?;
+        lane.get_mut(place)
     }
 
     fn remove(&mut self, record: &Record) {
-        if let Some(lane) = self.lanes.get_mut(&record.source_partition()) {
-            lane.retain(|open| open.record.id != record.id);
+        if let Some((lane, place)) = self.place(record) {
+            lane.remove(place);
         }
     }
 }
