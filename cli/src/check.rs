@@ -114,7 +114,7 @@ fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> Strin
     }
     for (seed, failure) in &result.failures {
         let _ = writeln!(text, "seed {seed} did not come to its end: {failure}");
-        let _ = writeln!(text, "  {}", replay_command(path, *seed));
+        let _ = writeln!(text, "  {}", output::replay_command(path, *seed));
     }
     let _ = writeln!(text, "{}", conclusion(case, result, expected));
     text
