@@ -38,6 +38,7 @@ pub use tables::Hop;
 pub use zero_downtime::{ZeroDowntime, compare};
 
 use crate::history::Entry;
+use crate::kafka::protocol::Acks;
 use crate::record::{GroupId, NodeId, RecordId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -205,13 +206,22 @@ pub struct Subject {
     pub producers: Vec<NodeId>,
     /// The plan's phases' names; phase 1 is the first.
     pub phases: Vec<String>,
+    /// Over how many broker sets Corgi's partitions are spread, in turn.
+    pub corgi_sets: u16,
+    /// When Kafka acknowledges what the producers send it.
+    pub producer_acks: Acks,
+    /// When Kafka acknowledges what the mirror sends it.
+    pub mirror_acks: Acks,
     /// What the case promises.
     pub objectives: Objectives,
 }
 
 impl Subject {
-    /// A group's name, readable where the case has none for it.
+    /// A group's name, readable where the case has none for it; the mirror reads as one more group.
     pub fn group_name(&self, group: GroupId) -> String {
+        if usize::from(group.0) == self.groups.len() {
+            return "the mirror".to_owned();
+        }
         self.groups
             .get(usize::from(group.0))
             .map_or_else(|| format!("group {}", group.0), |it| it.name.clone())

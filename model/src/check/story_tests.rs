@@ -77,7 +77,15 @@ fn a_story_is_cut_to_the_most_telling_lines() {
     let mut scene = Scene::new();
     scene.sends(3).reads(A, &[0, 2]);
     for fault in 0..30 {
-        scene.event(B, Event::FaultBegun { fault, kind: "delay".to_owned(), target: "billing-2".to_owned() });
+        scene.event(
+            B,
+            Event::FaultBegun {
+                fault,
+                kind: "delay".to_owned(),
+                target: "billing-2".to_owned(),
+                struck: vec![B],
+            },
+        );
     }
     scene.reads(A, &[1]).drained();
     let judgement = scene.judged(Order::new);

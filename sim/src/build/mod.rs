@@ -39,7 +39,7 @@ pub fn build(case: &Case, seed: u64) -> Setup {
     let mut world = World::new(nodes(case, &layout, &workload, streams), network(case, &layout, streams));
     world.set_circles(layout.corgi.iter().map(|brokers| strikes::circle(brokers)).collect());
     for fault in faults::draw(case, &layout.nodes, &mut streams.stream("faults")) {
-        let ready = strikes::ready(&fault, &layout, &|kind| case.network.site_of(kind));
+        let ready = strikes::ready(&fault, &layout, &case.network);
         match fault.when {
             When::At(at) => world.add_fault(at, ready),
             When::InPhase { phase, after } => world.add_fault_in_phase(phase, after, ready),
@@ -122,6 +122,9 @@ impl Case {
             nodes: layout.nodes.0.iter().map(|node| node.name.clone()).collect(),
             producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
+            corgi_sets: u16::try_from(layout.corgi.len()).unwrap_or(u16::MAX),
+            producer_acks: self.producers.kafka.acks,
+            mirror_acks: self.mirror.kafka.acks,
             objectives: self.objectives.clone(),
         }
     }
