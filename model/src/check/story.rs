@@ -413,7 +413,7 @@ fn named(records: impl Iterator<Item = (RecordId, (Offset, Time))>, before: &str
 fn alone(acks: Acks) -> &'static str {
     match acks {
         Acks::None => " (acks = none: nobody said so)",
-        Acks::Leader => " (acks = leader: that broker's word alone)",
+        Acks::Leader => " (acks = leader: one broker's word alone)",
         Acks::All | Acks::Other(_) => "",
     }
 }

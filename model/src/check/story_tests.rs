@@ -1,5 +1,5 @@
 use super::{StoryLine, story};
-use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, Scene, subject};
+use crate::check::scene::{A, BILLING, MIRROR, OPERATOR, Scene, subject};
 use crate::check::{AtLeastOnce, Ground, Judgement, Order, Progress, describe, samples};
 use crate::history::{EndReason, Entry, Event};
 use crate::plan::Act;
@@ -78,12 +78,12 @@ fn a_story_is_cut_to_the_most_telling_lines() {
     scene.sends(3).reads(A, &[0, 2]);
     for fault in 0..30 {
         scene.event(
-            B,
+            A,
             Event::FaultBegun {
                 fault,
                 kind: "delay".to_owned(),
-                target: "billing-2".to_owned(),
-                struck: vec![B],
+                target: "billing-1".to_owned(),
+                struck: vec![A],
             },
         );
     }
