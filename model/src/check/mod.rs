@@ -208,10 +208,10 @@ pub struct Subject {
     pub phases: Vec<String>,
     /// Over how many broker sets Corgi's partitions are spread, in turn.
     pub corgi_sets: u16,
-    /// When Kafka acknowledges what the producers send it.
-    pub producer_acks: Acks,
-    /// When Kafka acknowledges what the mirror sends it.
-    pub mirror_acks: Acks,
+    /// How the producers write to Kafka.
+    pub producer: Sending,
+    /// How the mirror does.
+    pub mirror: Sending,
     /// What the case promises.
     pub objectives: Objectives,
 }
@@ -248,6 +248,21 @@ impl Subject {
     pub fn phase_key(&self, phase: u32) -> String {
         let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
         self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
+    }
+}
+
+/// How somebody writes to Kafka, as far as a story tells it: no verdict rests on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sending {
+    /// When Kafka acknowledges.
+    pub acks: Acks,
+    /// Whether records are numbered, so that none stands twice or behind a later one.
+    pub idempotent: bool,
+}
+
+impl Default for Sending {
+    fn default() -> Sending {
+        Sending { acks: Acks::All, idempotent: true }
     }
 }
 

@@ -82,6 +82,10 @@ struct Teller<'a> {
     sent: BTreeMap<RecordId, Time>,
     /// The faults that struck who had to do with them, or may have.
     faults: BTreeSet<u32>,
+    /// The faults that began before the story does and last into it.
+    lasting: BTreeSet<u32>,
+    /// Since when those replicas are in sync that are so when the story begins, by partition of Kafka.
+    in_sync_since: BTreeMap<TopicPartition, Time>,
     /// The last process that died, which the fault that killed it has told.
     killed: Option<(Time, NodeId)>,
     from: Time,
@@ -110,6 +114,8 @@ impl<'a> Teller<'a> {
             positions: BTreeMap::new(),
             sent: BTreeMap::new(),
             faults: BTreeSet::new(),
+            lasting: BTreeSet::new(),
+            in_sync_since: BTreeMap::new(),
             killed: None,
             from: finding.at,
             to: teller_end(history, finding),
@@ -130,7 +136,10 @@ impl<'a> Teller<'a> {
             }
         }
         let mut leading = BTreeMap::new();
-        history.iter().for_each(|entry| teller.note_keepers(entry, &mut leading));
+        for entry in history {
+            teller.note_keepers(entry, &mut leading);
+            teller.note_what_lasts(entry);
+        }
         teller.nodes.extend(leading.into_values());
         teller
     }
@@ -211,6 +220,34 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// What began long before may still be so when the story begins.
+    fn note_what_lasts(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::FaultBegun { fault, .. } if entry.at < self.from => {
+                self.lasting.insert(*fault);
+            }
+            Event::FaultEnded { fault, .. } if entry.at < self.from => {
+                self.lasting.remove(fault);
+            }
+            Event::InSyncChanged { partition, .. } if entry.at < self.from => {
+                self.in_sync_since.insert(*partition, entry.at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an entry is of the time that the story tells of, or of what lasts into it.
+    fn is_told(&self, entry: &Entry) -> bool {
+        self.is_near(entry.at)
+            || match &entry.event {
+                Event::FaultBegun { fault, .. } => self.lasting.contains(fault),
+                Event::InSyncChanged { partition, .. } => {
+                    self.in_sync_since.get(partition) == Some(&entry.at)
+                }
+                _ => false,
+            }
+    }
+
     fn is_near(&self, at: Time) -> bool {
         at + MARGIN >= self.from && at <= self.to + MARGIN
     }
@@ -233,19 +270,24 @@ impl<'a> Teller<'a> {
                 let lost = self.standing((*queue, *partition), *to..*from);
                 let lost =
                     lost.filter(|(record, _)| self.sent.get(record).is_none_or(|sent| *sent <= entry.at));
-                named(lost, ", among them ", "")
+                named(lost, ", and with them ", "stood")
             }
             Event::LeadershipTaken { partition, end, .. } => {
                 let beyond = self.standing((Queue::Kafka, *partition), *end..Offset::MAX);
                 let known = beyond.filter(|(_, (_, since))| *since <= entry.at);
-                named(known, ": it lacks ", ", which had been acknowledged")
+                named(known, ": without ", "was acknowledged")
             }
-            Event::Acknowledged { queue: Queue::Kafka, .. } => alone(self.subject.producer_acks).to_owned(),
-            Event::Copied { .. } => alone(self.subject.mirror_acks).to_owned(),
+            Event::Acknowledged { queue: Queue::Kafka, .. } => alone(self.subject.producer.acks).to_owned(),
+            Event::Copied { .. } => alone(self.subject.mirror.acks).to_owned(),
             Event::PutBack { records, .. } => {
                 // The sentence names the first of them.
                 let unnamed = records.iter().skip(RECORDS_NAMED).find(|record| self.records.contains(record));
-                unnamed.map_or_else(String::new, |record| format!(" ({record} is among them)"))
+                let unnamed = unnamed.map_or_else(String::new, |record| format!(" ({record} is among them)"));
+                let of_producer = self.subject.producers.contains(&entry.node);
+                let sender = if of_producer { &self.subject.producer } else { &self.subject.mirror };
+                let numbered =
+                    if sender.idempotent { "" } else { "; not idempotent, so nothing keeps their order" };
+                unnamed + numbered
             }
             _ => String::new(),
         }
@@ -266,7 +308,7 @@ impl<'a> Teller<'a> {
         if self.follows(&entry.event) {
             return self.weight_of_record(&entry.event);
         }
-        let near = self.is_near(entry.at);
+        let near = self.is_told(entry);
         let weight = match &entry.event {
             Event::StepDone { act, .. } => return self.weight_of_act(act, near),
             Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
@@ -402,11 +444,13 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// Some records with their offsets, between two halves of a sentence.
-fn named(records: impl Iterator<Item = (RecordId, (Offset, Time))>, before: &str, after: &str) -> String {
-    let names: Vec<String> =
-        records.map(|(record, (offset, _))| format!("{record} at offset {offset}")).collect();
-    if names.is_empty() { String::new() } else { format!("{before}{}{after}", names.join(", ")) }
+/// Some records with their offsets, behind the beginning of a sentence: `: without p0#7, which was acknowledged at offset 41`.
+fn named(records: impl Iterator<Item = (RecordId, (Offset, Time))>, before: &str, verb: &str) -> String {
+    let name = |(record, (offset, _)): (RecordId, (Offset, Time))| {
+        format!("{record}, which {verb} at offset {offset}")
+    };
+    let names: Vec<String> = records.map(name).collect();
+    if names.is_empty() { String::new() } else { format!("{before}{}", names.join(", and ")) }
 }
 
 /// What an acknowledgement of Kafka's is worth, where it is not worth the most.

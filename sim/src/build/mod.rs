@@ -15,7 +15,8 @@ use crate::random::{Stream, Streams};
 use crate::run::ledger::Ledger;
 use crate::workload::Workload;
 use crate::world::{Latency, Network, Node, World};
-use cutover_model::check::{Subject, SubjectGroup, SubjectTopic};
+use cutover_model::check::{Sending, Subject, SubjectGroup, SubjectTopic};
+use cutover_model::client::kafka_producer_settings;
 use cutover_model::record::{NodeId, TopicId};
 use cutover_model::units::Span;
 
@@ -103,6 +104,10 @@ fn readers(case: &Case) -> Vec<Vec<u16>> {
     case.topics.iter().map(of_topic).collect()
 }
 
+fn sending(settings: &kafka_producer_settings::Settings) -> Sending {
+    Sending { acks: settings.acks, idempotent: settings.idempotent() }
+}
+
 impl Case {
     /// What the checkers and the stories may know of the case.
     pub fn subject(&self) -> Subject {
@@ -123,8 +128,8 @@ impl Case {
             producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             corgi_sets: u16::try_from(layout.corgi.len()).unwrap_or(u16::MAX),
-            producer_acks: self.producers.kafka.acks,
-            mirror_acks: self.mirror.kafka.acks,
+            producer: sending(&self.producers.kafka),
+            mirror: sending(&self.mirror.kafka),
             objectives: self.objectives.clone(),
         }
     }
