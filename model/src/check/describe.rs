@@ -236,12 +236,17 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
 
 /// A fault as a sentence, by the word of the case file; a word that is not known stands for itself.
 fn fault_begun(kind: &str, target: &str) -> String {
+    let messages = || format!("messages {}", ways(target));
     match kind {
         "crash" => format!("{target} crashes"),
         "pause" => format!("{target} stands still"),
         "restart" => format!("{target} is restarted"),
-        "cut" if target.contains(" to ") => format!("nothing passes from {target}"),
-        "cut" => format!("nothing passes between {target}"),
+        "cut" => format!("nothing passes {}", ways(target)),
+        "slow-link" => format!("{} come late", messages()),
+        "lossy-link" => format!("{} get lost at times", messages()),
+        "duplicating-link" => format!("{} come twice at times", messages()),
+        "reordering-link" => format!("{} are overtaken at times", messages()),
+        "clock-skew" => format!("the clock of {target} is wrong"),
         _ => format!("{kind} at {target}"),
     }
 }
@@ -250,8 +255,17 @@ fn fault_ended(kind: &str, target: &str) -> String {
     match kind {
         "crash" | "restart" => format!("{target} starts again"),
         "pause" => format!("{target} goes on"),
+        "clock-skew" => format!("the clock of {target} is as it was"),
+        "cut" | "slow-link" | "lossy-link" | "duplicating-link" | "reordering-link" => {
+            format!("messages {} pass as before", ways(target))
+        }
         _ => format!("{kind} at {target}"),
     }
+}
+
+/// The links of a fault: both ways, or one.
+fn ways(target: &str) -> String {
+    if target.contains(" to ") { format!("from {target}") } else { format!("between {target}") }
 }
 
 /// Who leads, who follows, and what their logs lose.
