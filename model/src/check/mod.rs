@@ -206,8 +206,8 @@ pub struct Subject {
     pub producers: Vec<NodeId>,
     /// The plan's phases' names; phase 1 is the first.
     pub phases: Vec<String>,
-    /// Over how many broker sets Corgi's partitions are spread, in turn.
-    pub corgi_sets: u16,
+    /// The brokers of Corgi's sets, over which its partitions are spread in turn.
+    pub corgi_sets: Vec<Vec<NodeId>>,
     /// How the producers write to Kafka.
     pub producer: Sending,
     /// How the mirror does.

@@ -136,6 +136,8 @@ impl<'a> Teller<'a> {
                 teller.last_wait = Some(entry.at);
             }
         }
+        let sets: BTreeSet<usize> = teller.in_corgi().filter_map(|at| teller.corgi_set(at)).collect();
+        teller.nodes.extend(sets.iter().flat_map(|set| &subject.corgi_sets[*set]));
         let mut leading = BTreeMap::new();
         for entry in history {
             teller.note_keepers(entry, &mut leading);
@@ -208,6 +210,9 @@ impl<'a> Teller<'a> {
             Event::LeadershipTaken { partition, .. } if self.stands_in(Queue::Kafka, *partition) => {
                 self.nodes.insert(entry.node);
             }
+            Event::InSyncChanged { partition, in_sync, .. } if self.stands_in(Queue::Kafka, *partition) => {
+                self.nodes.extend(in_sync);
+            }
             Event::Truncated { queue, partition, .. } if self.stands_in(*queue, *partition) => {
                 self.nodes.insert(entry.node);
             }
@@ -255,13 +260,22 @@ impl<'a> Teller<'a> {
 
     /// Whether a change of leadership concerns a followed record: a Corgi broker set is named by its first partition.
     fn concerns(&self, queue: Queue, partition: TopicPartition) -> bool {
-        let sets = self.subject.corgi_sets;
-        if queue == Queue::Kafka || sets == 0 {
+        let Some(set) = self.corgi_set(partition).filter(|_| queue == Queue::Corgi) else {
             return self.stands_in(queue, partition);
-        }
-        let of_set = |other: TopicPartition| other.partition % sets == partition.partition % sets;
-        let mut stand = self.positions.keys().filter(|(stands, ..)| *stands == Queue::Corgi);
-        stand.any(|(_, other, _)| of_set(*other)) || self.finding.partition.is_some_and(of_set)
+        };
+        let of_set = |other: TopicPartition| self.corgi_set(other) == Some(set);
+        self.in_corgi().any(of_set) || self.finding.partition.is_some_and(of_set)
+    }
+
+    /// The place of the Corgi broker set that a partition lies on.
+    fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
+        usize::from(partition.partition).checked_rem(self.subject.corgi_sets.len())
+    }
+
+    /// The partitions of Corgi in which followed records stand.
+    fn in_corgi(&self) -> impl Iterator<Item = TopicPartition> {
+        let stand = self.positions.keys().filter(|(queue, ..)| *queue == Queue::Corgi);
+        stand.map(|(_, partition, _)| *partition)
     }
 
     /// What an entry means for the followed records; empty where it says all by itself.

@@ -127,7 +127,7 @@ impl Case {
             nodes: layout.nodes.0.iter().map(|node| node.name.clone()).collect(),
             producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
-            corgi_sets: u16::try_from(layout.corgi.len()).unwrap_or(u16::MAX),
+            corgi_sets: layout.corgi.clone(),
             producer: sending(&self.producers.kafka),
             mirror: sending(&self.mirror.kafka),
             objectives: self.objectives.clone(),
