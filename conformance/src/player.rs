@@ -5,8 +5,8 @@ use crate::compare::{difference, matches};
 use crate::names::Names;
 use crate::requests::{self, number, text};
 use crate::responses::show;
-use cutover_model::kafka::Settings;
 use cutover_model::kafka::protocol::{CoordinatorKey, Request, Response};
+use cutover_model::kafka::{Settings, Version};
 use cutover_model::machine::RequestId;
 use cutover_model::record::{TopicId, TopicPartition};
 use cutover_model::units::Span;
@@ -26,8 +26,19 @@ pub struct Player {
     down: BTreeMap<u32, &'static str>,
 }
 
+/// The version that a script was recorded with: its own word, whatever folder it is in.
+fn version(script: &Value) -> Result<Version, String> {
+    match script["kafka"].as_str() {
+        None => Ok(Version::default()),
+        Some(text) if text.starts_with("3.9") => Ok(Version::V3_9),
+        Some(text) if text.starts_with("4.1") => Ok(Version::V4_1),
+        Some(text) => Err(format!("not in the model: Kafka {text}")),
+    }
+}
+
 fn settings(script: &Value) -> Result<Settings, String> {
     let mut settings = Settings {
+        version: version(script)?,
         broker_session: Span::millis(2_500),
         broker_heartbeat: Span::millis(300),
         replica_lag_time_max: Span::secs(2),

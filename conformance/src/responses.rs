@@ -211,11 +211,11 @@ fn metadata(response: Response) -> Value {
 pub fn show(step: &Value, response: Response, names: &mut Names) -> Value {
     match response {
         Response::Metadata { .. } => metadata(response),
-        Response::Produce { partitions } => {
+        Response::Produce { partitions, .. } => {
             let (_, code, base, start) = partitions[0];
             json!({"error": error(code), "base_offset": base, "log_start": start})
         }
-        Response::Fetch { partitions } => fetched(step, &partitions[0], names),
+        Response::Fetch { partitions, .. } => fetched(step, &partitions[0], names),
         Response::ListOffsets { partitions } => {
             let (_, code, offset, at, epoch) = partitions[0];
             let mut shown = json!({"error": error(code), "offset": offset, "leader_epoch": epoch});

@@ -17,11 +17,12 @@ impl Broker {
         };
         let Some(group) = self.group(at) else { return dead };
         let is_stable = group.state == State::Stable;
+        let is_told = is_stable || self.settings.version.shows_last_assignments();
         let members = group
             .members
             .iter()
             .map(|(id, member)| {
-                let assignment = if is_stable { member.assignment.clone() } else { Default::default() };
+                let assignment = if is_told { member.assignment.clone() } else { Default::default() };
                 (*id, member.instance, assignment)
             })
             .collect();

@@ -22,6 +22,7 @@ use super::protocol::{
     Assignment, AssignmentProtocol, ErrorCode, GroupInstanceId, MemberId, ProducerId, ProtocolType, Request,
     Response, Subscription,
 };
+use super::version::Version;
 use crate::machine::RequestId;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::units::{Span, Time};
@@ -127,9 +128,8 @@ impl Group {
                 .any(|(wanted, _)| self.members.values().all(|member| member.subscription(*wanted).is_some()))
     }
 
-    /// The protocol that most members like best among those that all know. A tie goes by the name, where Kafka goes
-    /// by the order of a hash map (recorded: "Groups", 15).
-    fn choose_protocol(&self) -> Option<AssignmentProtocol> {
+    /// The protocol that most members like best among those that all know.
+    fn choose_protocol(&self, version: Version) -> Option<AssignmentProtocol> {
         let mut votes: LiteMap<AssignmentProtocol, usize> = LiteMap::new();
         for member in self.members.values() {
             let vote =
@@ -140,10 +140,11 @@ impl Group {
                 *votes.entry(vote).or_default() += 1;
             }
         }
-        votes
-            .into_iter()
-            .max_by_key(|(protocol, count)| (*count, protocol.to_string()))
-            .map(|(protocol, _)| protocol)
+        let better = |one: (AssignmentProtocol, usize), other: (AssignmentProtocol, usize)| {
+            let wins = other.1 > one.1 || other.1 == one.1 && version.wins_tie(other.0, one.0);
+            if wins { other } else { one }
+        };
+        votes.into_iter().reduce(better).map(|(protocol, _)| protocol)
     }
 
     fn add(&mut self, id: MemberId, member: Member) {

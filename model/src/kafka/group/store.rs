@@ -5,7 +5,9 @@ use super::join::refused;
 use super::{Caller, Committed, Group, Member, State};
 use crate::kafka::broker::{Broker, Context, Task};
 use crate::kafka::log::{Entry, Payload};
-use crate::kafka::protocol::{Assignment, CommitPartition, ErrorCode, MemberId, ProducerId, Response};
+use crate::kafka::protocol::{
+    Assignment, CommitPartition, ErrorCode, MemberId, ProducerId, Response, TransactionalId,
+};
 use crate::kafka::stored::{Stored, StoredGroup, StoredMember, StoredTransaction};
 use crate::kafka::transaction::{Changed, Marker};
 use crate::kafka::wiring::OFFSETS_TOPIC;
@@ -56,6 +58,11 @@ pub(crate) enum Continuation {
         next: Box<StoredTransaction>,
         /// Who waits for it.
         then: Changed,
+    },
+    /// Forget a transactional id.
+    TransactionGone {
+        /// Which.
+        transaction: TransactionalId,
     },
     /// Tell a transaction's coordinator of its marker.
     Marker {
@@ -185,6 +192,7 @@ impl Broker {
             Continuation::Transaction { next, then } => {
                 self.transaction_changed(cx, *next, then, coordinators_error(error));
             }
+            Continuation::TransactionGone { transaction } => self.transaction_gone(transaction, error),
             Continuation::Marker { from, marker, partition } => {
                 self.marker_written(cx, from, marker, partition, error);
             }
@@ -416,6 +424,6 @@ fn replay(groups: &mut BTreeMap<GroupId, Group>, entry: &Entry, place: Offset) {
                 });
             }
         }
-        Stored::Transaction(_) => {}
+        Stored::Transaction(_) | Stored::TransactionGone(_) => {}
     }
 }

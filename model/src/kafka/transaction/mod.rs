@@ -2,8 +2,8 @@
 //! keeps each id's state as records of that partition, and has markers written where a transaction ends.
 //!
 //! After Kafka 3.9's `TransactionCoordinator` (the first transaction protocol, with verification of partitions,
-//! KIP-890 part 1); recorded rows "Transactions" 1 to 15. Left out: the expiry of unused ids, and the exhaustion of
-//! epochs.
+//! KIP-890 part 1); recorded rows "Transactions" 1 to 15. Ids that nobody uses expire, and a producer whose epochs are used up
+//! gets another id. Left out: the second protocol.
 
 mod begin;
 mod end;
@@ -180,10 +180,15 @@ impl Broker {
         let Some(replica) = self.durable.replicas.get(at) else { return };
         let mut found: BTreeMap<TransactionalId, Transaction> = BTreeMap::new();
         for entry in replica.log.range(replica.log.start(), replica.log.end()) {
-            if let Payload::Stored(stored) = &entry.payload
-                && let Stored::Transaction(state) = &**stored
-            {
-                found.insert(state.transaction, Transaction { state: state.clone(), changing: false });
+            let Payload::Stored(stored) = &entry.payload else { continue };
+            match &**stored {
+                Stored::Transaction(state) => {
+                    found.insert(state.transaction, Transaction { state: state.clone(), changing: false });
+                }
+                Stored::TransactionGone(id) => {
+                    found.remove(id);
+                }
+                _ => {}
             }
         }
         let ids: Vec<TransactionalId> = found.keys().copied().collect();

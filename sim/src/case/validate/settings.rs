@@ -53,6 +53,8 @@ const KAFKA: Keys = Keys {
         "offsets-retention-check",
         "group-max-session",
         "transaction-max-timeout",
+        "transactional-id-expiration",
+        "transactional-id-expiration-check",
         "transaction-timeout-check",
     ],
     counts: &[
@@ -63,6 +65,9 @@ const KAFKA: Keys = Keys {
         "transaction-partitions",
     ],
 };
+
+/// Both of its keys are absent by default; what they may be, the quota itself says.
+const QUOTA: Keys = Keys { spans: &[], counts: &[] };
 
 const MIRROR: Keys = Keys {
     spans: &["commit-interval", "retry-after", "transaction-timeout", "request-timeout", "retry-backoff"],
@@ -128,11 +133,12 @@ const KAFKA_CONSUMER: Keys = Keys {
 };
 
 /// Every table outside the groups.
-const TABLES: [(&[Way<'static>], Keys); 14] = [
+const TABLES: [(&[Way<'static>], Keys); 15] = [
     (&[Way::Key("corgi")], CORGI),
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
     (&[Way::Key("corgi"), Way::Key("on-call")], ON_CALL),
     (&[Way::Key("kafka")], KAFKA),
+    (&[Way::Key("kafka"), Way::Key("quota")], QUOTA),
     (&[Way::Key("mirror")], MIRROR),
     (&[Way::Key("mirror"), Way::Key("corgi")], CORGI_CONSUMER),
     (&[Way::Key("mirror"), Way::Key("kafka")], KAFKA_PRODUCER),
@@ -163,6 +169,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
         }
     }
     together(tree, way!["operator"], case.operator.validate())?;
+    together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
     together(tree, way!["mirror", "kafka"], case.mirror.kafka.validate())?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;
     for (at, group) in case.groups.iter().enumerate() {
