@@ -271,7 +271,7 @@ fn world(mode: Mode, batch: u64) -> World<Process> {
 /// Step the world until every record is read. Returns how many were.
 fn path(mut world: World<Process>, records: u64) -> u64 {
     while seen(&world) < records && world.step() {
-        drop(world.drain_history());
+        world.forget_history();
     }
     seen(&world)
 }

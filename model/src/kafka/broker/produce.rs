@@ -71,7 +71,7 @@ impl Broker {
     /// The lowest sequence that a producer has tried since its last batch or marker: a greater one would leave a hole
     /// (recorded: "Transactions", 2).
     fn note_unverified(&mut self, at: TopicPartition, stamp: &ProducerStamp) {
-        let replica = self.durable.replicas.get(*&at);
+        let replica = self.durable.replicas.get(at);
         let mut known = replica.into_iter().flat_map(|replica| replica.producers.iter());
         if known.any(|(id, state)| *id == stamp.id && state.transaction_start.is_some()) {
             // An old epoch of a producer that has gone on: its sequences say nothing of the open transaction's.

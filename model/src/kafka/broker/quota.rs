@@ -95,7 +95,7 @@ impl Broker {
         }
         let cost = |batch: &ProduceBatch| {
             let replicas =
-                self.durable.image.partitions.get(*&batch.partition).map_or(1, |at| at.replicas.len());
+                self.durable.image.partitions.get(batch.partition).map_or(1, |at| at.replicas.len());
             let bytes: u64 = batch.records.iter().map(|record| u64::from(record.bytes)).sum();
             (bytes + BATCH_HEADER_BYTES) * replicas as u64
         };
