@@ -92,7 +92,10 @@ impl Brokers {
             .topics
             .first()
             .and_then(|topic| topic.partitions.iter().find(|found| found.partition_index == partition));
-        Ok(found.map_or(1, |partition| i64::from(partition.leader_id.0)))
+        match found.map_or(1, |partition| i64::from(partition.leader_id.0)) {
+            -1 => Err(LiveError::Silent("a leader".to_owned())),
+            leader => Ok(leader),
+        }
     }
 
     /// The coordinator of a group or a transaction, as soon as there is one.

@@ -11,7 +11,6 @@ mod player;
 mod processes;
 mod wire;
 
-pub use calls::LOADING;
 pub use installation::{DEFAULT_VERSION, Installation};
 pub use kafka::Kafka;
 pub use player::LivePlayer;
