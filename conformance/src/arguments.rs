@@ -70,6 +70,9 @@ pub struct Fuzz {
     /// Go on after a difference.
     #[arg(long)]
     pub keep_going: bool,
+    /// Leave differences as long as they were found.
+    #[arg(long)]
+    pub no_shrink: bool,
     /// The folder for the shortest script of each difference.
     #[arg(long, value_name = "FOLDER", default_value = "differences")]
     pub out: PathBuf,

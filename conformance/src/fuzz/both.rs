@@ -4,6 +4,7 @@ use super::realise::{Outcome, Said};
 use super::undetermined::differs;
 use crate::live::{Kafka, Live, LiveError, LivePlayer};
 use serde_json::{Map, Value, json};
+use std::time::Instant;
 
 /// The first step that the real cluster answers otherwise.
 #[derive(Clone, Debug)]
@@ -70,9 +71,10 @@ pub fn play(kafka: &mut Kafka, header: &Value, said: &[Said], verbose: bool) -> 
     let mut player = LivePlayer::open(kafka, header)?;
     let mut steps = Vec::new();
     for (place, said) in said.iter().enumerate() {
+        let begun = Instant::now();
         let real = outcome(player.step(&said.step))?;
         if verbose {
-            println!("  {place} {} -> {real:?}", said.step);
+            println!("  {place} {} ms {} -> {real:?}", begun.elapsed().as_millis(), said.step);
         }
         steps.push(recorded(said, &real));
         if let Some(difference) = differs(&real, &said.outcome) {

@@ -17,6 +17,7 @@ use draw::{Drawn, draw};
 use moves::Move;
 use realise::{Said, realise};
 use serde_json::{Value, json};
+use shrink::shrink;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -109,19 +110,7 @@ impl Search {
 
     /// Shrink a difference and write the shortest script that shows it.
     fn write(&mut self, seed: u64, drawn: &Drawn, first: Difference) -> Result<(), String> {
-        let mut shortest = first;
-        let kind = shortest.kind.clone();
-        let shows = |moves: &[Move]| {
-            let played = realise(&drawn.header, moves).and_then(|said| self.play(&drawn.header, &said));
-            match played {
-                Ok(Some(difference)) if difference.kind == kind => {
-                    shortest = difference;
-                    true
-                }
-                _ => false,
-            }
-        };
-        let moves = shrink::shrink(&drawn.moves, TRIES, shows);
+        let shortest = self.shrunk(drawn, first)?;
         let script = json!({
             "name": format!("seed-{seed}"),
             "about": format!("Found by seed {seed} of {} moves: {}.", self.words.steps, shortest.text),
@@ -133,8 +122,44 @@ impl Search {
         std::fs::create_dir_all(&self.words.out).map_err(unwritable)?;
         let path = self.words.out.join(format!("seed-{seed}.json"));
         std::fs::write(&path, script::written(&script)).map_err(unwritable)?;
-        println!("  shrunk to {} moves, {} steps: {}", moves.len(), shortest.steps.len(), path.display());
+        println!("  {} steps: {}", shortest.steps.len(), path.display());
         println!("  {}", shortest.text);
         Ok(())
     }
+
+    /// The difference in the shortest conversation found: moves are left out, then what they consist of.
+    fn shrunk(&mut self, drawn: &Drawn, first: Difference) -> Result<Difference, String> {
+        if self.words.no_shrink {
+            return Ok(first);
+        }
+        let Some(again) = self.play(&drawn.header, &drawn.said)?.filter(|again| again.kind == first.kind)
+        else {
+            println!(
+                "  it did not show again: something that is not determined was drawn, or the cluster was slow"
+            );
+            return Ok(first);
+        };
+        let kind = again.kind.clone();
+        let mut shortest = again;
+        let mut shows = |moves: &[Move]| {
+            let played = realise(&drawn.header, moves).and_then(|said| self.play(&drawn.header, &said));
+            match played {
+                Ok(Some(difference)) if difference.kind == kind => {
+                    shortest = difference;
+                    true
+                }
+                _ => false,
+            }
+        };
+        let moves = shrink(&drawn.moves, TRIES, &mut shows);
+        shrink(&single(&moves), TRIES, &mut shows);
+        Ok(shortest)
+    }
+}
+
+/// The same, each draft a move of its own.
+fn single(moves: &[Move]) -> Vec<Move> {
+    let drafts =
+        moves.iter().flat_map(|played| played.drafts.iter().map(|draft| (draft.clone(), played.is_needed)));
+    drafts.map(|(draft, is_needed)| Move { drafts: vec![draft], is_needed }).collect()
 }

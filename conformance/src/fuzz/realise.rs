@@ -185,6 +185,10 @@ impl Realiser {
             let step = json!({"call": "fetch", "topic": topic, "partition": partition, "offset": offset, "max_wait_ms": 0});
             self.settle(&step, &["error", "high_watermark", "last_stable", "log_start"]);
         }
+        // A broker that was started has no producer ids yet, and says that it is loading.
+        for broker in &live {
+            self.say(json!({"call": "init_producer", "client": "warm", "to": broker}));
+        }
         for group in self.groups.clone() {
             self.say(json!({"call": "describe_group", "group": group}));
         }

@@ -1,7 +1,7 @@
 //! One controller and three brokers of a real Kafka, with time-outs so short that faults show within seconds.
 
 use super::brokers::Brokers;
-use super::calls::Call;
+use super::calls::{Call, LOADING};
 use super::installation::Installation;
 use super::names::Names;
 use super::processes::Node;
@@ -243,7 +243,8 @@ impl Kafka {
                 self.ask_until(&step, created)?;
             }
         }
-        self.wait_until_internal_topics_are_whole()
+        self.wait_until_internal_topics_are_whole()?;
+        self.wait_until_coordinators_have_loaded()
     }
 
     fn wait_until_internal_topics_are_whole(&self) -> Live<()> {
@@ -276,6 +277,37 @@ impl Kafka {
                             view["partitions"][place]["leader"] == json!(replicas[0])
                         })
                 })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ask each coordinator something that changes nothing, until it has read its log, and each broker for a producer
+    /// id, until it has a block of them.
+    fn wait_until_coordinators_have_loaded(&self) -> Live<()> {
+        for broker in BROKERS {
+            let step = json!({"call": "init_producer", "to": broker});
+            self.ask_until(&step, |answer| answer["error"] == "NONE")?;
+        }
+        let mut names = Names::default();
+        for name in ["probe1", "probe2", "probe3"] {
+            names.use_group(name);
+            names.use_transaction(name);
+            for step in [
+                json!({"call": "describe_group", "group": name}),
+                json!({"call": "end_txn", "transaction": name, "commit": false}),
+            ] {
+                let end = Instant::now() + HEALED;
+                loop {
+                    let answer = Call { brokers: &self.brokers, names: &names, step: &step }.answer()?;
+                    if !LOADING.iter().any(|word| answer.to_string().contains(word)) {
+                        break;
+                    }
+                    if Instant::now() > end {
+                        return Err(LiveError::Never { wanted: step, last: answer });
+                    }
+                    thread::sleep(PAUSE);
+                }
             }
         }
         Ok(())
@@ -337,6 +369,7 @@ impl Kafka {
     /// Where that does not happen within a minute.
     pub fn heal(&mut self) -> Live<()> {
         self.undo_faults()?;
-        self.wait_until_internal_topics_are_whole()
+        self.wait_until_internal_topics_are_whole()?;
+        self.wait_until_coordinators_have_loaded()
     }
 }

@@ -1,6 +1,6 @@
 //! Topics, settings, replicas and leaders that change while the conversation goes on.
 
-use super::{CHANGE_MS, Draft, Drawing, Move, TOPICS, replicas};
+use super::{CHANGE_MS, Draft, Drawing, Move, TOPICS, layout, replica_count, replicas};
 use serde_json::{Value, json};
 
 /// Retention that no drawn record meets, and one that every record meets.
@@ -43,7 +43,8 @@ impl Drawing {
             }
             Kind::Retention => self.retention(&topic, partition),
             Kind::Reassign => {
-                let list = replicas(&mut self.dice);
+                let count = replica_count(&mut self.dice);
+                let list = replicas(&mut self.dice, count);
                 self.changed(
                     json!({"call": "reassign", "topic": topic, "partition": partition, "replicas": list}),
                 )
@@ -72,8 +73,9 @@ impl Drawing {
 
     fn widen(&mut self, topic: &str) -> Move {
         let view = self.realiser.peek(&json!({"call": "metadata", "topic": topic}));
-        let count = view.map_or(0, |view| view["partitions"].as_array().map_or(0, Vec::len)) as i64;
-        let list = replicas(&mut self.dice);
+        let count = view.as_ref().map_or(0, |view| view["partitions"].as_array().map_or(0, Vec::len)) as i64;
+        let lists = view.as_ref().and_then(|view| view["partitions"][0]["replicas"].as_array().map(Vec::len));
+        let list = replicas(&mut self.dice, lists.unwrap_or(1));
         if self.dice.percent(25) || count > 2 {
             return Move::step(json!({"call": "create_partitions", "topic": topic, "count": count,
                 "replicas": [list]}));
@@ -103,7 +105,7 @@ impl Drawing {
     /// The same name, another topic.
     fn recreate(&mut self) -> Move {
         let topic = *self.dice.pick(&TOPICS);
-        let lists: Vec<Value> = (0..self.dice.between(1, 2)).map(|_| replicas(&mut self.dice)).collect();
+        let lists = layout(&mut self.dice);
         Move::new(vec![
             Draft::Step(json!({"call": "delete_topic", "topic": topic})),
             Draft::Rest(CHANGE_MS),

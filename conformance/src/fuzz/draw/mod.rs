@@ -52,23 +52,32 @@ struct Drawing {
     records: u32,
 }
 
-fn replicas(dice: &mut Dice) -> Value {
+/// Three replicas mostly, so that a fault leaves enough.
+fn replica_count(dice: &mut Dice) -> usize {
+    dice.weighted(&[(6, 3), (3, 2), (1, 1)])
+}
+
+/// So many of the brokers, in any order.
+fn replicas(dice: &mut Dice, count: usize) -> Value {
     let mut brokers = vec![1, 2, 3];
     for place in 0..3 {
         brokers.swap(place, dice.between(place as i64, 2) as usize);
     }
-    // Three replicas mostly, so that a fault leaves enough.
-    brokers.truncate(dice.weighted(&[(6, 3), (3, 2), (1, 1)]));
+    brokers.truncate(count);
     json!(brokers)
+}
+
+/// The layout of a topic of one or two partitions: the controller wants as many replicas of each.
+fn layout(dice: &mut Dice) -> Value {
+    let (partitions, count) = (dice.between(1, 2), replica_count(dice));
+    (0..partitions).map(|_| replicas(dice, count)).collect()
 }
 
 fn header(dice: &mut Dice) -> Value {
     let mut topics = Map::new();
     topics.insert("keep".to_owned(), json!({"replicas": [[1, 2, 3]]}));
     for name in TOPICS {
-        let count = dice.between(1, 2);
-        let lists: Vec<Value> = (0..count).map(|_| replicas(dice)).collect();
-        let mut topic = json!({"replicas": lists});
+        let mut topic = json!({"replicas": layout(dice)});
         if dice.percent(10) {
             topic["config"] = json!({"message.timestamp.type": "LogAppendTime"});
         } else if dice.percent(20) {
