@@ -117,9 +117,11 @@ impl Drawing {
         step["session_ms"] = json!(LONG_MS);
         step["rebalance_ms"] = json!(LONG_MS);
         step["protocols"] = json!(*self.dice.pick(&PROTOCOLS));
-        if self.dice.percent(30) {
-            step["subscription"] = json!(*self.dice.pick(&["s1", "s2"]));
-        }
+        step["subscribe"] = match self.dice.below(6) {
+            0 => json!(["a", "b"]),
+            1 => json!(["b"]),
+            _ => json!(["a"]),
+        };
         if self.dice.percent(3) {
             step["protocol_type"] = json!("other");
         }
@@ -218,7 +220,7 @@ impl Drawing {
         }
         let client = format!("{group}-silent");
         let join = json!({"call": "join_group", "client": client, "group": group, "session_ms": 3_000,
-            "rebalance_ms": 3_000, "transient": true});
+            "rebalance_ms": 3_000, "subscribe": ["a"], "transient": true});
         let described = json!({"call": "describe_group", "group": group, "transient": true});
         Move::new(vec![
             Draft::Waiting(join.clone()),

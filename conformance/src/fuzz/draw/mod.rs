@@ -6,6 +6,7 @@
 //!   transaction, a change of a topic or a fault, the move waits until the cluster shows what it will show in the end;
 //! - time-outs that race with the conversation: sessions, rebalances and transactions that are not meant to time out
 //!   have a quarter of an hour, and retention is in force only within the move that waits for it;
+//! - subscriptions that are no consumer's, which Kafka takes for subscriptions to every topic where offsets are deleted;
 //! - groups without an offset, which are forgotten at the next check once they are empty: each has one in topic `keep`;
 //! - records with a time after the conversation's start, which would be among the markers';
 //! - fetch limits between one batch and all, which depend on the exact size of a batch.
