@@ -54,6 +54,8 @@ pub struct Player {
     cluster: Cluster,
     /// What the script's names stand for.
     pub names: Names,
+    /// So long an answer is awaited.
+    pub patience: Span,
     waiting: BTreeMap<String, (Value, RequestId)>,
     down: BTreeMap<u32, &'static str>,
 }
@@ -91,7 +93,13 @@ impl Player {
     pub fn open(script: &Value) -> Result<Player, String> {
         let cluster = Cluster::new(&settings(script)?);
         let names = Names { base: cluster.now + WALL, ..Names::default() };
-        let mut player = Player { cluster, names, waiting: BTreeMap::new(), down: BTreeMap::new() };
+        let mut player = Player {
+            cluster,
+            names,
+            patience: CALL_PATIENCE,
+            waiting: BTreeMap::new(),
+            down: BTreeMap::new(),
+        };
         for (name, topic) in script["topics"].as_object().into_iter().flatten() {
             let mut step = topic.clone();
             step["call"] = json!("create_topic");
@@ -165,7 +173,7 @@ impl Player {
         }
         if let Some(name) = step["finish"].as_str() {
             let (call, id) = self.waiting.remove(name).ok_or("no such call")?;
-            let response = self.cluster.wait(id, CALL_PATIENCE)?;
+            let response = self.cluster.wait(id, self.patience)?;
             return Ok(Some(show(&call, response, &mut self.names)));
         }
         if let Some(name) = step["start"].as_str() {
@@ -226,7 +234,7 @@ impl Player {
             let closed = self.cluster.is_answered(id);
             return if closed { Err("closed".to_owned()) } else { Ok(json!("no answer, as asked")) };
         }
-        let response = self.cluster.wait(id, CALL_PATIENCE)?;
+        let response = self.cluster.wait(id, self.patience)?;
         Ok(show(step, response, &mut self.names))
     }
 

@@ -15,7 +15,7 @@ use crate::script;
 use both::{Difference, play};
 use draw::{Drawn, draw};
 use moves::Move;
-use realise::{Said, realise};
+use realise::{PATIENCE_MS, Said, realise};
 use serde_json::{Value, json};
 use shrink::shrink;
 use std::process::ExitCode;
@@ -100,6 +100,7 @@ impl Search {
             Some(kafka) => kafka,
             None => Kafka::start(Installation::find(&self.words.version)?, &Value::Null)?,
         };
+        kafka.brokers.patience = Duration::from_millis(PATIENCE_MS);
         let found = play(&mut kafka, header, said, self.words.verbose)?;
         match kafka.heal() {
             Ok(()) => self.kafka = Some(kafka),

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 /// The real cluster shows what the model shows within so long, or it is a difference.
 const WITHIN_MS: u64 = 20_000;
+/// Both wait for so long for an answer: the longest that a drawn call takes is far shorter.
+pub const PATIENCE_MS: u64 = 8_000;
 /// A call that waits in the model must wait for so long in reality.
 const PENDING_MS: u64 = 100;
 /// The time between two moves: what is on its way in the model arrives.
@@ -71,7 +73,8 @@ impl Realiser {
     /// # Errors
     /// Where a topic cannot be created.
     pub fn open(header: &Value) -> Result<Realiser, String> {
-        let player = Player::open(header)?;
+        let mut player = Player::open(header)?;
+        player.patience = Span::millis(PATIENCE_MS);
         let topics =
             header["topics"].as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         let names = |field: &str| {
@@ -154,6 +157,15 @@ impl Realiser {
         }
     }
 
+    fn rest_of_internal(&mut self, topic: &str, broker: u32) {
+        let mut step = json!({"call": "metadata", "topic": topic, "to": broker});
+        if let Some(view) = self.peek(&step) {
+            step["until"] = json!({"brokers": view["brokers"], "partitions": led(&view)});
+            step["within_ms"] = json!(WITHIN_MS);
+            self.say(step);
+        }
+    }
+
     /// Let the model come to rest and say how the real cluster shows that it has.
     fn rest(&mut self, ms: u64) {
         self.player.run_for(Span::millis(ms));
@@ -167,6 +179,11 @@ impl Realiser {
                     partitions.extend(list.map(|partition| (topic.clone(), partition["partition"].clone())));
                     self.say(json!({"call": "metadata", "topic": topic, "to": broker, "until": view, "within_ms": WITHIN_MS}));
                 }
+            }
+        }
+        for topic in ["__consumer_offsets", "__transaction_state"] {
+            for broker in &live {
+                self.rest_of_internal(topic, *broker);
             }
         }
         // A broker shows new metadata a moment before it acts on them.
@@ -198,6 +215,12 @@ impl Realiser {
             );
         }
     }
+}
+
+/// Who leads each partition and which replicas are in sync.
+fn led(view: &Value) -> Value {
+    let partitions = view["partitions"].as_array().into_iter().flatten();
+    partitions.map(|partition| json!({"leader": partition["leader"], "isr": partition["isr"]})).collect()
 }
 
 /// The conversation that these moves make.

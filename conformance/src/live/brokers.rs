@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 /// A broker that accepts a connection and then says nothing is left after so long.
 const PROBE: Duration = Duration::from_millis(800);
+const ANSWER: Duration = Duration::from_secs(45);
 const COORDINATOR: Duration = Duration::from_secs(20);
 
 /// What a coordinator is asked for.
@@ -33,11 +34,13 @@ impl Key<'_> {
 }
 
 /// The brokers, as far as a client knows them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Brokers {
     ports: BTreeMap<i64, u16>,
     /// Those that are dead or frozen: probing them is a waste of time.
     pub silent: BTreeSet<i64>,
+    /// So long an answer is awaited.
+    pub patience: Duration,
 }
 
 /// Run a question on a thread of its own: a frozen broker accepts the connection and never answers.
@@ -52,7 +55,7 @@ fn patiently<T: Send + 'static>(question: impl FnOnce() -> Live<T> + Send + 'sta
 
 impl Brokers {
     pub fn new(ports: BTreeMap<i64, u16>) -> Brokers {
-        Brokers { ports, silent: BTreeSet::new() }
+        Brokers { ports, silent: BTreeSet::new(), patience: ANSWER }
     }
 
     /// Where a broker listens.
@@ -72,12 +75,12 @@ impl Brokers {
             .with_topics(Some(topic.map(named).unwrap_or_default()))
             .with_allow_auto_topic_creation(false);
         if let Some(broker) = from {
-            return ask(self.port(broker)?, 9, "probe", &request);
+            return ask(self.port(broker)?, 9, "probe", self.patience, &request);
         }
         let mut last = LiveError::Silent("every broker".to_owned());
         for port in self.probed() {
             let request = request.clone();
-            match patiently(move || ask(port, 9, "probe", &request)) {
+            match patiently(move || ask(port, 9, "probe", PROBE, &request)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => last = error,
             }
@@ -105,7 +108,7 @@ impl Brokers {
         while Instant::now() < end {
             for port in self.probed() {
                 let request = FindCoordinatorRequest::default().with_key(text(name)).with_key_type(kind);
-                match patiently(move || ask(port, 3, "probe", &request)) {
+                match patiently(move || ask(port, 3, "probe", PROBE, &request)) {
                     Ok(answer) if answer.error_code == 0 => return Ok(i64::from(answer.node_id.0)),
                     _ => {}
                 }

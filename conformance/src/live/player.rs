@@ -17,6 +17,9 @@ const PAUSE: Duration = Duration::from_millis(60);
 const SETTLED: Duration = Duration::from_secs(20);
 const FINISHED: Duration = Duration::from_secs(60);
 
+/// A call that waits for others may wait for as long as a conversation lasts.
+const STARTED: Duration = Duration::from_secs(900);
+
 /// Conversations of this process so far: each has names of its own.
 static CONVERSATIONS: AtomicU32 = AtomicU32::new(0);
 
@@ -185,7 +188,8 @@ impl<'a> LivePlayer<'a> {
     fn start(&mut self, name: &str, step: &Value) {
         self.prepare(step);
         let (sender, receiver) = mpsc::channel();
-        let (brokers, names, asked) = (self.kafka.brokers.clone(), self.names.clone(), step.clone());
+        let (mut brokers, names, asked) = (self.kafka.brokers.clone(), self.names.clone(), step.clone());
+        brokers.patience = STARTED;
         thread::spawn(move || {
             // The script may end before the answer comes.
             let _ = sender.send(Call { brokers: &brokers, names: &names, step: &asked }.answer());

@@ -10,7 +10,6 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 const CONNECT: Duration = Duration::from_secs(2);
-const ANSWER: Duration = Duration::from_secs(45);
 /// So long nothing must come where no answer is due: a refusal closes the connection within milliseconds.
 const SILENCE: Duration = Duration::from_millis(300);
 /// An answer is far smaller: a length beyond it is no answer of Kafka's.
@@ -47,10 +46,16 @@ fn send<R: Request>(port: u16, version: i16, client: &str, request: &R) -> Live<
 /// Ask a broker and wait for its answer.
 ///
 /// # Errors
-/// Where the connection breaks, no answer comes in 45 s, or it cannot be read.
-pub fn ask<R: Request>(port: u16, version: i16, client: &str, request: &R) -> Live<R::Response> {
+/// Where the connection breaks, no answer comes in that time, or it cannot be read.
+pub fn ask<R: Request>(
+    port: u16,
+    version: i16,
+    client: &str,
+    patience: Duration,
+    request: &R,
+) -> Live<R::Response> {
     let mut connection = send(port, version, client, request)?;
-    connection.set_read_timeout(Some(ANSWER))?;
+    connection.set_read_timeout(Some(patience))?;
     let mut length = [0u8; 4];
     connection.read_exact(&mut length)?;
     let length = u32::from_be_bytes(length);

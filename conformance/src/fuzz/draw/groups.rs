@@ -1,6 +1,6 @@
 //! Groups: members that come and go, dynamic and static, and offsets committed in every state.
 
-use super::{Draft, Drawing, GROUPS, LONG_MS, Move, TOPICS};
+use super::{Draft, Drawing, GROUPS, Move, SESSION_MS, TOPICS};
 use serde_json::{Value, json};
 
 /// The members of each group. The last two of each share a static instance.
@@ -114,8 +114,8 @@ impl Drawing {
 
     fn join(&mut self) -> Move {
         let mut step = self.by_member("join_group");
-        step["session_ms"] = json!(LONG_MS);
-        step["rebalance_ms"] = json!(LONG_MS);
+        step["session_ms"] = json!(SESSION_MS);
+        step["rebalance_ms"] = json!(SESSION_MS);
         step["protocols"] = json!(*self.dice.pick(&PROTOCOLS));
         step["subscribe"] = match self.dice.below(6) {
             0 => json!(["a", "b"]),

@@ -58,6 +58,8 @@ impl Drawing {
 
     /// A produce, and unless it waits for the followers itself, waiting for them.
     pub fn produced(&mut self, mut step: Value, topic: &str, partition: i64) -> Move {
+        // Where the followers do not come, both wait for so long.
+        step["timeout_ms"] = json!(1_500);
         match self.dice.weighted(&[(6, "all"), (3, "1"), (1, "0")]) {
             "1" => step["acks"] = json!(1),
             "0" => {

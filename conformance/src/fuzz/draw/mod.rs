@@ -29,6 +29,8 @@ const GROUPS: [&str; 2] = ["g", "h"];
 const TRANSACTIONS: [&str; 2] = ["x", "y"];
 /// What does not time out within a conversation.
 const LONG_MS: u64 = 900_000;
+/// The longest session that the real cluster allows is half an hour.
+const SESSION_MS: u64 = 1_700_000;
 /// The time for a fault to be noticed and worked off: a session is 2.5 s, and two elections may follow.
 const FAULT_MS: u64 = 8_000;
 const CHANGE_MS: u64 = 3_000;

@@ -128,7 +128,7 @@ impl Drawing {
         let (first, count) = self.sequence(client, &topic, partition);
         let records = self.records(count);
         let mut step = json!({"call": "produce", "client": client, "transaction": transaction, "topic": topic,
-            "partition": partition, "sequence": first, "records": records});
+            "partition": partition, "sequence": first, "records": records, "timeout_ms": 1_500});
         self.old_epoch(&mut step);
         let mut drafts = Vec::new();
         if self.dice.percent(60) {

@@ -168,7 +168,7 @@ impl Call<'_> {
     }
 
     fn ask<R: Request>(&self, port: u16, version: i16, request: &R) -> Live<R::Response> {
-        ask(port, version, &self.client(), request)
+        ask(port, version, &self.client(), self.brokers.patience, request)
     }
 
     /// Ask, and write the answer down with the ids that the cluster handed out.
