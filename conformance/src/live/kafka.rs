@@ -86,6 +86,18 @@ fn free_ports() -> Live<BTreeMap<i64, u16>> {
     held.iter().map(|(node, listener)| Ok((*node, listener.local_addr()?.port()))).collect()
 }
 
+/// The partitions that are led by another than the first of their replicas; none while a replica is not in sync.
+fn strays(view: &Value, layout: &[[i64; 3]; 3]) -> Option<Vec<usize>> {
+    let partitions = view["partitions"].as_array().filter(|partitions| partitions.len() == layout.len())?;
+    let is_whole = |(partition, replicas): (&Value, &[i64; 3])| {
+        partition["isr"] == json!([1, 2, 3]) && partition["replicas"] == json!(replicas)
+    };
+    let is_right = view["brokers"] == 3 && partitions.iter().zip(layout).all(is_whole);
+    let strays =
+        layout.iter().enumerate().filter(|(place, replicas)| partitions[*place]["leader"] != replicas[0]);
+    is_right.then(|| strays.map(|(place, _)| place).collect())
+}
+
 fn texts(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -247,35 +259,20 @@ impl Kafka {
         self.wait_until_coordinators_have_loaded()
     }
 
+    /// Wait until every broker knows that the internal topics have all their replicas and the wanted leaders, and bring
+    /// that about where another leads.
     fn wait_until_internal_topics_are_whole(&self) -> Live<()> {
         for (topic, layout) in INTERNAL {
-            let settled = |view: &Value| {
-                let partitions = view["partitions"].as_array();
-                view["brokers"] == 3
-                    && partitions.is_some_and(|partitions| {
-                        partitions.len() == layout.len()
-                            && partitions.iter().zip(layout).all(|(partition, replicas)| {
-                                partition["isr"] == json!([1, 2, 3])
-                                    && partition["replicas"] == json!(replicas)
-                            })
-                    })
-            };
-            let view = self.ask_until(&json!({"call": "metadata", "topic": topic}), settled)?;
-            for (place, replicas) in layout.iter().enumerate() {
-                if view["partitions"][place]["leader"] != json!(replicas[0]) {
-                    let step = json!({"call": "elect_leader", "topic": topic, "partition": place});
-                    self.ask_until(&step, |answer| {
-                        answer["error"] == "NONE" || answer["error"] == "ELECTION_NOT_NEEDED"
-                    })?;
-                }
-            }
             for broker in BROKERS {
                 let step = json!({"call": "metadata", "topic": topic, "to": broker});
                 self.ask_until(&step, |view| {
-                    settled(view)
-                        && layout.iter().enumerate().all(|(place, replicas)| {
-                            view["partitions"][place]["leader"] == json!(replicas[0])
-                        })
+                    let others = strays(view, &layout);
+                    for partition in others.iter().flatten() {
+                        // Asked for again until it is so: the asked broker may know less than this one.
+                        let step = json!({"call": "elect_leader", "topic": topic, "partition": partition});
+                        let _ = self.ask(&step);
+                    }
+                    others.is_some_and(|others| others.is_empty())
                 })?;
             }
         }

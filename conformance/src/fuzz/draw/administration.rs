@@ -38,7 +38,7 @@ impl Drawing {
                 self.altered(&topic, &json!({"min.insync.replicas": least}))
             }
             Kind::MaxBytes => {
-                let most = *self.dice.pick(&[20, 1_048_588]);
+                let most = *self.dice.pick(&[300, 1_048_588]);
                 self.altered(&topic, &json!({"max.message.bytes": most}))
             }
             Kind::Retention => self.retention(&topic, partition),

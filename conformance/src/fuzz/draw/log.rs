@@ -75,8 +75,9 @@ impl Drawing {
         let count = self.dice.between(1, 3);
         let records = self.records(count);
         let mut step = json!({"call": "produce", "topic": topic, "partition": partition, "records": records});
-        if self.dice.percent(4) {
-            step["records"] = json!([{"bytes": 2_000_000, "at_ms": -1}]);
+        if self.dice.percent(10) {
+            // Too large by default, or only where the limit was lowered.
+            step["records"] = json!([{"bytes": *self.dice.pick(&[2_000_000, 1_000]), "at_ms": -1}]);
         }
         self.produced(step, topic, partition)
     }

@@ -9,6 +9,7 @@
 //! - subscriptions that are no consumer's, which Kafka takes for subscriptions to every topic where offsets are deleted;
 //! - groups without an offset, which are forgotten at the next check once they are empty: each has one in topic `keep`;
 //! - records with a time after the conversation's start, which would be among the markers';
+//! - limits of the record size below a marker's: Kafka then never ends a transaction;
 //! - fetch limits between one batch and all, which depend on the exact size of a batch.
 
 mod administration;

@@ -60,8 +60,10 @@ impl Broker {
         state: StoredTransaction,
         then: Changed,
     ) {
+        let known = self.volatile.transactions.by_id.get(&state.transaction);
+        let raised = i16::from(!known.is_some_and(|known| known.fenced));
         let next = StoredTransaction {
-            epoch: state.epoch + 1,
+            epoch: state.epoch + raised,
             last_epoch: -1,
             phase: TransactionPhase::PrepareAbort,
             updated: cx.time(),
