@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 /// The real cluster shows what the model shows within so long, or it is a difference.
 const WITHIN_MS: u64 = 20_000;
 /// Both wait for so long for an answer: the longest that a drawn call takes is far shorter.
-pub const PATIENCE_MS: u64 = 8_000;
+pub const PATIENCE_MS: u64 = 5_000;
 /// A call that waits in the model must wait for so long in reality.
 const PENDING_MS: u64 = 100;
 /// The time between two moves: what is on its way in the model arrives.

@@ -99,6 +99,9 @@ impl Drawing {
             }
             Kind::Describe => {
                 let group = *self.dice.pick(&GROUPS);
+                if self.dice.percent(10) {
+                    return Move::step(json!({"call": "find_coordinator", "group": group}));
+                }
                 Move::step(json!({"call": "describe_group", "group": group, "transient": true}))
             }
             Kind::DeleteOffset => {

@@ -9,6 +9,9 @@
 //! - subscriptions that are no consumer's, which Kafka takes for subscriptions to every topic where offsets are deleted;
 //! - groups without an offset, which are forgotten at the next check once they are empty: each has one in topic `keep`;
 //! - records with a time after the conversation's start, which would be among the markers';
+//! - retention by size, which depends on the exact size of a segment, and elections of stale replicas by a setting, which
+//!   one of two returning replicas wins (asking for one is drawn);
+//! - freezes while a join or a sync waits: a coordinator that thaws answers it or refuses it, whichever comes first;
 //! - limits of the record size below a marker's: Kafka then never ends a transaction;
 //! - fetch limits between one batch and all, which depend on the exact size of a batch.
 

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 /// Who uses which transactional id: two take turns with the first.
 const CLIENTS: [(&str, &str); 3] = [("u", "x"), ("v", "x"), ("w", "y")];
 
+/// Where markers cannot be written at all, both say so for as long.
+const MARKERS_MS: u64 = 4_000;
+
 #[derive(Clone, Copy)]
 enum Kind {
     Init,
@@ -20,6 +23,7 @@ enum Kind {
 /// Repeated until the markers of the transaction before are written.
 fn unhurried(mut step: Value) -> Value {
     step["until"] = json!({"error": {"not": "CONCURRENT_TRANSACTIONS"}});
+    step["within_ms"] = json!(MARKERS_MS);
     step["transient"] = json!(true);
     step
 }
@@ -112,7 +116,8 @@ impl Drawing {
             .map(|named| (named.clone(), json!({"not": "CONCURRENT_TRANSACTIONS"})))
             .collect();
         let mut step = json!({"call": "add_partitions_to_txn", "client": client, "transaction": transaction,
-            "partitions": partitions, "until": {"partitions": until}, "transient": true});
+            "partitions": partitions, "until": {"partitions": until}, "within_ms": MARKERS_MS,
+            "transient": true});
         self.old_epoch(&mut step);
         Move::step(step)
     }
@@ -135,7 +140,8 @@ impl Drawing {
             let named = format!("{topic}/{partition}");
             drafts.push(Draft::Step(json!({"call": "add_partitions_to_txn", "client": client,
                 "transaction": transaction, "partitions": [named],
-                "until": {"partitions": {named: {"not": "CONCURRENT_TRANSACTIONS"}}}, "transient": true})));
+                "until": {"partitions": {named: {"not": "CONCURRENT_TRANSACTIONS"}}},
+                "within_ms": MARKERS_MS, "transient": true})));
         }
         drafts.push(Draft::Step(step));
         drafts.push(Drawing::settled(&topic, partition));
@@ -193,7 +199,7 @@ impl Drawing {
             Draft::Step(
                 json!({"call": "add_partitions_to_txn", "client": client, "transaction": transaction,
                 "partitions": [named], "until": {"partitions": {named: {"not": "CONCURRENT_TRANSACTIONS"}}},
-                "transient": true}),
+                "within_ms": MARKERS_MS, "transient": true}),
             ),
             Draft::Step(
                 json!({"call": "produce", "client": client, "transaction": transaction, "topic": topic,
