@@ -27,9 +27,9 @@ pub enum Failure {
     #[error("never {wanted}; last {last}")]
     Never {
         /// The fields.
-        wanted: Value,
+        wanted: Box<Value>,
         /// The last answer.
-        last: Value,
+        last: Box<Value>,
     },
     /// Anything else: no answer, a broken connection, a word that the model does not know.
     #[error("{0}")]
@@ -207,7 +207,10 @@ impl Player {
                 }
                 (Ok(found), Some(wanted)) if matches(found, wanted) => return Ok(found.clone()),
                 (Ok(found), Some(wanted)) if late => {
-                    return Err(Failure::Never { wanted: wanted.clone(), last: found.clone() });
+                    return Err(Failure::Never {
+                        wanted: Box::new(wanted.clone()),
+                        last: Box::new(found.clone()),
+                    });
                 }
                 (Err(error), Some(_)) if late || error.starts_with("not in the model") => {
                     return Err(format!("never answered: {error}").into());

@@ -49,6 +49,22 @@ pub fn name(path: &Path) -> String {
     path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// A value on one line, with a space after each colon and comma.
+fn spaced(value: &Value) -> String {
+    match value {
+        Value::Array(list) => {
+            format!("[{}]", list.iter().map(spaced).collect::<Vec<_>>().join(", "))
+        }
+        Value::Object(fields) => {
+            let shown = fields
+                .iter()
+                .map(|(name, value)| format!("{}: {}", Value::from(name.as_str()), spaced(value)));
+            format!("{{{}}}", shown.collect::<Vec<_>>().join(", "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// A script as a file has it: one step a line, so that it reads like a conversation.
 pub fn written(script: &Value) -> String {
     let fields: Vec<String> = script
@@ -60,7 +76,7 @@ pub fn written(script: &Value) -> String {
                 let lines: Vec<String> = steps.iter().map(|step| format!("    {step}")).collect();
                 format!("  \"steps\": [\n{}\n  ]", lines.join(",\n"))
             }
-            _ => format!("  {}: {value}", Value::from(name.as_str())),
+            _ => format!("  {}: {}", Value::from(name.as_str()), spaced(value)),
         })
         .collect();
     format!("{{\n{}\n}}\n", fields.join(",\n"))
@@ -73,12 +89,11 @@ mod tests {
 
     #[test]
     fn a_step_is_a_line() {
-        let script = json!({"name": "n", "steps": [{"wait_ms": 1}, {"wait_ms": 2}]});
+        let script = json!({"name": "n", "topics": {"t": [1, 2]}, "steps": [{"wait_ms": 1}, {"wait_ms": 2}]});
         let text = written(&script);
-        assert_eq!(
-            text,
-            "{\n  \"name\": \"n\",\n  \"steps\": [\n    {\"wait_ms\":1},\n    {\"wait_ms\":2}\n  ]\n}\n"
-        );
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2], "  \"topics\": {\"t\": [1, 2]},");
+        assert_eq!(lines[4..6], ["    {\"wait_ms\":1},", "    {\"wait_ms\":2}"]);
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON"), script);
     }
 }

@@ -22,7 +22,7 @@ fn outcome(result: Live<Option<Value>>) -> Live<Outcome> {
     match result {
         Ok(None) => Ok(Outcome::Nothing),
         Ok(Some(answer)) => Ok(Outcome::Answer(answer)),
-        Err(LiveError::Never { last, .. }) => Ok(Outcome::Never(last)),
+        Err(LiveError::Never { last, .. }) => Ok(Outcome::Never(*last)),
         Err(error @ (LiveError::Io(_) | LiveError::Silent(_) | LiveError::Answered(..))) => {
             Ok(Outcome::Failed(error.to_string()))
         }

@@ -56,7 +56,7 @@ fn outcome(result: Result<Option<Value>, Failure>) -> Outcome {
     match result {
         Ok(None) => Outcome::Nothing,
         Ok(Some(answer)) => Outcome::Answer(answer),
-        Err(Failure::Never { last, .. }) => Outcome::Never(last),
+        Err(Failure::Never { last, .. }) => Outcome::Never(*last),
         Err(Failure::Other(error)) => Outcome::Failed(error),
     }
 }

@@ -4,7 +4,7 @@ use super::brokers::Brokers;
 use super::calls::{Call, LOADING};
 use super::installation::Installation;
 use super::names::Names;
-use super::processes::Node;
+use super::processes::{Node, remove_when_interrupted};
 use super::{Live, LiveError};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -112,6 +112,7 @@ impl Kafka {
         let known = ports.iter().filter(|(node, _)| BROKERS.contains(node));
         let brokers = Brokers::new(known.map(|(node, port)| (*node, *port)).collect());
         let folder = tempfile::Builder::new().prefix("conformance-kafka-").tempdir()?;
+        remove_when_interrupted(folder.path());
         let (nodes, down) = (BTreeMap::new(), BTreeMap::new());
         let mut kafka = Kafka { installation, nodes, brokers, ports, folder, down };
         for node in BROKERS.into_iter().chain([CONTROLLER]) {
@@ -234,7 +235,7 @@ impl Kafka {
             match answer {
                 Ok(answer) if is_wanted(&answer) => return Ok(answer),
                 Ok(last) if Instant::now() > end => {
-                    return Err(LiveError::Never { wanted: step.clone(), last });
+                    return Err(LiveError::Never { wanted: Box::new(step.clone()), last: Box::new(last) });
                 }
                 Err(error) if Instant::now() > end => return Err(error),
                 _ => thread::sleep(PAUSE),
@@ -301,7 +302,7 @@ impl Kafka {
                         break;
                     }
                     if Instant::now() > end {
-                        return Err(LiveError::Never { wanted: step, last: answer });
+                        return Err(LiveError::Never { wanted: Box::new(step), last: Box::new(answer) });
                     }
                     thread::sleep(PAUSE);
                 }

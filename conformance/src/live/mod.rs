@@ -38,9 +38,9 @@ pub enum LiveError {
     #[error("never {wanted}; last {last}")]
     Never {
         /// The fields.
-        wanted: Value,
+        wanted: Box<Value>,
         /// The last answer.
-        last: Value,
+        last: Box<Value>,
     },
     /// A call that should still wait has its answer.
     #[error("{0} was answered: {1}")]

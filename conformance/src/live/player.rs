@@ -227,7 +227,7 @@ impl<'a> LivePlayer<'a> {
                 }
                 (Ok(answer), Some(wanted)) if matches(&answer, wanted) => return Ok(answer),
                 (Ok(last), Some(wanted)) if late => {
-                    return Err(LiveError::Never { wanted: wanted.clone(), last });
+                    return Err(LiveError::Never { wanted: Box::new(wanted.clone()), last: Box::new(last) });
                 }
                 (Err(_), None) if step["no_answer"] == true => return Ok(json!("no answer")),
                 (Err(error), wanted) if late || wanted.is_none() => return Err(error),

@@ -3,7 +3,7 @@
 use super::{Live, LiveError};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -16,6 +16,8 @@ const INTERRUPTED: i32 = 130;
 
 /// All that run, for the handler of Ctrl-C.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+/// What they write to, likewise.
+static FOLDERS: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn with_running<T>(act: impl FnOnce(&mut Vec<u32>) -> T) -> T {
     act(&mut RUNNING.lock().unwrap_or_else(PoisonError::into_inner))
@@ -37,12 +39,21 @@ pub fn kill_all_when_interrupted() -> Result<(), ExitCode> {
             // It may have ended by itself.
             let _ = signal(process, Signal::KILL);
         }
+        for folder in FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            // A cluster that ended before has removed its own.
+            let _ = std::fs::remove_dir_all(folder);
+        }
         std::process::exit(INTERRUPTED);
     });
     installed.map_err(|error| {
         eprintln!("Ctrl-C cannot be handled: {error}");
         ExitCode::FAILURE
     })
+}
+
+/// Let an interruption remove this folder too.
+pub fn remove_when_interrupted(folder: &Path) {
+    FOLDERS.lock().unwrap_or_else(PoisonError::into_inner).push(folder.to_owned());
 }
 
 /// One process, which does not outlive this value.

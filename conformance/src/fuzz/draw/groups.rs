@@ -33,7 +33,7 @@ impl Drawing {
     /// One of a group's members, by name.
     pub fn member_of(&mut self, group: &str) -> &'static str {
         let place = usize::from(group == GROUPS[1]);
-        *self.dice.pick(&MEMBERS[place])
+        self.dice.pick::<&'static str>(&MEMBERS[place])
     }
 
     fn instance(member: &str) -> Option<&'static str> {
