@@ -35,6 +35,8 @@ fn keep_common(first: &mut Value, second: &Value, path: &str, varies: &mut Vec<S
     match (first, second) {
         (first, second) if first == second => {}
         (Value::Object(first), Value::Object(second)) => {
+            let added = second.keys().filter(|name| !first.contains_key(*name));
+            varies.extend(added.map(|name| format!("{path}/{name}")));
             for name in first.keys().cloned().collect::<Vec<_>>() {
                 let at = format!("{path}/{name}");
                 match (first.get_mut(&name), second.get(&name)) {
@@ -48,8 +50,6 @@ fn keep_common(first: &mut Value, second: &Value, path: &str, varies: &mut Vec<S
                     }
                 }
             }
-            let added = second.keys().filter(|name| !first.contains_key(*name));
-            varies.extend(added.map(|name| format!("{path}/{name}")));
         }
         (Value::Array(first), Value::Array(second)) if first.len() == second.len() => {
             for (place, (mine, theirs)) in first.iter_mut().zip(second).enumerate() {

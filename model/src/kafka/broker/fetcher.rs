@@ -53,6 +53,14 @@ impl Broker {
         fetcher.forgotten.remove(at);
     }
 
+    /// A followed log begins elsewhere now, by itself: its leader must be told, or a deletion waits for it for ever.
+    pub(super) fn tell_start(&mut self, at: TopicPartition) {
+        for fetcher in self.volatile.fetchers.values_mut().filter(|fetcher| fetcher.partitions.contains(&at))
+        {
+            fetcher.changed.insert(at);
+        }
+    }
+
     /// Fetch a partition from nobody any more.
     pub(super) fn stop_following(&mut self, at: TopicPartition) {
         for fetcher in self.volatile.fetchers.values_mut() {

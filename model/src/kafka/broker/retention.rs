@@ -55,6 +55,7 @@ impl Broker {
                 if let Some(replica) = self.durable.replicas.get_mut(&at) {
                     replica.log.delete_before(to);
                 }
+                self.tell_start(at);
                 self.touch(at);
             }
         }

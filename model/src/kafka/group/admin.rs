@@ -66,6 +66,10 @@ impl Broker {
         } else if group.subscribes(partition) {
             ErrorCode::GroupSubscribedToTopic
         } else {
+            // What an open transaction would commit is deleted as well.
+            for offsets in group.undecided.values_mut() {
+                offsets.remove(&partition);
+            }
             if group.offsets.remove(&partition).is_some() {
                 self.store_forgotten(cx, at, partition);
             }

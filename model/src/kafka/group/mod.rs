@@ -187,7 +187,7 @@ impl Group {
     }
 
     fn has_offsets(&self) -> bool {
-        !self.offsets.is_empty() || self.undecided.values().any(|offsets| !offsets.is_empty())
+        !self.offsets.is_empty() || !self.undecided.is_empty()
     }
 }
 
