@@ -22,10 +22,16 @@ enum Kind {
     Silent,
 }
 
-/// An offset that keeps a group: one without is forgotten when it is empty, at a time that nobody knows.
+/// The commit of an offset that keeps a group: one without is forgotten when it is empty, at a time that nobody knows.
+fn keeping(group: &str) -> Value {
+    json!({"call": "offset_commit", "client": "operator", "group": group, "member": "", "generation": -1,
+        "offsets": {"keep/0": 0}})
+}
+
+/// The first commit of a group, as soon as its coordinator takes it.
 pub fn kept(group: &str) -> Move {
-    let step = json!({"call": "offset_commit", "client": "operator", "group": group, "member": "", "generation": -1,
-        "offsets": {"keep/0": 0}, "transient": true});
+    let mut step = keeping(group);
+    step["until"] = json!({"offsets": {"keep/0": "NONE"}});
     Move { drafts: vec![Draft::Step(step)], is_needed: true }
 }
 

@@ -63,7 +63,7 @@ impl Broker {
         let Some(group) = self.group_mut(at) else { return failed(ErrorCode::GroupIdNotFound) };
         let error = if !exists {
             ErrorCode::UnknownTopicOrPartition
-        } else if group.subscribes(partition) {
+        } else if group.subscribed.contains(&partition.topic) {
             ErrorCode::GroupSubscribedToTopic
         } else {
             // What an open transaction would commit is deleted as well.

@@ -149,6 +149,7 @@ impl Group {
             }
             self.members.insert(kept.member, member);
         }
+        self.note_subscriptions();
         self.state = if self.members.is_empty() { State::Empty } else { State::Stable };
     }
 }
