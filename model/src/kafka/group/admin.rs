@@ -3,7 +3,7 @@
 use super::State;
 use crate::kafka::admin::{AdminResponse, GroupState};
 use crate::kafka::broker::{Broker, Context};
-use crate::kafka::protocol::ErrorCode;
+use crate::kafka::protocol::{ErrorCode, ProtocolType};
 use crate::record::{GroupId, TopicPartition};
 
 impl Broker {
@@ -62,11 +62,19 @@ impl Broker {
         }
         let exists = self.durable.image.partitions.contains(partition);
         let Some(group) = self.group_mut(at) else { return failed(ErrorCode::GroupIdNotFound) };
+        // Only a consumer's subscriptions can be read.
+        if group.state != State::Empty && group.protocol_type != ProtocolType::Consumer {
+            return failed(ErrorCode::NonEmptyGroup);
+        }
         let error = if !exists {
             ErrorCode::UnknownTopicOrPartition
-        } else if group.subscribes(partition) {
+        } else if group.subscribed.contains(&partition.topic) {
             ErrorCode::GroupSubscribedToTopic
         } else {
+            // What an open transaction would commit is deleted as well.
+            for (_, offsets) in group.undecided.iter_mut() {
+                offsets.remove(&partition);
+            }
             if group.offsets.remove(&partition).is_some() {
                 self.store_forgotten(cx, at, partition);
             }

@@ -24,7 +24,7 @@ use super::protocol::{
 };
 use super::version::Version;
 use crate::machine::RequestId;
-use crate::record::{GroupId, NodeId, Offset, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use litemap::LiteMap;
 use serde::Serialize;
@@ -64,6 +64,8 @@ struct Group {
     /// What its first member took it for.
     protocol_type: ProtocolType,
     protocol: Option<AssignmentProtocol>,
+    /// What the members subscribed to when this generation began.
+    subscribed: BTreeSet<TopicId>,
     leader: Option<MemberId>,
     members: LiteMap<MemberId, Member>,
     /// Ids that were handed out and have not joined.
@@ -181,15 +183,15 @@ impl Group {
         }
     }
 
-    /// Whether a live member subscribes to a partition's topic.
-    fn subscribes(&self, partition: TopicPartition) -> bool {
-        self.members
-            .values()
-            .any(|member| member.protocols.iter().any(|(_, wanted)| wanted.topics.contains(&partition.topic)))
+    /// Note what the members subscribe to under the chosen protocol: a generation keeps it, whoever joins or leaves.
+    fn note_subscriptions(&mut self) {
+        let chosen = self.protocol;
+        let wanted = self.members.values().filter_map(|member| member.subscription(chosen?));
+        self.subscribed = wanted.flat_map(|wanted| wanted.topics.iter().copied()).collect();
     }
 
     fn has_offsets(&self) -> bool {
-        !self.offsets.is_empty() || self.undecided.values().any(|offsets| !offsets.is_empty())
+        !self.offsets.is_empty() || !self.undecided.is_empty()
     }
 }
 

@@ -93,12 +93,14 @@ impl Broker {
         group.unsynced.clear();
         if group.members.is_empty() {
             group.protocol = None;
+            group.note_subscriptions();
             group.state = State::Empty;
             group.emptied_at = cx.now.elapsed;
             self.store_emptied(cx, at);
             return;
         }
         group.protocol = group.choose_protocol(version);
+        group.note_subscriptions();
         group.state = State::CompletingRebalance;
         let members = group.members.len() as u32;
         let generation = group.generation;

@@ -156,6 +156,7 @@ impl Group {
             }
             self.members.insert(kept.member, member);
         }
+        self.note_subscriptions();
         self.state = if self.members.is_empty() { State::Empty } else { State::Stable };
     }
 }
@@ -308,11 +309,14 @@ impl Broker {
         }
     }
 
-    /// A topic is gone, and with it the offsets that were committed for it.
+    /// A topic is gone, and with it the offsets that were committed for it, also in a transaction that is still open.
     pub(crate) fn forget_offsets_of(&mut self, cx: &mut Context<'_>, topic: TopicId) {
         let groups: Vec<GroupId> = self.volatile.groups.by_id.keys().copied().collect();
         for at in groups {
-            let Some(group) = self.group(at) else { continue };
+            let Some(group) = self.group_mut(at) else { continue };
+            for (_, offsets) in group.undecided.iter_mut() {
+                offsets.retain(|partition, _| partition.topic != topic);
+            }
             let partitions: Vec<TopicPartition> =
                 group.offsets.keys().copied().filter(|partition| partition.topic == topic).collect();
             if !partitions.is_empty() {

@@ -72,7 +72,10 @@ impl Broker {
                 started: None,
                 updated: cx.time(),
             };
-            self.volatile.transactions.by_id.insert(id, Transaction { state, changing: false });
+            self.volatile
+                .transactions
+                .by_id
+                .insert(id, Transaction { state, changing: false, fenced: false });
         }
         let Some(known) = self.volatile.transactions.by_id.get(&id) else { return Ok(()) };
         if known.changing {

@@ -66,9 +66,11 @@ impl Broker {
             Changed::TimedOut => self.settings.version.epoch_before_a_timeout(state.epoch),
             _ => -1,
         };
+        let known = self.volatile.transactions.by_id.get(&state.transaction);
+        let raised = i16::from(!known.is_some_and(|known| known.fenced));
         let next = StoredTransaction {
             // The greatest epoch is kept for this: whoever asks for the next one gets another id.
-            epoch: state.epoch.saturating_add(1),
+            epoch: state.epoch.saturating_add(raised),
             last_epoch,
             phase: TransactionPhase::PrepareAbort,
             updated: cx.time(),

@@ -43,6 +43,9 @@ struct Transaction {
     state: StoredTransaction,
     /// Whether a change of it is being written, or its markers are: everybody else waits.
     changing: bool,
+    /// Whether the epoch was raised for an abort that could not be written. It fences nevertheless, in memory, and is
+    /// not raised again.
+    fenced: bool,
 }
 
 /// Who waits for a change of a transaction to be kept.
@@ -110,7 +113,7 @@ impl Broker {
         let id = next.transaction;
         let entry = self.volatile.transactions.by_id.entry(id);
         let state = StoredTransaction { phase: TransactionPhase::Empty, ..next.clone() };
-        entry.or_insert(Transaction { state, changing: false }).changing = true;
+        entry.or_insert(Transaction { state, changing: false, fenced: false }).changing = true;
         let at = self.transaction_partition(id);
         let then = Continuation::Transaction { next: Box::new(next.clone()), then };
         self.store(cx, at, None, vec![Stored::Transaction(next)], then);
@@ -129,6 +132,11 @@ impl Broker {
             transaction.changing = false;
             if error == ErrorCode::None {
                 transaction.state = next.clone();
+                transaction.fenced = false;
+            } else if matches!(then, Changed::TakenOver(_) | Changed::TimedOut) {
+                transaction.state.epoch = next.epoch;
+                transaction.state.last_epoch = next.last_epoch;
+                transaction.fenced = true;
             }
         }
         self.answer_changed(cx, &next, then, error);
@@ -183,7 +191,10 @@ impl Broker {
             let Payload::Stored(stored) = &entry.payload else { continue };
             match &**stored {
                 Stored::Transaction(state) => {
-                    found.insert(state.transaction, Transaction { state: state.clone(), changing: false });
+                    found.insert(
+                        state.transaction,
+                        Transaction { state: state.clone(), changing: false, fenced: false },
+                    );
                 }
                 Stored::TransactionGone(id) => {
                     found.remove(id);
