@@ -1,7 +1,8 @@
 //! A map from partitions to what is known of them, looked up by place: a broker asks for one of its partitions a dozen
 //! times in a step, and there a tree's search, or a sorted vector's, costs as much as the step itself.
 //!
-//! Left out: thrift. Each topic has a place for every partition below the greatest that it holds.
+//! Left out: thrift. Each topic has a place for every partition below the greatest that it ever held, and what comes or goes
+//! moves all that stands behind it: the partitions of a process change seldom.
 
 use crate::record::{TopicId, TopicPartition};
 use serde::{Serialize, Serializer};
@@ -9,60 +10,85 @@ use serde::{Serialize, Serializer};
 /// What is known of each partition, in their order.
 #[derive(Clone, Debug)]
 pub struct PartitionMap<V> {
-    /// In ascending order of the topics, which are few.
-    topics: Vec<(TopicId, Vec<Option<V>>)>,
-    len: usize,
+    /// In ascending order of the partitions.
+    known: Vec<(TopicPartition, V)>,
+    /// Of each topic, by the number of the partition: its place among the known ones. Topics are few.
+    places: Vec<(TopicId, Vec<u32>)>,
 }
+
+/// The place of what is not known.
+const NOWHERE: u32 = u32::MAX;
 
 impl<V> Default for PartitionMap<V> {
     fn default() -> PartitionMap<V> {
-        PartitionMap { topics: Vec::new(), len: 0 }
+        PartitionMap { known: Vec::new(), places: Vec::new() }
     }
 }
 
 impl<V> PartitionMap<V> {
-    fn places(&self, topic: TopicId) -> Option<&[Option<V>]> {
-        self.topics.iter().find(|(id, _)| *id == topic).map(|(_, places)| places.as_slice())
+    fn place(&self, at: TopicPartition) -> Option<usize> {
+        let (_, places) = self.places.iter().find(|(topic, _)| *topic == at.topic)?;
+        let place = places.get(usize::from(at.partition)).copied().filter(|place| *place != NOWHERE)?;
+        Some(place as usize)
+    }
+
+    /// Say where the known partitions stand from a place on.
+    fn number_from(&mut self, first: usize) {
+        for (place, (at, _)) in (first as u32..).zip(&self.known[first..]) {
+            let topic = match self.places.iter().position(|(topic, _)| *topic == at.topic) {
+                Some(topic) => topic,
+                None => {
+                    self.places.push((at.topic, Vec::new()));
+                    self.places.len() - 1
+                }
+            };
+            let places = &mut self.places[topic].1;
+            let partition = usize::from(at.partition);
+            if places.len() <= partition {
+                places.resize(partition + 1, NOWHERE);
+            }
+            places[partition] = place;
+        }
+    }
+
+    fn forget_place(&mut self, at: TopicPartition) {
+        if let Some((_, places)) = self.places.iter_mut().find(|(topic, _)| *topic == at.topic) {
+            places[usize::from(at.partition)] = NOWHERE;
+        }
     }
 
     /// What is known of a partition.
     pub fn get(&self, at: TopicPartition) -> Option<&V> {
-        self.places(at.topic)?.get(usize::from(at.partition))?.as_ref()
+        self.place(at).map(|place| &self.known[place].1)
     }
 
     /// The same, to change it.
     pub fn get_mut(&mut self, at: TopicPartition) -> Option<&mut V> {
-        let (_, places) = self.topics.iter_mut().find(|(id, _)| *id == at.topic)?;
-        places.get_mut(usize::from(at.partition))?.as_mut()
+        self.place(at).map(|place| &mut self.known[place].1)
     }
 
     /// Whether anything is known of a partition.
     pub fn contains(&self, at: TopicPartition) -> bool {
-        self.get(at).is_some()
-    }
-
-    /// The partition's place, made if there is none.
-    fn place(&mut self, at: TopicPartition) -> &mut Option<V> {
-        let topic = match self.topics.binary_search_by_key(&at.topic, |(id, _)| *id) {
-            Ok(topic) => topic,
-            Err(topic) => {
-                self.topics.insert(topic, (at.topic, Vec::new()));
-                topic
-            }
-        };
-        let places = &mut self.topics[topic].1;
-        let place = usize::from(at.partition);
-        if places.len() <= place {
-            places.resize_with(place + 1, || None);
-        }
-        &mut places[place]
+        self.place(at).is_some()
     }
 
     /// Know this of a partition. Returns what was known before.
     pub fn insert(&mut self, at: TopicPartition, value: V) -> Option<V> {
-        let before = self.place(at).replace(value);
-        self.len += usize::from(before.is_none());
-        before
+        if let Some(known) = self.get_mut(at) {
+            return Some(std::mem::replace(known, value));
+        }
+        let place = self.known.partition_point(|(earlier, _)| *earlier < at);
+        self.known.insert(place, (at, value));
+        self.number_from(place);
+        None
+    }
+
+    /// What is known of a partition, which is made up if nothing was.
+    pub fn or_insert_with(&mut self, at: TopicPartition, value: impl FnOnce() -> V) -> &mut V {
+        if !self.contains(at) {
+            self.insert(at, value());
+        }
+        self.get_mut(at).expect("it is known by now")
     }
 
     /// What is known of a partition, which is the default if nothing was.
@@ -73,59 +99,53 @@ impl<V> PartitionMap<V> {
         self.or_insert_with(at, V::default)
     }
 
-    /// What is known of a partition, which is made up if nothing was.
-    pub fn or_insert_with(&mut self, at: TopicPartition, value: impl FnOnce() -> V) -> &mut V {
-        if !self.contains(at) {
-            self.len += 1;
-        }
-        self.place(at).get_or_insert_with(value)
-    }
-
     /// Forget a partition. Returns what was known of it.
     pub fn remove(&mut self, at: TopicPartition) -> Option<V> {
-        let (_, places) = self.topics.iter_mut().find(|(id, _)| *id == at.topic)?;
-        let before = places.get_mut(usize::from(at.partition))?.take();
-        self.len -= usize::from(before.is_some());
-        before
+        let place = self.place(at)?;
+        let (_, value) = self.known.remove(place);
+        self.forget_place(at);
+        self.number_from(place);
+        Some(value)
     }
 
     /// Forget the partitions of which that does not hold.
     pub fn retain(&mut self, mut keeps: impl FnMut(TopicPartition, &mut V) -> bool) {
-        for (at, place) in places_mut(&mut self.topics) {
-            if place.as_mut().is_some_and(|value| !keeps(at, value)) {
-                *place = None;
-                self.len -= 1;
+        let mut gone = Vec::new();
+        self.known.retain_mut(|(at, value)| {
+            let stays = keeps(*at, value);
+            if !stays {
+                gone.push(*at);
             }
-        }
+            stays
+        });
+        gone.into_iter().for_each(|at| self.forget_place(at));
+        self.number_from(0);
     }
 
-    /// Forget everything, and keep the memory.
+    /// Forget everything.
     pub fn clear(&mut self) {
-        places_mut(&mut self.topics).for_each(|(_, place)| *place = None);
-        self.len = 0;
+        self.known.clear();
+        self.places.clear();
     }
 
     /// How many partitions are known.
     pub fn len(&self) -> usize {
-        self.len
+        self.known.len()
     }
 
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.known.is_empty()
     }
 
     /// All partitions with what is known of them, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (TopicPartition, &V)> + Clone {
-        self.topics.iter().flat_map(|(topic, places)| {
-            let numbered = places.iter().enumerate();
-            numbered.filter_map(|(place, value)| Some((partition(*topic, place), value.as_ref()?)))
-        })
+        self.known.iter().map(|(at, value)| (*at, value))
     }
 
     /// The same, to change it.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (TopicPartition, &mut V)> {
-        places_mut(&mut self.topics).filter_map(|(at, place)| Some((at, place.as_mut()?)))
+        self.known.iter_mut().map(|(at, value)| (*at, value))
     }
 
     /// The known partitions, in order.
@@ -145,22 +165,12 @@ impl<V> PartitionMap<V> {
 
     /// The known partitions of a topic, in order.
     pub fn of_topic(&self, topic: TopicId) -> impl Iterator<Item = (TopicPartition, &V)> {
-        let numbered = self.places(topic).unwrap_or_default().iter().enumerate();
-        numbered.filter_map(move |(place, value)| Some((partition(topic, place), value.as_ref()?)))
+        let first = self.known.partition_point(|(at, _)| at.topic < topic);
+        self.known[first..]
+            .iter()
+            .take_while(move |(at, _)| at.topic == topic)
+            .map(|(at, value)| (*at, value))
     }
-}
-
-fn partition(topic: TopicId, place: usize) -> TopicPartition {
-    TopicPartition { topic, partition: place as u16 }
-}
-
-fn places_mut<V>(
-    topics: &mut [(TopicId, Vec<Option<V>>)],
-) -> impl Iterator<Item = (TopicPartition, &mut Option<V>)> {
-    topics.iter_mut().flat_map(|(topic, places)| {
-        let numbered = places.iter_mut().enumerate();
-        numbered.map(|(place, value)| (partition(*topic, place), value))
-    })
 }
 
 impl<V> FromIterator<(TopicPartition, V)> for PartitionMap<V> {
@@ -176,7 +186,7 @@ impl<V> FromIterator<(TopicPartition, V)> for PartitionMap<V> {
 /// Two maps are equal when they know the same: places that were left do not show.
 impl<V: PartialEq> PartialEq for PartitionMap<V> {
     fn eq(&self, other: &PartitionMap<V>) -> bool {
-        self.len == other.len && self.iter().eq(other.iter())
+        self.known == other.known
     }
 }
 
@@ -207,6 +217,8 @@ mod tests {
         assert_eq!((map.get(at(0, 7)), map.get(at(0, 8)), map.get(at(5, 0))), (Some(&'x'), None, None));
         map.retain(|at, _| at.partition == 1);
         assert_eq!((map.keys().collect::<Vec<_>>(), map.len()), (vec![at(9, 1)], 1));
+        *map.or_default(at(9, 0)) = 'y';
+        assert_eq!((map.get(at(9, 0)), map.get(at(9, 1)), map.get(at(0, 7))), (Some(&'y'), Some(&'d'), None));
     }
 
     #[test]

@@ -6,28 +6,41 @@
 use serde::Serialize;
 use std::hash::Hasher;
 
-/// A running digest.
+/// A running digest: a sum of products, each of a word and of the place at which it came. A product waits for no other, so
+/// that a word costs the processor two steps and not a multiplication's length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Digest(u64);
+pub struct Digest {
+    sum: u64,
+    place: u64,
+}
 
-const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+/// From place to place: odd, so that none comes twice.
+const STRIDE: u64 = 0x9e37_79b9_7f4a_7c15;
+
+const MULTIPLIER: u64 = 0xd6e8_feb8_6659_fd93;
 
 impl Default for Digest {
     fn default() -> Digest {
-        Digest(0x243f_6a88_85a3_08d3)
+        Digest { sum: 0x243f_6a88_85a3_08d3, place: 0 }
     }
+}
+
+/// The product of two words, its halves laid over each other.
+fn folded(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    (product >> 64) as u64 ^ product as u64
 }
 
 impl Digest {
     fn mix(&mut self, word: u64) {
-        let product = u128::from(self.0 ^ word) * u128::from(MULTIPLIER);
-        self.0 = ((product >> 64) as u64 ^ product as u64).wrapping_add(word.rotate_left(32));
+        self.place = self.place.wrapping_add(STRIDE);
+        self.sum = self.sum.rotate_left(7).wrapping_add(folded(word ^ self.place, MULTIPLIER));
     }
 }
 
 impl Hasher for Digest {
     fn finish(&self) -> u64 {
-        self.0
+        folded(self.sum ^ self.place, STRIDE)
     }
 
     fn write(&mut self, bytes: &[u8]) {
