@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[command(
     name = "conformance",
     about,
-    after_help = "Exit status: 0 no difference; 1 a difference, or a script that could not be recorded; 64 bad usage."
+    after_help = "Exit status: 0 no difference; 1 a difference, or a script that could not be recorded; 64 bad usage; 69 no real Kafka to play with."
 )]
 pub struct Arguments {
     /// What to do.

@@ -24,15 +24,52 @@ use std::time::{Duration, Instant};
 /// How often a difference is played again to make it shorter.
 const TRIES: usize = 60;
 
+/// The exit status where there is no real Kafka to play with: it could not be fetched, or does not come up (sysexits'
+/// `EX_UNAVAILABLE`).
+const NO_KAFKA: u8 = 69;
+
+/// Why the search cannot go on.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// There is no cluster.
+    #[error("{0}")]
+    NoKafka(String),
+    /// Anything else.
+    #[error("{0}")]
+    Own(String),
+}
+
+impl From<String> for Trouble {
+    fn from(text: String) -> Trouble {
+        Trouble::Own(text)
+    }
+}
+
+/// What came of a seed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Equal,
+    Different,
+    /// Different once, and not when it was played again: something that is not determined was drawn, or the cluster was slow.
+    Unconfirmed,
+}
+
 /// A search through some seeds.
 pub struct Search {
     words: Fuzz,
     kafka: Option<Kafka>,
+    /// When no conversation is begun any more, and none made shorter.
+    end: Option<Instant>,
 }
 
 impl Search {
     pub fn new(words: Fuzz) -> Search {
-        Search { words, kafka: None }
+        let end = words.minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
+        Search { words, kafka: None, end }
+    }
+
+    fn is_over(&self) -> bool {
+        self.end.is_some_and(|end| Instant::now() >= end)
     }
 
     /// Play them: a line a seed, and what came of all.
@@ -41,15 +78,15 @@ impl Search {
             return status;
         }
         let begun = Instant::now();
-        let end = self.words.minutes.map(|minutes| begun + Duration::from_secs(60 * minutes));
-        let (mut equal, mut different) = (0u32, 0u32);
+        let (mut equal, mut different, mut unconfirmed) = (0u32, 0u32, 0u32);
         for seed in self.words.seeds.0.clone() {
-            if end.is_some_and(|end| Instant::now() >= end) {
+            if self.is_over() {
                 break;
             }
             match self.seed(seed) {
-                Ok(true) => equal += 1,
-                Ok(false) => {
+                Ok(Outcome::Equal) => equal += 1,
+                Ok(Outcome::Unconfirmed) => unconfirmed += 1,
+                Ok(Outcome::Different) => {
                     different += 1;
                     if !self.words.keep_going {
                         break;
@@ -57,16 +94,20 @@ impl Search {
                 }
                 Err(trouble) => {
                     eprintln!("{trouble}");
-                    return ExitCode::FAILURE;
+                    return match trouble {
+                        Trouble::NoKafka(_) => ExitCode::from(NO_KAFKA),
+                        Trouble::Own(_) => ExitCode::FAILURE,
+                    };
                 }
             }
         }
-        println!("{equal} equal, {different} different, {} s", begun.elapsed().as_secs());
+        let seconds = begun.elapsed().as_secs();
+        println!("{equal} equal, {different} different, {unconfirmed} different only once, {seconds} s");
         if different == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 
-    /// Whether both say the same to that seed's conversation.
-    fn seed(&mut self, seed: u64) -> Result<bool, String> {
+    /// Play one seed's conversation against both.
+    fn seed(&mut self, seed: u64) -> Result<Outcome, Trouble> {
         let begun = Instant::now();
         let drawn = draw(seed, self.words.steps)?;
         let found = self.play(&drawn.header, &drawn.said)?;
@@ -74,25 +115,29 @@ impl Search {
         match found {
             None => {
                 println!("seed {seed}: equal, {} steps, {seconds:.1} s", drawn.said.len());
-                Ok(true)
+                Ok(Outcome::Equal)
             }
-            Some(difference) => {
-                println!("seed {seed}: DIFFERENT, {seconds:.1} s: {}", difference.text);
-                self.write(seed, &drawn, difference)?;
-                Ok(false)
+            Some(first) => {
+                println!("seed {seed}: DIFFERENT, {seconds:.1} s: {}", first.text);
+                let Some(shortest) = self.shrunk(&drawn, first)? else {
+                    println!("  it did not show again");
+                    return Ok(Outcome::Unconfirmed);
+                };
+                self.write(seed, &drawn, &shortest)?;
+                Ok(Outcome::Different)
             }
         }
     }
 
     /// Play against the real cluster; where the cluster is in trouble, once more against a new one.
-    fn play(&mut self, header: &Value, said: &[Said]) -> Result<Option<Difference>, String> {
+    fn play(&mut self, header: &Value, said: &[Said]) -> Result<Option<Difference>, Trouble> {
         let first = self.try_to_play(header, said);
         let found = first.or_else(|trouble| {
             eprintln!("the cluster is started anew: {trouble}");
             self.kafka = None;
             self.try_to_play(header, said)
         });
-        found.map_err(|trouble| trouble.to_string())
+        found.map_err(|trouble| Trouble::NoKafka(trouble.to_string()))
     }
 
     fn try_to_play(&mut self, header: &Value, said: &[Said]) -> Live<Option<Difference>> {
@@ -109,9 +154,8 @@ impl Search {
         Ok(found)
     }
 
-    /// Shrink a difference and write the shortest script that shows it.
-    fn write(&mut self, seed: u64, drawn: &Drawn, first: Difference) -> Result<(), String> {
-        let shortest = self.shrunk(drawn, first)?;
+    /// Write the shortest script that shows a difference.
+    fn write(&self, seed: u64, drawn: &Drawn, shortest: &Difference) -> Result<(), String> {
         let script = json!({
             "name": format!("seed-{seed}"),
             "about": format!("Found by seed {seed} of {} moves: {}.", self.words.steps, shortest.text),
@@ -128,22 +172,25 @@ impl Search {
         Ok(())
     }
 
-    /// The difference in the shortest conversation found: moves are left out, then what they consist of.
-    fn shrunk(&mut self, drawn: &Drawn, first: Difference) -> Result<Difference, String> {
+    /// The difference in the shortest conversation found: moves are left out, then what they consist of. None where it
+    /// does not show again.
+    fn shrunk(&mut self, drawn: &Drawn, first: Difference) -> Result<Option<Difference>, Trouble> {
         if self.words.no_shrink {
-            return Ok(first);
+            return Ok(Some(first));
         }
         let Some(again) = self.play(&drawn.header, &drawn.said)?.filter(|again| again.kind == first.kind)
         else {
-            println!(
-                "  it did not show again: something that is not determined was drawn, or the cluster was slow"
-            );
-            return Ok(first);
+            return Ok(None);
         };
         let kind = again.kind.clone();
         let mut shortest = again;
         let mut shows = |moves: &[Move]| {
-            let played = realise(&drawn.header, moves).and_then(|said| self.play(&drawn.header, &said));
+            if self.is_over() {
+                return false;
+            }
+            let played = realise(&drawn.header, moves)
+                .map_err(Trouble::from)
+                .and_then(|said| self.play(&drawn.header, &said));
             match played {
                 Ok(Some(difference)) if difference.kind == kind => {
                     shortest = difference;
@@ -154,7 +201,7 @@ impl Search {
         };
         let moves = shrink(&drawn.moves, TRIES, &mut shows);
         shrink(&single(&moves), TRIES, &mut shows);
-        Ok(shortest)
+        Ok(Some(shortest))
     }
 }
 
