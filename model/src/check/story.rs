@@ -180,7 +180,8 @@ impl<'a> Teller<'a> {
             | Act::PrepareOffsets { group, .. }
             | Act::SwitchRead { group, .. }
             | Act::Pause { group }
-            | Act::Resume { group } => {
+            | Act::Resume { group }
+            | Act::Rewind { group, .. } => {
                 let concerned = wronged.as_deref() == Some(group.as_str());
                 // A group's own steps tell of it whenever they were done.
                 return if concerned { 62 + 14 * u32::from(near) } else { 20 * u32::from(near) };
@@ -228,6 +229,16 @@ impl<'a> Teller<'a> {
                     && partitions.iter().any(|partition| self.stands_in(*queue, *partition));
                 if concerned { 75 } else { 0 }
             }
+            Event::Sought { group, partition, .. } | Event::Rewound { group, partition, .. }
+                if self.finding.group == Some(*group) =>
+            {
+                if self.finding.partition == Some(*partition) {
+                    98
+                } else {
+                    10
+                }
+            }
+            Event::RewindAsked { group, .. } if self.finding.group == Some(*group) => 92,
             Event::FaultBegun { .. } => by(82, 70),
             Event::FaultEnded { .. } => by(68, 48),
             Event::Stopped { .. } => by(80, 40),

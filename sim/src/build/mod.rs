@@ -123,12 +123,13 @@ impl Case {
             producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             objectives: self.objectives.clone(),
+            rewinds: self.plan.rewinds(),
         }
     }
 
-    /// The same case with nothing migrated: workload, faults and settings stay, the plan has no phases. Faults that wait
-    /// for a phase strike nobody.
+    /// The same case with nothing migrated: workload, faults, settings and nodes stay, the plan has no phases. Faults that
+    /// wait for a phase strike nobody.
     pub fn without_migration(&self) -> Case {
-        Case { plan: Default::default(), ..self.clone() }
+        Case { plan: Default::default(), redis: self.redis(), ..self.clone() }
     }
 }
