@@ -1,7 +1,8 @@
 //! Rewind: where the operator was told that a partition is rewound, each record from there on is delivered to the group
 //! again, in order, none passed over; and nothing goes back that was not meant.
 //!
-//! A rewind that nobody confirmed promises nothing: progress tells of a plan that waits for it. "From there on" are the
+//! What was promised is what the operator was told, and, once he goes on, all that he had asked for. A rewind that he
+//! still waits for promises nothing: progress tells of a plan that waits. "From there on" are the
 //! positions, at the moment of the seek, that the group had been delivered from Kafka, or that a producer was told of by Kafka:
 //! what a mirror wrote and the group never read may belong to a transaction that was aborted. Records that come later
 //! are at-least-once's. A redelivery after the pass is no anomaly, nor is an instance that goes on from its own
@@ -16,7 +17,7 @@ use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::rewind::InstanceId;
 use crate::units::Time;
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The checker of rewinds.
@@ -52,7 +53,7 @@ struct Reached {
 struct Asked {
     at: Time,
     group: GroupId,
-    partitions: BTreeSet<TopicPartition>,
+    offsets: BTreeMap<TopicPartition, Offset>,
     /// The node whose partitions alone are meant.
     instance: Option<NodeId>,
     done: bool,
@@ -72,13 +73,16 @@ struct Log {
     /// The last position of each instance that has read without a break.
     readers: Vec<(NodeId, Offset)>,
     passes: Vec<Pass>,
+    /// The rewinds of which the operator was told that they are done here.
+    told: Vec<u64>,
 }
 
 /// One going back in a partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Pass {
     rewind: u64,
-    node: NodeId,
+    /// Who went back; nobody where the operator only took it for done.
+    node: Option<NodeId>,
     meant: InstanceId,
     /// How many positions were to come again.
     required: u64,
@@ -126,25 +130,16 @@ impl Rewind {
             InstanceId { node: entry.node, incarnation: self.lives.get(&entry.node).copied().unwrap_or(0) };
         let is_meant = self.asked.get(&rewind).is_some_and(|asked| {
             let is_instance = asked.instance.is_none_or(|node| node == entry.node && meant == own);
-            asked.group == group && asked.partitions.contains(&partition) && is_instance
+            asked.group == group && asked.offsets.contains_key(&partition) && is_instance
         });
         let node = entry.node;
         let Some(log) = self.log(group, partition) else { return };
-        missing.extend(log.read.range(to..).map(|(at, record)| (*at, *record)));
+        missing.extend(log.read_from(to));
         log.readers.retain(|(reader, _)| *reader != node);
         log.readers.push((node, to - 1));
         let wronged: Vec<RecordId> = missing.values().copied().take(2).collect();
         let again = log.passes.iter().any(|pass| pass.rewind == rewind);
-        log.passes.push(Pass {
-            rewind,
-            node,
-            meant,
-            required: missing.len() as u64,
-            missing,
-            passed_over: BTreeMap::new(),
-            late: Vec::new(),
-            confirmed: None,
-        });
+        log.passes.push(Pass { node: Some(node), ..Pass::of(rewind, meant, missing) });
         self.reached.sought_again |= again;
         if !is_meant {
             let (ground, phase) = (Ground::Misdirected, self.course.phase);
@@ -160,9 +155,33 @@ impl Rewind {
         }
         let phase = self.course.phase;
         let Some(log) = self.log(group, partition) else { return };
-        let passes = log.passes.iter_mut().rev();
-        if let Some(pass) = passes.into_iter().find(|pass| pass.rewind == rewind && pass.meant == by) {
+        log.told.push(rewind);
+        let mut passes = log.passes.iter_mut().rev();
+        if let Some(pass) = passes.find(|pass| pass.rewind == rewind && pass.meant == by) {
             pass.confirmed.get_or_insert((at, phase));
+        }
+    }
+
+    /// The operator goes on: he takes a rewind of partitions for done in each of them, whoever told him so.
+    fn taken_for_done(&mut self, at: Time) {
+        let phase = self.course.phase;
+        for (rewind, asked) in &mut self.asked {
+            if std::mem::replace(&mut asked.done, true) || asked.instance.is_some() {
+                continue;
+            }
+            let Some(group) = self.groups.get_mut(usize::from(asked.group.0)) else { continue };
+            for (partition, to) in &asked.offsets {
+                let log = group.logs.at(*partition);
+                if log.told.contains(rewind) {
+                    continue;
+                }
+                if !log.passes.iter().any(|pass| pass.rewind == *rewind) {
+                    // Nobody went back, so that nothing of it comes again.
+                    log.passes.push(Pass::of(*rewind, InstanceId::default(), log.read_from(*to)));
+                }
+                let last = log.passes.iter_mut().rfind(|pass| pass.rewind == *rewind);
+                last.into_iter().for_each(|pass| pass.confirmed = pass.confirmed.or(Some((at, phase))));
+            }
         }
     }
 
@@ -319,7 +338,27 @@ struct Sought {
     to: Offset,
 }
 
+impl Log {
+    /// What the group was delivered from that offset on.
+    fn read_from(&self, to: Offset) -> BTreeMap<Offset, RecordId> {
+        self.read.range(to..).map(|(at, record)| (*at, *record)).collect()
+    }
+}
+
 impl Pass {
+    fn of(rewind: u64, meant: InstanceId, missing: BTreeMap<Offset, RecordId>) -> Pass {
+        Pass {
+            rewind,
+            node: None,
+            meant,
+            required: missing.len() as u64,
+            missing,
+            passed_over: BTreeMap::new(),
+            late: Vec::new(),
+            confirmed: None,
+        }
+    }
+
     /// The group was delivered something of the partition, by an instance that had read up to `own`.
     fn take(&mut self, entry: &Entry, offset: Offset, record: RecordId, own: Option<Offset>, phase: u32) {
         let Some((&first, _)) = self.missing.first_key_value() else { return };
@@ -327,7 +366,7 @@ impl Pass {
             return;
         }
         let goes_on = |own: Offset| own >= first && self.missing.range(own + 1..offset).next().is_none();
-        if offset > first && entry.node != self.node && own.is_some_and(goes_on) {
+        if offset > first && Some(entry.node) != self.node && own.is_some_and(goes_on) {
             return;
         }
         let by = (entry.at, phase, record);
@@ -353,9 +392,9 @@ impl Checker for Rewind {
                 self.delivered(entry, *group, *record, (*partition, *offset));
             }
             Event::RewindAsked { rewind, group, offsets, instance } => {
-                let partitions = offsets.iter().map(|(partition, _)| *partition).collect();
+                let offsets = offsets.iter().copied().collect();
                 let (at, group, instance) = (entry.at, *group, *instance);
-                self.asked.insert(*rewind, Asked { at, group, partitions, instance, done: false });
+                self.asked.insert(*rewind, Asked { at, group, offsets, instance, done: false });
             }
             Event::Sought { rewind, group, meant, partition, to, .. } => {
                 let (rewind, group, meant) = (*rewind, *group, *meant);
@@ -365,7 +404,7 @@ impl Checker for Rewind {
                 self.rewound(entry.at, *rewind, *group, *partition, *by);
             }
             Event::StepDone { act: Act::Rewind { .. }, .. } => {
-                self.asked.values_mut().for_each(|asked| asked.done = true);
+                self.taken_for_done(entry.at);
             }
             Event::Granted { group, queue: Queue::Kafka, partitions } => {
                 self.note_surroundings(entry);

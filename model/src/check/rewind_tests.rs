@@ -102,6 +102,23 @@ fn one_that_was_never_confirmed_promises_nothing() {
 }
 
 #[test]
+fn one_that_the_operator_only_takes_for_done_is_found() {
+    let mut scene = asked(None);
+    scene.act(Act::Rewind {
+        group: "billing".to_owned(),
+        topics: vec![],
+        partitions: vec![],
+        instance: None,
+        to: RewindTo::Offset(4),
+        confirm: Confirm::Instances,
+    });
+    scene.send((0, 10), 10).reads_copies(A, &[10]).drained();
+    let judgement = judged(&scene);
+    assert_eq!(grounds(&judgement), [(Ground::NotRewound, id((0, 4)))]);
+    assert_eq!(judgement.findings_total, 6);
+}
+
+#[test]
 fn the_confirmed_pass_counts_and_not_the_one_that_was_given_up() {
     let mut scene = asked(None);
     sought(&mut scene, A, life(A));

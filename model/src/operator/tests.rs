@@ -3,6 +3,7 @@
 mod acting;
 mod crashes;
 mod kafka;
+mod rewinds;
 mod waiting;
 
 use super::*;

@@ -18,6 +18,8 @@ const GROUP: GroupId = GroupId(0);
 const FIRST: TopicPartition = TopicPartition::new(0, 0);
 const SECOND: TopicPartition = TopicPartition::new(0, 1);
 
+mod rewinds;
+
 struct Bench {
     application: ConsumerApplication<ScriptedConsumer, ScriptedConsumer>,
     version: u64,
