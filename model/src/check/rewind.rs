@@ -94,6 +94,8 @@ struct Pass {
     late: Vec<(RecordId, (Time, u32, RecordId))>,
     /// When the operator was told, and in which phase.
     confirmed: Option<(Time, u32)>,
+    /// Whether nobody had told him: he went on all the same.
+    untold: bool,
 }
 
 impl Rewind {
@@ -180,7 +182,9 @@ impl Rewind {
                     log.passes.push(Pass::of(*rewind, InstanceId::default(), log.read_from(*to)));
                 }
                 let last = log.passes.iter_mut().rfind(|pass| pass.rewind == *rewind);
-                last.into_iter().for_each(|pass| pass.confirmed = pass.confirmed.or(Some((at, phase))));
+                if let Some(pass) = last.filter(|pass| pass.confirmed.is_none()) {
+                    (pass.confirmed, pass.untold) = (Some((at, phase)), true);
+                }
             }
         }
     }
@@ -270,13 +274,8 @@ impl Rewind {
         let mut tally = self.misdirected.clone();
         let came_to_its_end = matches!(self.course.ended, Some(EndReason::Drained | EndReason::TimeBudget));
         for (group, ordered, partition, pass, (told_at, told_in)) in self.confirmed() {
-            let kind = |ground, phase| Kind {
-                ground,
-                phase,
-                group: Some(group),
-                partition: Some(partition),
-                detail: 0,
-            };
+            let (group, partition, detail) = (Some(group), Some(partition), u8::from(pass.untold));
+            let kind = |ground, phase| Kind { ground, phase, group, partition, detail };
             for (offset, record) in pass.missing.iter().filter(|_| came_to_its_end) {
                 match pass.passed_over.get(offset) {
                     Some((at, phase, by)) => {
@@ -307,9 +306,13 @@ impl Rewind {
                  delivered {first} again{more}",
                 gathered.second()
             ),
-            _ => format!(
+            _ if kind.detail == 0 => format!(
                 "the operator was told that {group} is rewound in {partition}, and {first}{more} was not \
                  delivered again: by {at}, during {phase}, it was passed over"
+            ),
+            _ => format!(
+                "the operator went on as if {group} were rewound in {partition}, which nobody had told him, and \
+                 {first}{more} was not delivered again: by {at}, during {phase}, it was passed over"
             ),
         }
     }
@@ -356,6 +359,7 @@ impl Pass {
             passed_over: BTreeMap::new(),
             late: Vec::new(),
             confirmed: None,
+            untold: false,
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Rewinding {
     heard: BTreeSet<InstanceId>,
     /// What Redis was asked last; nothing once it has answered.
     asked: Option<RequestId>,
+    /// Whether Redis owed an answer when it was asked again.
+    redis_is_silent: bool,
     /// Why the last who refused did so.
     refusal: Option<String>,
 }
@@ -49,6 +51,7 @@ impl Rewinding {
             silent: Vec::new(),
             heard: BTreeSet::new(),
             asked: None,
+            redis_is_silent: false,
             refusal: None,
         }
     }
@@ -65,7 +68,7 @@ impl Rewinding {
 
     /// Why it is not done.
     pub(super) fn because(&self, wiring: &Wiring) -> String {
-        if self.asked.is_some() {
+        if self.redis_is_silent {
             return "Redis does not answer".to_owned();
         }
         let open: Vec<String> = self.unconfirmed().map(|(partition, _)| wiring.say(partition)).collect();
@@ -156,7 +159,7 @@ impl Operator {
     fn ask_redis(&mut self, errand: &RewindErrand, effects: &mut Effects) {
         let Some(rewinding) = &mut self.durable.rewinding else { return };
         let id = self.volatile.ids.next_id();
-        rewinding.asked = Some(id);
+        rewinding.redis_is_silent = rewinding.asked.replace(id).is_some();
         let redis = self.wiring.redis.expect("a case with a rewind has a Redis");
         let request = redis::Message::Request(id, redis::Request::Scan { group: errand.group });
         effects.send(redis, Message::Redis(Box::new(request)));
@@ -173,6 +176,7 @@ impl Operator {
             return;
         }
         rewinding.asked = None;
+        rewinding.redis_is_silent = false;
         let meant = |listed: &Registration| errand.instance.is_none_or(|node| listed.address.node == node);
         rewinding.silent = found.into_iter().filter(meant).collect();
         if errand.confirm == Confirm::Instances {
