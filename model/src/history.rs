@@ -114,43 +114,6 @@ pub enum Event {
         /// Paused, or resumed.
         paused: bool,
     },
-    /// The operator began a rewind: he knows now where to.
-    RewindAsked {
-        /// His number of the rewind.
-        rewind: u64,
-        /// The group.
-        group: GroupId,
-        /// The next offset to read of each partition of Kafka that it is about.
-        offsets: Vec<(TopicPartition, Offset)>,
-        /// The node whose partitions alone are meant, where it is about one instance.
-        instance: Option<NodeId>,
-    },
-    /// A consumer sought an earlier offset of a partition of Kafka, for a rewind.
-    Sought {
-        /// The operator's number of the rewind.
-        rewind: u64,
-        /// The group.
-        group: GroupId,
-        /// The instance for which the command was, by Redis.
-        meant: InstanceId,
-        /// The partition.
-        partition: TopicPartition,
-        /// The next offset that it would have delivered.
-        from: Offset,
-        /// The next offset that it delivers.
-        to: Offset,
-    },
-    /// The operator was told that a partition is rewound.
-    Rewound {
-        /// His number of the rewind.
-        rewind: u64,
-        /// The group.
-        group: GroupId,
-        /// The partition of Kafka.
-        partition: TopicPartition,
-        /// Which instance told him.
-        by: InstanceId,
-    },
     /// A mirror worker was told by the target that it has a copy of a record.
     Copied {
         /// Which record.
@@ -295,6 +258,44 @@ pub enum Event {
     Ended {
         /// Why: drained, time-budget, step-budget.
         because: EndReason,
+    },
+    // The digest of a run counts the events from the first: what is added is added behind.
+    /// The operator began a rewind: he knows now where to.
+    RewindAsked {
+        /// His number of the rewind.
+        rewind: u64,
+        /// The group.
+        group: GroupId,
+        /// The next offset to read of each partition of Kafka that it is about.
+        offsets: Vec<(TopicPartition, Offset)>,
+        /// The node whose partitions alone are meant, where it is about one instance.
+        instance: Option<NodeId>,
+    },
+    /// A consumer sought an earlier offset of a partition of Kafka, for a rewind.
+    Sought {
+        /// The operator's number of the rewind.
+        rewind: u64,
+        /// The group.
+        group: GroupId,
+        /// The instance for which the command was, by Redis.
+        meant: InstanceId,
+        /// The partition.
+        partition: TopicPartition,
+        /// The next offset that it would have delivered.
+        from: Offset,
+        /// The next offset that it delivers.
+        to: Offset,
+    },
+    /// The operator was told that a partition is rewound.
+    Rewound {
+        /// His number of the rewind.
+        rewind: u64,
+        /// The group.
+        group: GroupId,
+        /// The partition of Kafka.
+        partition: TopicPartition,
+        /// Which instance told him.
+        by: InstanceId,
     },
 }
 

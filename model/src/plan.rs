@@ -142,6 +142,8 @@ pub enum Act {
     },
     /// Let producers send what they held back, and go on.
     Release,
+    /// Stop Corgi for good.
+    StopCorgi,
     /// Have a group's NewClients go back in Kafka, while they run.
     Rewind {
         /// The group's name.
@@ -160,8 +162,6 @@ pub enum Act {
         /// When the operator takes it for done.
         confirm: Confirm,
     },
-    /// Stop Corgi for good.
-    StopCorgi,
 }
 
 /// Where a rewind goes back to. A partition that is not so far yet stays where it is.

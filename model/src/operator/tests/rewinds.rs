@@ -152,7 +152,8 @@ fn answers_to_an_earlier_rewind_and_late_lists_change_nothing() {
     list(&mut dialogue, &[registration(0, 1)]);
     let stale = Answer { rewind: 9, to: registration(0, 1), outcome: Ok(vec![ZERO, ONE]) };
     dialogue.hear(INSTANCES[0], Message::Rewind(Box::new(rewind::Message::Answer(stale))));
-    let late = redis::Message::Response(RequestId::default(), redis::Response::Found(vec![registration(1, 1)]));
+    let late =
+        redis::Message::Response(RequestId::default(), redis::Response::Found(vec![registration(1, 1)]));
     dialogue.hear(REDIS, Message::Redis(Box::new(late)));
     assert!(commands(&mut dialogue).is_empty());
     assert!(!is_done(&dialogue));

@@ -27,7 +27,12 @@ fn reading(rewind: RewindSettings) -> Bench {
     bench
 }
 
-fn command(bench: &mut Bench, rewind: u64, to: Registration, offsets: &[(TopicPartition, Offset)]) -> Vec<Answer> {
+fn command(
+    bench: &mut Bench,
+    rewind: u64,
+    to: Registration,
+    offsets: &[(TopicPartition, Offset)],
+) -> Vec<Answer> {
     let command = Command { rewind, to, offsets: offsets.to_vec() };
     let message = Message::Rewind(Box::new(rewind::Message::Command(command)));
     bench.step(Input::Message { from: OPERATOR, message });
@@ -91,7 +96,8 @@ fn an_old_client_says_nothing_and_a_new_life_has_a_new_id_at_the_old_port() {
     bench.push(Queue::Kafka, false);
     let [Request::Set { value, .. }] = told_redis(&bench.last)[..] else { panic!("{:?}", bench.last) };
     assert_eq!(value, registration(2));
-    let mut bench = Bench::new(settings(RewindSettings { ports: 3, ..RewindSettings::default() }), true, true);
+    let mut bench =
+        Bench::new(settings(RewindSettings { ports: 3, ..RewindSettings::default() }), true, true);
     bench.application.crash();
     bench.step(Input::Start { incarnation: 2 });
     bench.push(Queue::Kafka, false);
