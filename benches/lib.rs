@@ -4,7 +4,12 @@ pub mod bare;
 pub mod endpoint;
 
 use cutover_sim::case::Case;
+use mimalloc::MiMalloc;
 use std::path::Path;
+
+/// The allocator of the command, so that what is measured here is what it does.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A shipped case.
 ///

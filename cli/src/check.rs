@@ -14,8 +14,6 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::thread::available_parallelism;
 
-/// A story longer than this is no story.
-
 /// The width of running text.
 const WIDTH: usize = 100;
 

@@ -14,6 +14,7 @@ const CLIENT: NodeId = NodeId(100);
 /// What the wall clocks show at the start: long after zero, so that records can be older than the cluster.
 pub const WALL: Span = Span::secs(30 * 86_400);
 
+#[derive(Clone)]
 enum Node {
     Controller(Box<Controller>),
     Broker(Box<Broker>),
@@ -26,12 +27,14 @@ enum State {
     Frozen,
 }
 
+#[derive(Clone)]
 enum Happening {
     Deliver(NodeId, NodeId, Message),
     Timer(NodeId, Timer, u64),
     Gone(NodeId, NodeId),
 }
 
+#[derive(Clone)]
 pub struct Cluster {
     pub now: Time,
     nodes: BTreeMap<NodeId, (Node, State, u32)>,

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Texts by number, from 1.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Texts(Vec<String>);
 
 impl Texts {
@@ -27,7 +27,7 @@ impl Texts {
     }
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Names {
     pub base: Time,
     pub topics: Texts,

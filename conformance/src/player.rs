@@ -1,17 +1,18 @@
-//! Plays one script, step by step, as the recorder did.
+//! Plays one script against the model, step by step, as the recorder did.
 
 use crate::cluster::{Cluster, WALL};
 use crate::compare::{difference, matches};
 use crate::names::Names;
 use crate::requests::{self, number, text};
 use crate::responses::show;
-use cutover_model::kafka::Settings;
 use cutover_model::kafka::protocol::{CoordinatorKey, Request, Response};
+use cutover_model::kafka::{Settings, Version};
 use cutover_model::machine::RequestId;
 use cutover_model::record::{TopicId, TopicPartition};
 use cutover_model::units::Span;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use thiserror::Error;
 
 /// The recorder asks a probe again elsewhere after so long.
 const PROBE_PATIENCE: Span = Span::millis(800);
@@ -19,15 +20,59 @@ const CALL_PATIENCE: Span = Span::secs(60);
 const PAUSE: Span = Span::millis(60);
 const UNTIL_PATIENCE: Span = Span::secs(15);
 
+/// Why a step has no answer.
+#[derive(Debug, Error)]
+pub enum Failure {
+    /// A repeated call never had the wanted fields.
+    #[error("never {wanted}; last {last}")]
+    Never {
+        /// The fields.
+        wanted: Box<Value>,
+        /// The last answer.
+        last: Box<Value>,
+    },
+    /// Anything else: no answer, a broken connection, a word that the model does not know.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<String> for Failure {
+    fn from(reason: String) -> Failure {
+        Failure::Other(reason)
+    }
+}
+
+impl From<&str> for Failure {
+    fn from(reason: &str) -> Failure {
+        Failure::Other(reason.to_owned())
+    }
+}
+
+/// One conversation with the model.
+#[derive(Clone)]
 pub struct Player {
     cluster: Cluster,
-    names: Names,
+    /// What the script's names stand for.
+    pub names: Names,
+    /// So long an answer is awaited.
+    pub patience: Span,
     waiting: BTreeMap<String, (Value, RequestId)>,
     down: BTreeMap<u32, &'static str>,
 }
 
+/// The version that a script was recorded with: its own word, whatever folder it is in.
+fn version(script: &Value) -> Result<Version, String> {
+    match script["kafka"].as_str() {
+        None => Ok(Version::default()),
+        Some(text) if text.starts_with("3.9") => Ok(Version::V3_9),
+        Some(text) if text.starts_with("4.1") => Ok(Version::V4_1),
+        Some(text) => Err(format!("not in the model: Kafka {text}")),
+    }
+}
+
 fn settings(script: &Value) -> Result<Settings, String> {
     let mut settings = Settings {
+        version: version(script)?,
         broker_session: Span::millis(2_500),
         broker_heartbeat: Span::millis(300),
         replica_lag_time_max: Span::secs(2),
@@ -55,11 +100,17 @@ fn settings(script: &Value) -> Result<Settings, String> {
 }
 
 impl Player {
-    /// Play a script; the first difference is the error.
-    pub fn play(script: &Value) -> Result<(), String> {
+    /// A cluster that stands, with the script's topics.
+    pub fn open(script: &Value) -> Result<Player, String> {
         let cluster = Cluster::new(&settings(script)?);
         let names = Names { base: cluster.now + WALL, ..Names::default() };
-        let mut player = Player { cluster, names, waiting: BTreeMap::new(), down: BTreeMap::new() };
+        let mut player = Player {
+            cluster,
+            names,
+            patience: CALL_PATIENCE,
+            waiting: BTreeMap::new(),
+            down: BTreeMap::new(),
+        };
         for (name, topic) in script["topics"].as_object().into_iter().flatten() {
             let mut step = topic.clone();
             step["call"] = json!("create_topic");
@@ -71,6 +122,12 @@ impl Player {
         }
         player.cluster.run_for(Span::millis(700));
         player.names.base = player.cluster.now + WALL;
+        Ok(player)
+    }
+
+    /// Play a script; the first difference is the error.
+    pub fn play(script: &Value) -> Result<(), String> {
+        let mut player = Player::open(script)?;
         let varies: Vec<String> = script["varies"]
             .as_array()
             .into_iter()
@@ -89,7 +146,28 @@ impl Player {
         Ok(())
     }
 
-    fn step(&mut self, step: &Value) -> Result<Option<Value>, String> {
+    /// Let the model's time pass.
+    pub fn run_for(&mut self, span: Span) {
+        self.cluster.run_for(span);
+    }
+
+    /// Whether a call that was not awaited has its answer, or will never have one.
+    pub fn is_answered(&self, name: &str) -> bool {
+        self.waiting.get(name).is_some_and(|(_, id)| self.cluster.is_answered(*id))
+    }
+
+    /// The calls that were not awaited and are not finished.
+    pub fn waiting(&self) -> impl Iterator<Item = &str> {
+        self.waiting.keys().map(String::as_str)
+    }
+
+    /// The brokers that are struck.
+    pub fn is_struck(&self, broker: u32) -> bool {
+        self.down.contains_key(&broker)
+    }
+
+    /// Play one step; the answer is none where the step asks nothing.
+    pub fn step(&mut self, step: &Value) -> Result<Option<Value>, Failure> {
         if let Some(ms) = step["wait_ms"].as_u64() {
             self.cluster.run_for(Span::millis(ms));
             return Ok(None);
@@ -102,11 +180,11 @@ impl Player {
             self.cluster.run_for(Span::millis(number(step, "ms", 300) as u64));
             let (_, id) = self.waiting.get(name).ok_or("no such call")?;
             let answered = self.cluster.is_answered(*id);
-            return if answered { Err(format!("{name} was answered")) } else { Ok(None) };
+            return if answered { Err(format!("{name} was answered").into()) } else { Ok(None) };
         }
         if let Some(name) = step["finish"].as_str() {
             let (call, id) = self.waiting.remove(name).ok_or("no such call")?;
-            let response = self.cluster.wait(id, CALL_PATIENCE)?;
+            let response = self.cluster.wait(id, self.patience)?;
             return Ok(Some(show(&call, response, &mut self.names)));
         }
         if let Some(name) = step["start"].as_str() {
@@ -121,7 +199,7 @@ impl Player {
     }
 
     /// A call, repeated as the recorder repeats it.
-    fn repeat(&mut self, step: &Value) -> Result<Value, String> {
+    fn repeat(&mut self, step: &Value) -> Result<Value, Failure> {
         let end = self.cluster.now + Span::millis(number(step, "within_ms", 15_000) as u64);
         let until = step.get("until");
         loop {
@@ -135,18 +213,21 @@ impl Player {
                             .iter()
                             .any(|word| shown.contains(word));
                     if !loading || step["transient"] == true || late {
-                        return answer;
+                        return Ok(found.clone());
                     }
                 }
-                (Ok(found), Some(wanted)) if matches(found, wanted) => return answer,
+                (Ok(found), Some(wanted)) if matches(found, wanted) => return Ok(found.clone()),
                 (Ok(found), Some(wanted)) if late => {
-                    return Err(format!("never {wanted}; last {found}"));
+                    return Err(Failure::Never {
+                        wanted: Box::new(wanted.clone()),
+                        last: Box::new(found.clone()),
+                    });
                 }
                 (Err(error), Some(_)) if late || error.starts_with("not in the model") => {
-                    return Err(format!("never answered: {error}"));
+                    return Err(format!("never answered: {error}").into());
                 }
                 (Err(_), None) if step["no_answer"] == true => return Ok(json!("no answer")),
-                (Err(_), None) => return answer,
+                (Err(error), None) => return Err(error.clone().into()),
                 _ => {}
             }
             self.cluster.run_for(PAUSE);
@@ -167,7 +248,7 @@ impl Player {
             let closed = self.cluster.is_answered(id);
             return if closed { Err("closed".to_owned()) } else { Ok(json!("no answer, as asked")) };
         }
-        let response = self.cluster.wait(id, CALL_PATIENCE)?;
+        let response = self.cluster.wait(id, self.patience)?;
         Ok(show(step, response, &mut self.names))
     }
 

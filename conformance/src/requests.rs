@@ -66,6 +66,10 @@ fn instance(step: &Value, names: &mut Names) -> Option<GroupInstanceId> {
     step["instance"].as_str().map(|name| GroupInstanceId(names.instances.number(name) as u32))
 }
 
+fn knows_producer(step: &Value, names: &Names) -> bool {
+    names.producers.contains_key(step["as"].as_str().unwrap_or(text(step, "client", "c")))
+}
+
 pub fn producer(step: &Value, names: &Names) -> (ProducerId, i16) {
     let who = step["as"].as_str().unwrap_or(text(step, "client", "c"));
     let (id, epoch) = names.producers.get(who).copied().unwrap_or((ProducerId(u64::MAX), -1));
@@ -353,7 +357,8 @@ pub fn build(step: &Value, names: &mut Names) -> Built {
         "init_producer" => Request::InitProducerId {
             transaction: step["transaction"].is_string().then(|| transaction(step, names)),
             transaction_timeout: millis(step, "timeout_ms", 60_000),
-            current: (step["resume"] == true).then(|| producer(step, names)),
+            // Who has no id yet has nothing to resume: as the recorder, it sends none.
+            current: (step["resume"] == true && knows_producer(step, names)).then(|| producer(step, names)),
         },
         "find_coordinator" if text(step, "kind", "group") == "transaction" => {
             Request::FindCoordinator { key: CoordinatorKey::Transaction(transaction(step, names)) }

@@ -183,7 +183,7 @@ fn administered(response: AdminResponse, names: &Names) -> Value {
     }
 }
 
-fn metadata(response: Response) -> Value {
+fn metadata(step: &Value, response: Response) -> Value {
     let Response::Metadata { brokers, unknown, partitions } = response else { return Value::Null };
     let code = if unknown.is_empty() { ErrorCode::None } else { ErrorCode::UnknownTopicOrPartition };
     let list: Vec<Value> = partitions
@@ -193,7 +193,7 @@ fn metadata(response: Response) -> Value {
             let mut offline: Vec<u32> = partition.offline.iter().map(|id| id.0).collect();
             isr.sort_unstable();
             offline.sort_unstable();
-            json!({
+            let mut shown = json!({
                 "partition": partition.partition.partition,
                 "error": error(partition.error),
                 "leader": partition.leader.map_or(-1, |id| i64::from(id.0)),
@@ -201,7 +201,13 @@ fn metadata(response: Response) -> Value {
                 "replicas": partition.replicas.iter().map(|id| id.0).collect::<Vec<_>>(),
                 "isr": isr,
                 "offline": offline,
-            })
+            });
+            // The recorder leaves it out: an internal topic outlives a conversation, and its epochs say nothing of it.
+            if let (true, Some(fields)) = (text(step, "topic", "t").starts_with("__"), shown.as_object_mut())
+            {
+                fields.shift_remove("leader_epoch");
+            }
+            shown
         })
         .collect();
     json!({"error": error(code), "brokers": brokers.len(), "partitions": list})
@@ -210,12 +216,12 @@ fn metadata(response: Response) -> Value {
 /// The answer as a recording writes it; ids that it brings are bound to names.
 pub fn show(step: &Value, response: Response, names: &mut Names) -> Value {
     match response {
-        Response::Metadata { .. } => metadata(response),
-        Response::Produce { partitions } => {
+        Response::Metadata { .. } => metadata(step, response),
+        Response::Produce { partitions, .. } => {
             let (_, code, base, start) = partitions[0];
             json!({"error": error(code), "base_offset": base, "log_start": start})
         }
-        Response::Fetch { partitions } => fetched(step, &partitions[0], names),
+        Response::Fetch { partitions, .. } => fetched(step, &partitions[0], names),
         Response::ListOffsets { partitions } => {
             let (_, code, offset, at, epoch) = partitions[0];
             let mut shown = json!({"error": error(code), "offset": offset, "leader_epoch": epoch});

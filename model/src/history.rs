@@ -1,6 +1,7 @@
 //! The history of a run: what was invoked, acknowledged, delivered, processed and committed, by whom and when; and
 //! around it what was done to the systems. It is all that a checker reads.
 
+use crate::kafka::protocol::ErrorCode;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicPartition};
 use crate::rewind::InstanceId;
@@ -161,6 +162,41 @@ pub enum Event {
         /// The new epoch.
         epoch: i64,
     },
+    /// A Kafka partition has other replicas in sync.
+    InSyncChanged {
+        /// The partition.
+        partition: TopicPartition,
+        /// The nodes whose replicas are in sync now.
+        in_sync: Vec<NodeId>,
+        /// Whether the set is new because a replica was elected that was not in it (an unclean election).
+        unclean: bool,
+    },
+    /// A Kafka broker begins to lead a partition, with the log that it has.
+    LeadershipTaken {
+        /// The partition.
+        partition: TopicPartition,
+        /// Its epoch.
+        epoch: i64,
+        /// The end of its log: what stood at this offset or beyond it does not have.
+        end: Offset,
+    },
+    /// A Corgi broker became master and does not know what its predecessor granted to whom: it grants nothing before
+    /// that has run out.
+    LeasesAwaited {
+        /// A partition of the broker set: the first.
+        partition: TopicPartition,
+        /// For how long.
+        span: Span,
+    },
+    /// A Kafka producer library puts records back that it had sent, to send them again.
+    PutBack {
+        /// The partition of Kafka.
+        partition: TopicPartition,
+        /// The records, one batch.
+        records: Vec<RecordId>,
+        /// Why.
+        because: Setback,
+    },
     /// A log lost its tail: a replica was truncated, or a slave promoted that did not have it.
     Truncated {
         /// The queue.
@@ -244,11 +280,17 @@ pub enum Event {
         kind: String,
         /// What it strikes, readable.
         target: String,
+        /// The nodes that it strikes; on links those of the side that has the fewest. None: it may strike anybody.
+        struck: Vec<NodeId>,
     },
     /// A fault ended.
     FaultEnded {
         /// Its place among the run's faults, from 0.
         fault: u32,
+        /// Its kind: the word of the case file.
+        kind: String,
+        /// What it struck, readable.
+        target: String,
     },
     /// The faults are over and everything is started and connected again.
     Healed,
@@ -297,6 +339,19 @@ pub enum Event {
         /// Which instance told him.
         by: InstanceId,
     },
+}
+
+/// Why a producer sends records again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+pub enum Setback {
+    /// No answer came in time, or the connection broke: the records may be in the log.
+    #[strum(to_string = "no answer came")]
+    NoAnswer,
+    /// The broker refused them with that error.
+    #[serde(untagged)]
+    #[strum(to_string = "{0}")]
+    Refused(ErrorCode),
 }
 
 /// Why a run ended.

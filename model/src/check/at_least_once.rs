@@ -254,7 +254,9 @@ impl Checker for AtLeastOnce {
         self.whereabouts.observe(entry);
         match &entry.event {
             Event::Invoked { record } => {
-                self.records.at(record.id).source = Some(record.source_partition());
+                let account = self.records.at(record.id);
+                account.source = Some(record.source_partition());
+                account.stored.sent_at = entry.at;
             }
             Event::Acknowledged { record, queue, partition, offset } => {
                 let account = self.records.at(*record);

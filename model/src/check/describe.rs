@@ -5,8 +5,11 @@ use crate::deployment::RollOrder;
 use crate::history::{Entry, Event};
 use crate::plan::words::rewound;
 use crate::plan::{Act, PreparedFrom};
-use crate::record::{Offset, Queue, TopicPartition};
+use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::switch::{Hold, WriteTo};
+
+/// A sentence names so many of a batch's records.
+pub(super) const RECORDS_NAMED: usize = 3;
 
 /// One readable line for an entry: `producer-2 sends p2#117 (key 12) to payments/3`.
 pub fn describe(entry: &Entry, subject: &Subject) -> String {
@@ -116,8 +119,21 @@ fn of_reader(node: &str, event: &Event, subject: &Subject) -> Option<String> {
                 held(subject, hold)
             )
         }
+        Event::PutBack { partition, records, because } => {
+            let partition = subject.partition_name(*partition);
+            format!("{node} will send {} to {partition} in Kafka again: {because}", record_names(records))
+        }
         _ => return None,
     })
+}
+
+/// The first of some records, and how many more.
+fn record_names(records: &[RecordId]) -> String {
+    let named: Vec<String> = records.iter().take(RECORDS_NAMED).map(RecordId::to_string).collect();
+    match records.len().saturating_sub(RECORDS_NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 fn target_name(to: WriteTo) -> &'static str {
@@ -229,16 +245,6 @@ fn act_done(act: &Act) -> String {
 /// What happens to the systems.
 fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
     match event {
-        Event::LeaderChanged { queue, partition, leader, epoch } => {
-            let partition = subject.partition_name(*partition);
-            let leader = leader.map_or_else(|| "no leader".to_owned(), |leader| subject.node_name(leader));
-            format!("{partition} in {} is led by {leader} (epoch {epoch})", queue_name(*queue))
-        }
-        Event::Truncated { queue, partition, from, to } => {
-            let partition = subject.partition_name(*partition);
-            let last = from - 1;
-            format!("the log of {partition} in {} at {node} loses offsets {to} to {last}", queue_name(*queue))
-        }
         Event::Rebalanced { group, generation, members } => {
             let group = subject.group_name(*group);
             format!("{group} is at generation {generation} in Kafka, with {members} members")
@@ -246,12 +252,98 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
         Event::Started { incarnation } => format!("{node} starts (life {incarnation})"),
         Event::Stopped { orderly: true } => format!("{node} stops in good order"),
         Event::Stopped { orderly: false } => format!("{node} dies"),
-        Event::FaultBegun { fault, kind, target } => format!("fault {fault} begins: {kind} at {target}"),
-        Event::FaultEnded { fault } => format!("fault {fault} ends"),
+        Event::FaultBegun { fault, kind, target, .. } => {
+            format!("fault {fault} begins: {}", fault_begun(kind, target))
+        }
+        Event::FaultEnded { fault, kind, target } => {
+            format!("fault {fault} ends: {}", fault_ended(kind, target))
+        }
         Event::Healed => "the faults are over and everything runs again".to_owned(),
         Event::WorkloadEnded => "the producers have sent everything".to_owned(),
         Event::Ended { because } => format!("the run ends: {because}"),
+        event => of_replicas(node, event, subject),
+    }
+}
+
+/// A fault as a sentence, by the word of the case file; a word that is not known stands for itself.
+fn fault_begun(kind: &str, target: &str) -> String {
+    let messages = || format!("messages {}", ways(target));
+    match kind {
+        "crash" => format!("{target} crashes"),
+        "pause" => format!("{target} stands still"),
+        "restart" => format!("{target} is restarted"),
+        "cut" => format!("nothing passes {}", ways(target)),
+        "slow-link" => format!("{} come late", messages()),
+        "lossy-link" => format!("{} get lost at times", messages()),
+        "duplicating-link" => format!("{} come twice at times", messages()),
+        "reordering-link" => format!("{} are overtaken at times", messages()),
+        "clock-skew" => format!("the clock of {target} is wrong"),
+        _ => format!("{kind} at {target}"),
+    }
+}
+
+fn fault_ended(kind: &str, target: &str) -> String {
+    match kind {
+        "crash" | "restart" => format!("{target} starts again"),
+        "pause" => format!("{target} goes on"),
+        "clock-skew" => format!("the clock of {target} is as it was"),
+        "cut" | "slow-link" | "lossy-link" | "duplicating-link" | "reordering-link" => {
+            format!("messages {} pass as before", ways(target))
+        }
+        _ => format!("{kind} at {target}"),
+    }
+}
+
+/// The links of a fault: both ways, or one.
+fn ways(target: &str) -> String {
+    if target.contains(" to ") { format!("from {target}") } else { format!("between {target}") }
+}
+
+/// Who leads, who follows, and what their logs lose.
+fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
+    match event {
+        Event::LeaderChanged { queue, partition, leader: Some(leader), epoch } => {
+            let (partition, leader) = (subject.partition_name(*partition), subject.node_name(*leader));
+            format!("{partition} in {} is led by {leader} (epoch {epoch})", queue_name(*queue))
+        }
+        Event::LeaderChanged { queue, partition, leader: None, epoch } => {
+            let partition = subject.partition_name(*partition);
+            format!("{partition} in {} has no leader (epoch {epoch})", queue_name(*queue))
+        }
+        Event::InSyncChanged { partition, in_sync, unclean } => {
+            let (partition, in_sync) = (subject.partition_name(*partition), node_names(subject, in_sync));
+            if *unclean {
+                format!(
+                    "an unclean election makes {in_sync} the leader of {partition} in Kafka: it was not in \
+                     sync, and what it lacks is lost"
+                )
+            } else {
+                format!("in sync for {partition} in Kafka: {in_sync}")
+            }
+        }
+        Event::LeadershipTaken { partition, epoch, end } => {
+            let partition = subject.partition_name(*partition);
+            format!(
+                "{node} begins to lead {partition} in Kafka (epoch {epoch}); its log ends at offset {end}"
+            )
+        }
+        Event::LeasesAwaited { span, .. } => format!(
+            "{node} is master and grants no partition for {span}: what its predecessor granted may still be held"
+        ),
+        Event::Truncated { queue, partition, from, to } => {
+            let partition = subject.partition_name(*partition);
+            let lost = if *to + 1 == *from {
+                format!("offset {to}")
+            } else {
+                format!("offsets {to} to {}", from - 1)
+            };
+            format!("the log of {partition} in {} at {node} loses {lost}", queue_name(*queue))
+        }
         // The rest was described before; a line that says little is better than a broken trace.
         _ => format!("{node} did something"),
     }
+}
+
+fn node_names(subject: &Subject, nodes: &[NodeId]) -> String {
+    nodes.iter().map(|node| subject.node_name(*node)).collect::<Vec<_>>().join(", ")
 }

@@ -50,8 +50,19 @@ fn a_replay_of_the_same_record_by_another_instance_overlaps() {
 fn a_frozen_instance_goes_on_processing() {
     let mut scene = Scene::new();
     scene.sends(2).deliver(A, (0, 0), Queue::Corgi, 0);
-    scene.event(A, Event::FaultBegun { fault: 0, kind: "freeze".to_owned(), target: "billing-1".to_owned() });
-    scene.wait(Span::secs(60)).reads(B, &[0, 1]).event(A, Event::FaultEnded { fault: 0 });
+    scene.event(
+        A,
+        Event::FaultBegun {
+            fault: 0,
+            kind: "freeze".to_owned(),
+            target: "billing-1".to_owned(),
+            struck: vec![A],
+        },
+    );
+    scene
+        .wait(Span::secs(60))
+        .reads(B, &[0, 1])
+        .event(A, Event::FaultEnded { fault: 0, kind: "freeze".to_owned(), target: "billing-1".to_owned() });
     scene.process(A, (0, 0)).drained();
     assert_eq!(judged(&scene).findings_total, 2);
 }

@@ -39,6 +39,7 @@ pub enum Loss {
 /// Where a record is said to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Stored {
+    pub(super) sent_at: Time,
     corgi: Option<(TopicPartition, Offset, Time)>,
     kafka: Option<(TopicPartition, Offset, Time)>,
     pub(super) skipped_at: Option<Time>,
@@ -151,8 +152,8 @@ impl Whereabouts {
         stored: &Stored,
         delivered: bool,
     ) -> Passed {
-        let in_kafka = stored.kafka.map(|place| self.passed_in(&self.kafka, group, place));
-        let in_corgi = stored.corgi.map(|place| self.passed_in(&self.corgi, group, place));
+        let in_kafka = stored.kafka.map(|place| self.passed_in(&self.kafka, group, stored.sent_at, place));
+        let in_corgi = stored.corgi.map(|place| self.passed_in(&self.corgi, group, stored.sent_at, place));
         if delivered {
             // A delivery that was not committed comes again; one that was committed does not.
             let done =
@@ -230,20 +231,28 @@ impl Whereabouts {
         &self,
         logs: &ByPartition<Log>,
         group: GroupId,
+        sent_at: Time,
         (partition, offset, stored_at): (TopicPartition, Offset, Time),
     ) -> (InLog, Option<Time>) {
         let Some(log) = logs.get(partition) else { return (InLog::Left, None) };
-        let lost_tail =
-            log.truncated.iter().find(|(at, from, to)| *at >= stored_at && *to <= offset && offset < *from);
-        if let Some((at, _, _)) = lost_tail {
-            return (InLog::Truncated, Some(*at));
+        let lost_since = |since: Time| {
+            let mut lost = log.truncated.iter().filter(|(_, from, to)| (*to..*from).contains(&offset));
+            lost.find(|(at, ..)| *at >= since).map(|(at, ..)| *at)
+        };
+        if let Some(at) = lost_since(stored_at) {
+            return (InLog::Truncated, Some(at));
         }
         let reach = log.groups.get(usize::from(group.0)).copied().unwrap_or_default();
         match reach.lowest {
             _ if reach.committed <= offset && reach.highest <= offset => (InLog::Left, None),
             Some((lowest, at)) if lowest > offset => (InLog::Before, Some(at)),
             None => (InLog::Before, None),
-            Some(_) => (InLog::Passed, None),
+            // The group went over that offset and did not see it there: a leader that was replaced may have acknowledged
+            // it, and have lost it before the producer heard of it.
+            Some(_) => match lost_since(sent_at) {
+                Some(at) => (InLog::Truncated, Some(at)),
+                None => (InLog::Passed, None),
+            },
         }
     }
 

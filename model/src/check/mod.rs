@@ -40,6 +40,7 @@ pub use tables::Hop;
 pub use zero_downtime::{ZeroDowntime, compare};
 
 use crate::history::Entry;
+use crate::kafka::protocol::Acks;
 use crate::record::{GroupId, NodeId, RecordId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use serde::{Deserialize, Serialize};
@@ -213,6 +214,12 @@ pub struct Subject {
     pub producers: Vec<NodeId>,
     /// The plan's phases' names; phase 1 is the first.
     pub phases: Vec<String>,
+    /// The brokers of Corgi's sets, over which its partitions are spread in turn.
+    pub corgi_sets: Vec<Vec<NodeId>>,
+    /// How the producers write to Kafka.
+    pub producer: Sending,
+    /// How the mirror does.
+    pub mirror: Sending,
     /// What the case promises.
     pub objectives: Objectives,
     /// Whether the plan has a rewind.
@@ -220,8 +227,11 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// A group's name, readable where the case has none for it.
+    /// A group's name, readable where the case has none for it; the mirror reads as one more group.
     pub fn group_name(&self, group: GroupId) -> String {
+        if usize::from(group.0) == self.groups.len() {
+            return "the mirror".to_owned();
+        }
         self.groups
             .get(usize::from(group.0))
             .map_or_else(|| format!("group {}", group.0), |it| it.name.clone())
@@ -248,6 +258,21 @@ impl Subject {
     pub fn phase_key(&self, phase: u32) -> String {
         let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
         self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
+    }
+}
+
+/// How somebody writes to Kafka, as far as a story tells it: no verdict rests on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Sending {
+    /// When Kafka acknowledges.
+    pub acks: Acks,
+    /// Whether records are numbered, so that none stands twice or behind a later one.
+    pub idempotent: bool,
+}
+
+impl Default for Sending {
+    fn default() -> Sending {
+        Sending { acks: Acks::All, idempotent: true }
     }
 }
 

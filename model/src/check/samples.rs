@@ -1,6 +1,6 @@
 //! One of each event, for the tests of what must know them all.
 
-use crate::history::{EndReason, Event};
+use crate::history::{EndReason, Event, Setback};
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
 use crate::rewind::InstanceId;
@@ -29,6 +29,8 @@ pub(super) fn known(event: &Event) {
         Event::PlanCompleted | Event::Started { .. } | Event::Stopped { .. } => {}
         Event::FaultBegun { .. } | Event::FaultEnded { .. } | Event::Healed => {}
         Event::WorkloadEnded | Event::Ended { .. } => {}
+        Event::InSyncChanged { .. } | Event::LeadershipTaken { .. } => {}
+        Event::LeasesAwaited { .. } | Event::PutBack { .. } => {}
     }
 }
 
@@ -65,8 +67,17 @@ fn of_systems() -> Vec<Event> {
         Event::Rebalanced { group, generation: 4, members: 3 },
         Event::Started { incarnation: 2 },
         Event::Stopped { orderly: false },
-        Event::FaultBegun { fault: 0, kind: "crash".to_owned(), target: "corgi-1".to_owned() },
-        Event::FaultEnded { fault: 0 },
+        Event::InSyncChanged { partition, in_sync: vec![NodeId(1)], unclean: true },
+        Event::LeadershipTaken { partition, epoch: 3, end: 7 },
+        Event::LeasesAwaited { partition, span: Span::secs(60) },
+        Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
+        Event::FaultBegun {
+            fault: 0,
+            kind: "crash".to_owned(),
+            target: "corgi-1".to_owned(),
+            struck: vec![NodeId(0)],
+        },
+        Event::FaultEnded { fault: 0, kind: "crash".to_owned(), target: "corgi-1".to_owned() },
         Event::Healed,
         Event::WorkloadEnded,
         Event::Ended { because: EndReason::TimeBudget },

@@ -49,7 +49,7 @@ pub(super) fn subject() -> Subject {
         producers: vec![NodeId(PRODUCER), NodeId(PRODUCER + 1)],
         phases: ["dual-write", "cut-read", "cut-write"].map(str::to_owned).to_vec(),
         objectives: Objectives::default(),
-        rewinds: false,
+        ..Subject::default()
     }
 }
 

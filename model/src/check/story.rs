@@ -1,16 +1,26 @@
 //! The story of a finding: of all entries of a history the few that tell how it came about, in plain sentences.
 //!
 //! Entries are ranked by what they have to do with the wronged records, their partition and their group; the best are
-//! told in the order of time. What is left out is only less telling: the story decides nothing.
+//! told in the order of time, each with what it means for those records. What is left out is only less telling: the
+//! story decides nothing.
 
-use super::describe::describe;
+mod weights;
+
+use super::describe::{RECORDS_NAMED, describe};
 use super::{Finding, Ground, Subject};
 use crate::history::{Entry, Event};
-use crate::plan::Act;
+use crate::kafka::protocol::Acks;
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::units::{Span, Time};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// What tells less than this is told only where a story would be too short otherwise.
+const TELLING: u32 = 30;
+
+/// A story has so many lines, if there are so many.
+const LINES_AT_LEAST: usize = 8;
 
 /// How far around the wronged records' own entries others may belong to the story.
 const MARGIN: Span = Span::secs(5);
@@ -43,13 +53,14 @@ pub fn story(history: &[Entry], subject: &Subject, finding: &Finding, at_most: u
         }
     }
     ranked.sort_unstable();
-    ranked.truncate(at_most);
+    let telling = ranked.iter().filter(|(weight, ..)| weight.0 >= TELLING).count();
+    ranked.truncate(at_most.min(telling.max(LINES_AT_LEAST)));
     ranked.sort_unstable_by_key(|(_, _, place, _)| *place);
     let line = |(_, _, place, phase): (_, _, usize, u32)| StoryLine {
         at: history[place].at,
         node: subject.node_name(history[place].node),
         phase: subject.phase_name(phase),
-        text: describe(&history[place], subject),
+        text: describe(&history[place], subject) + &teller.aside(&history[place]),
     };
     ranked.into_iter().map(line).collect()
 }
@@ -66,8 +77,18 @@ struct Teller<'a> {
     records: Vec<RecordId>,
     /// The nodes that had to do with them.
     nodes: BTreeSet<NodeId>,
-    /// Where they stand.
-    positions: BTreeSet<(Queue, TopicPartition, Offset)>,
+    /// Where they stand, and since when that was known.
+    positions: BTreeMap<(Queue, TopicPartition, Offset), (RecordId, Time)>,
+    /// When they were sent.
+    sent: BTreeMap<RecordId, Time>,
+    /// The faults that struck who had to do with them, or may have.
+    faults: BTreeSet<u32>,
+    /// The faults that began before the story does and last into it.
+    lasting: BTreeSet<u32>,
+    /// Since when those replicas are in sync that are so when the story begins, by partition of Kafka.
+    in_sync_since: BTreeMap<TopicPartition, Time>,
+    /// The last process that died, which the fault that killed it has told.
+    killed: Option<(Time, NodeId)>,
     from: Time,
     to: Time,
     /// How often something was told already.
@@ -91,7 +112,12 @@ impl<'a> Teller<'a> {
             finding,
             records: finding.records.iter().take(followed(finding.ground)).copied().collect(),
             nodes: BTreeSet::new(),
-            positions: BTreeSet::new(),
+            positions: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            faults: BTreeSet::new(),
+            lasting: BTreeSet::new(),
+            in_sync_since: BTreeMap::new(),
+            killed: None,
             from: finding.at,
             to: teller_end(history, finding),
             told: BTreeMap::new(),
@@ -104,12 +130,20 @@ impl<'a> Teller<'a> {
                     teller.to = teller.to.max(entry.at);
                 }
                 teller.nodes.insert(entry.node);
-                teller.note_positions(&entry.event);
+                teller.note_positions(entry);
             }
             if matches!(entry.event, Event::GateWaiting { .. }) {
                 teller.last_wait = Some(entry.at);
             }
         }
+        let sets: BTreeSet<usize> = teller.in_corgi().filter_map(|at| teller.corgi_set(at)).collect();
+        teller.nodes.extend(sets.iter().flat_map(|set| &subject.corgi_sets[*set]));
+        let mut leading = BTreeMap::new();
+        for entry in history {
+            teller.note_keepers(entry, &mut leading);
+            teller.note_what_lasts(entry);
+        }
+        teller.nodes.extend(leading.into_values());
         teller
     }
 
@@ -125,157 +159,187 @@ impl<'a> Teller<'a> {
             Event::Delivered { group, record, .. } | Event::Processed { group, record, .. } => {
                 self.records.contains(record) && self.finding.group.is_none_or(|wronged| wronged == *group)
             }
+            Event::PutBack { records, .. } => records.iter().any(|record| self.records.contains(record)),
             _ => false,
         }
     }
 
-    fn note_positions(&mut self, event: &Event) {
-        match event {
-            Event::Acknowledged { queue, partition, offset, .. }
-            | Event::Delivered { queue, partition, offset, .. } => {
-                self.positions.insert((*queue, *partition, *offset));
+    fn note_positions(&mut self, entry: &Entry) {
+        let mut stands = |queue: Queue, partition: TopicPartition, offset: Offset, record: RecordId| {
+            self.positions.entry((queue, partition, offset)).or_insert((record, entry.at));
+        };
+        match &entry.event {
+            Event::Invoked { record } => {
+                self.sent.insert(record.id, entry.at);
             }
-            Event::Copied { source, source_offset, target, target_offset, .. } => {
-                self.positions.insert((Queue::Corgi, *source, *source_offset));
-                self.positions.insert((Queue::Kafka, *target, *target_offset));
+            Event::Acknowledged { record, queue, partition, offset }
+            | Event::Delivered { record, queue, partition, offset, .. } => {
+                stands(*queue, *partition, *offset, *record);
+            }
+            Event::Copied { record, source, source_offset, target, target_offset } => {
+                stands(Queue::Corgi, *source, *source_offset, *record);
+                stands(Queue::Kafka, *target, *target_offset, *record);
             }
             _ => {}
         }
     }
 
-    /// How much an entry tells; nothing at 0.
-    fn weight(&mut self, entry: &Entry) -> u32 {
-        if self.follows(&entry.event) {
-            return self.weight_of_record(&entry.event);
-        }
-        let near = entry.at + MARGIN >= self.from && entry.at <= self.to + MARGIN;
-        let weight = match &entry.event {
-            Event::StepDone { act, .. } => return self.weight_of_act(act, near),
-            Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
-            Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
-            Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
-            event => self.weight_of_surroundings(entry.node, event),
-        };
-        if near { weight } else { 0 }
-    }
-
-    fn weight_of_record(&mut self, event: &Event) -> u32 {
-        let (kind, record) = match event {
-            Event::Delivered { record, .. } => (1, *record),
-            Event::Processed { record, .. } => (2, *record),
-            Event::Copied { record, .. } => (3, *record),
-            _ => return 100,
-        };
-        let told = self.told.entry((kind, record)).or_default();
-        *told += 1;
-        // Where a record comes again and again, its first comings tell the story.
-        if *told <= 2 { 100 } else { 55 }
-    }
-
-    fn weight_of_act(&self, act: &Act, near: bool) -> u32 {
-        let wronged = self.finding.group.map(|group| self.subject.group_name(group));
-        let weight = match act {
-            Act::RollOut { group, .. }
-            | Act::RollBack { group, .. }
-            | Act::PrepareOffsets { group, .. }
-            | Act::SwitchRead { group, .. }
-            | Act::Pause { group }
-            | Act::Resume { group }
-            | Act::Rewind { group, .. } => {
-                let concerned = wronged.as_deref() == Some(group.as_str());
-                // A group's own steps tell of it whenever they were done.
-                return if concerned { 62 + 14 * u32::from(near) } else { 20 * u32::from(near) };
-            }
-            Act::SwitchWrite { .. } | Act::Hold { .. } | Act::Release => 72,
-            Act::StartMirror | Act::StopMirror | Act::StopCorgi => 66,
-        };
-        if near { weight } else { 0 }
-    }
-
-    fn weight_of_wait(&self, at: Time) -> u32 {
-        match (self.finding.ground, self.last_wait == Some(at)) {
-            (Ground::Stuck, true) => 100,
-            (Ground::Stuck, false) => 30,
-            _ => 5,
-        }
-    }
-
-    fn weight_of_surroundings(&mut self, node: NodeId, event: &Event) -> u32 {
-        let own = self.nodes.contains(&node);
-        let by = |near: u32, far: u32| if own { near } else { far };
-        match event {
-            Event::Truncated { queue, partition, .. } => {
-                if self.stands_in(*queue, *partition) {
-                    95
-                } else {
-                    20
+    /// Who keeps the logs in which the followed records stand, and who reads them, has to do with them. Those who led
+    /// them before the story begins are kept in `leading`.
+    fn note_keepers(&mut self, entry: &Entry, leading: &mut BTreeMap<(Queue, TopicPartition), NodeId>) {
+        if !self.is_near(entry.at) {
+            match &entry.event {
+                Event::LeaderChanged { queue, partition, leader: Some(leader), .. }
+                    if entry.at <= self.to && self.concerns(*queue, *partition) =>
+                {
+                    leading.insert((*queue, *partition), *leader);
                 }
-            }
-            Event::LeaderChanged { queue, partition, .. } => {
-                if self.stands_in(*queue, *partition) {
-                    85
-                } else {
-                    35
+                Event::LeadershipTaken { partition, .. }
+                    if entry.at <= self.to && self.stands_in(Queue::Kafka, *partition) =>
+                {
+                    leading.insert((Queue::Kafka, *partition), entry.node);
                 }
+                _ => {}
             }
-            Event::MirrorCommitted { source, offset } => {
-                self.first_passing(4, Queue::Corgi, *source, *offset)
+            return;
+        }
+        match &entry.event {
+            Event::LeaderChanged { queue, partition, leader, .. } if self.concerns(*queue, *partition) => {
+                self.nodes.extend(leader);
             }
-            Event::Committed { group, queue, partition, offset } if self.finding.group == Some(*group) => {
-                self.first_passing(5, *queue, *partition, *offset)
+            Event::LeadershipTaken { partition, .. } if self.stands_in(Queue::Kafka, *partition) => {
+                self.nodes.insert(entry.node);
             }
-            Event::Granted { group, queue, partitions } | Event::Revoked { group, queue, partitions, .. } => {
-                let concerned = self.finding.group == Some(*group)
-                    && partitions.iter().any(|partition| self.stands_in(*queue, *partition));
-                if concerned { 75 } else { 0 }
+            Event::InSyncChanged { partition, in_sync, .. } if self.stands_in(Queue::Kafka, *partition) => {
+                self.nodes.extend(in_sync);
             }
-            Event::Sought { group, partition, .. } | Event::Rewound { group, partition, .. }
-                if self.finding.group == Some(*group) =>
+            Event::Truncated { queue, partition, .. } if self.stands_in(*queue, *partition) => {
+                self.nodes.insert(entry.node);
+            }
+            Event::Granted { group, queue, partitions } | Event::Revoked { group, queue, partitions, .. }
+                if self.finding.group == Some(*group)
+                    && partitions.iter().any(|partition| self.stands_in(*queue, *partition)) =>
             {
-                if self.finding.partition == Some(*partition) {
-                    98
-                } else {
-                    10
-                }
+                self.nodes.insert(entry.node);
             }
-            Event::RewindAsked { group, .. } if self.finding.group == Some(*group) => 92,
-            Event::FaultBegun { .. } => by(82, 70),
-            Event::FaultEnded { .. } => by(68, 48),
-            Event::Stopped { .. } => by(80, 40),
-            Event::Started { .. } => by(64, 25),
-            Event::Writing { .. } => by(74, 12),
-            Event::Paused { group, .. } if self.finding.group == Some(*group) => by(60, 15),
-            Event::Rebalanced { group, .. } if self.finding.group == Some(*group) => 50,
-            Event::PhaseBegun { .. } => 50,
-            Event::GateTimedOut { .. } => 55,
-            Event::GateOpened { .. } => 40,
-            Event::Healed | Event::WorkloadEnded | Event::PlanCompleted => 30,
-            _ => 0,
+            _ => {}
         }
+    }
+
+    /// What began long before may still be so when the story begins.
+    fn note_what_lasts(&mut self, entry: &Entry) {
+        match &entry.event {
+            Event::FaultBegun { fault, .. } if entry.at < self.from => {
+                self.lasting.insert(*fault);
+            }
+            Event::FaultEnded { fault, .. } if entry.at < self.from => {
+                self.lasting.remove(fault);
+            }
+            Event::InSyncChanged { partition, .. } if entry.at < self.from => {
+                self.in_sync_since.insert(*partition, entry.at);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether an entry is of the time that the story tells of, or of what lasts into it.
+    fn is_told(&self, entry: &Entry) -> bool {
+        self.is_near(entry.at)
+            || match &entry.event {
+                Event::FaultBegun { fault, .. } => self.lasting.contains(fault),
+                Event::InSyncChanged { partition, .. } => {
+                    self.in_sync_since.get(partition) == Some(&entry.at)
+                }
+                _ => false,
+            }
+    }
+
+    fn is_near(&self, at: Time) -> bool {
+        at + MARGIN >= self.from && at <= self.to + MARGIN
+    }
+
+    /// Whether a change of leadership concerns a followed record: a Corgi broker set is named by its first partition.
+    fn concerns(&self, queue: Queue, partition: TopicPartition) -> bool {
+        let Some(set) = self.corgi_set(partition).filter(|_| queue == Queue::Corgi) else {
+            return self.stands_in(queue, partition);
+        };
+        let of_set = |other: TopicPartition| self.corgi_set(other) == Some(set);
+        self.in_corgi().any(of_set) || self.finding.partition.is_some_and(of_set)
+    }
+
+    /// The place of the Corgi broker set that a partition lies on.
+    fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
+        usize::from(partition.partition).checked_rem(self.subject.corgi_sets.len())
+    }
+
+    /// The partitions of Corgi in which followed records stand.
+    fn in_corgi(&self) -> impl Iterator<Item = TopicPartition> {
+        let stand = self.positions.keys().filter(|(queue, ..)| *queue == Queue::Corgi);
+        stand.map(|(_, partition, _)| *partition)
+    }
+
+    /// What an entry means for the followed records; empty where it says all by itself.
+    fn aside(&self, entry: &Entry) -> String {
+        match &entry.event {
+            Event::Truncated { queue, partition, from, to } => {
+                let lost = self.standing((*queue, *partition), *to..*from);
+                let lost =
+                    lost.filter(|(record, _)| self.sent.get(record).is_none_or(|sent| *sent <= entry.at));
+                named(lost, ", and with them ", "stood")
+            }
+            Event::LeadershipTaken { partition, end, .. } => {
+                let beyond = self.standing((Queue::Kafka, *partition), *end..Offset::MAX);
+                let known = beyond.filter(|(_, (_, since))| *since <= entry.at);
+                named(known, ": without ", "was acknowledged")
+            }
+            Event::Acknowledged { queue: Queue::Kafka, .. } => alone(self.subject.producer.acks).to_owned(),
+            Event::Copied { .. } => alone(self.subject.mirror.acks).to_owned(),
+            Event::PutBack { records, .. } => {
+                // The sentence names the first of them.
+                let unnamed = records.iter().skip(RECORDS_NAMED).find(|record| self.records.contains(record));
+                let unnamed = unnamed.map_or_else(String::new, |record| format!(" ({record} is among them)"));
+                let of_producer = self.subject.producers.contains(&entry.node);
+                let sender = if of_producer { &self.subject.producer } else { &self.subject.mirror };
+                let numbered =
+                    if sender.idempotent { "" } else { "; not idempotent, so nothing keeps their order" };
+                unnamed + numbered
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The followed records that stand at those offsets: offset, and since when that is known.
+    fn standing(
+        &self,
+        (queue, partition): (Queue, TopicPartition),
+        offsets: Range<Offset>,
+    ) -> impl Iterator<Item = (RecordId, (Offset, Time))> {
+        let range = (queue, partition, offsets.start)..(queue, partition, offsets.end);
+        self.positions.range(range).map(|((_, _, offset), (record, since))| (*record, (*offset, *since)))
     }
 
     /// Whether a followed record stands in that partition, or the wronged partition is meant.
     fn stands_in(&self, queue: Queue, partition: TopicPartition) -> bool {
-        self.positions
-            .range((queue, partition, Offset::MIN)..=(queue, partition, Offset::MAX))
-            .next()
-            .is_some()
+        self.standing((queue, partition), Offset::MIN..Offset::MAX).next().is_some()
             || self.finding.partition == Some(partition)
     }
+}
 
-    /// The first commit beyond a followed record tells where it was passed over.
-    fn first_passing(&mut self, kind: u8, queue: Queue, partition: TopicPartition, offset: Offset) -> u32 {
-        let passed = self
-            .positions
-            .range((queue, partition, Offset::MIN)..(queue, partition, offset))
-            .next()
-            .is_some();
-        if !passed {
-            return 0;
-        }
-        let told = self.told.entry((kind, RecordId::default())).or_default();
-        *told += 1;
-        if *told == 1 { 90 } else { 0 }
+/// Some records with their offsets, behind the beginning of a sentence: `: without p0#7, which was acknowledged at offset 41`.
+fn named(records: impl Iterator<Item = (RecordId, (Offset, Time))>, before: &str, verb: &str) -> String {
+    let name = |(record, (offset, _)): (RecordId, (Offset, Time))| {
+        format!("{record}, which {verb} at offset {offset}")
+    };
+    let names: Vec<String> = records.map(name).collect();
+    if names.is_empty() { String::new() } else { format!("{before}{}", names.join(", and ")) }
+}
+
+/// What an acknowledgement of Kafka's is worth, where it is not worth the most.
+fn alone(acks: Acks) -> &'static str {
+    match acks {
+        Acks::None => " (acks = none: nobody said so)",
+        Acks::Leader => " (acks = leader: one broker's word alone)",
+        Acks::All | Acks::Other(_) => "",
     }
 }
 

@@ -77,7 +77,15 @@ fn a_story_is_cut_to_the_most_telling_lines() {
     let mut scene = Scene::new();
     scene.sends(3).reads(A, &[0, 2]);
     for fault in 0..30 {
-        scene.event(B, Event::FaultBegun { fault, kind: "delay".to_owned(), target: "billing-2".to_owned() });
+        scene.event(
+            A,
+            Event::FaultBegun {
+                fault,
+                kind: "delay".to_owned(),
+                target: "billing-1".to_owned(),
+                struck: vec![A],
+            },
+        );
     }
     scene.reads(A, &[1]).drained();
     let judgement = scene.judged(Order::new);
@@ -95,5 +103,60 @@ fn every_event_has_a_line_of_its_own() {
         let entry = Entry { at: Time::ZERO, node: NodeId(1), event };
         let line = describe(&entry, &subject());
         assert!(!line.contains("did something") && !line.contains('{') && !line.contains('\n'), "{line}");
+    }
+}
+
+#[test]
+fn a_loss_in_kafka_is_told_by_who_was_in_sync_who_led_with_which_log_and_what_was_cut_off() {
+    let mut scene = Scene::new();
+    let (partition, broker) = (scene.partition, NodeId(0));
+    let fault = |fault, struck| Event::FaultBegun {
+        fault,
+        kind: "crash".to_owned(),
+        target: "corgi-1".to_owned(),
+        struck: vec![struck],
+    };
+    let ended = |fault| Event::FaultEnded { fault, kind: "crash".to_owned(), target: "corgi-1".to_owned() };
+    scene.phase(1).event(B, fault(0, B)).event(broker, fault(1, broker));
+    scene.event(OPERATOR, Event::InSyncChanged { partition, in_sync: vec![A, B], unclean: false });
+    scene.wait(Span::secs(60)).invoke((0, 0)).acknowledge((0, 0), Queue::Kafka, 5);
+    scene.event(broker, ended(1));
+    scene.event(OPERATOR, Event::InSyncChanged { partition, in_sync: vec![broker], unclean: true });
+    scene.event(broker, Event::LeadershipTaken { partition, epoch: 3, end: 5 });
+    scene.event(A, Event::Truncated { queue: Queue::Kafka, partition, from: 8, to: 5 }).drained();
+    let judgement = scene.judged(AtLeastOnce::new);
+    let lines = told(&scene, &judgement, 20);
+    let texts = texts(&lines);
+    for expected in [
+        "fault 1 begins: corgi-1 crashes",
+        "in sync for orders/0 in Kafka: billing-1, billing-2",
+        "Kafka acknowledges p0#0 to producer-0: orders/0 offset 5",
+        "an unclean election makes corgi-1 the leader of orders/0 in Kafka: it was not in sync, and what it lacks is lost",
+        "corgi-1 begins to lead orders/0 in Kafka (epoch 3); its log ends at offset 5: without p0#0, which was \
+         acknowledged at offset 5",
+        "the log of orders/0 in Kafka at billing-1 loses offsets 5 to 7, and with them p0#0, which stood at offset 5",
+    ] {
+        assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
+    }
+    assert!(!texts.iter().any(|text| text.starts_with("fault 0")), "it struck nobody who had to do with it");
+}
+
+#[test]
+fn what_an_acknowledgement_is_worth_is_said_where_it_is_not_worth_the_most() {
+    let mut scene = Scene::new();
+    scene.phase(1).invoke((0, 0)).acknowledge((0, 0), Queue::Kafka, 5);
+    let (partition, records) = (scene.partition, vec![crate::check::scene::id((0, 0))]);
+    let because = crate::history::Setback::NoAnswer;
+    scene.event(NodeId(6), Event::PutBack { partition, records, because }).drained();
+    let judgement = scene.judged(AtLeastOnce::new);
+    let producer = crate::check::Sending { acks: crate::kafka::protocol::Acks::Leader, idempotent: false };
+    let subject = crate::check::Subject { producer, ..subject() };
+    let lines = story(&scene.entries, &subject, &judgement.findings[0], 20);
+    for expected in [
+        "Kafka acknowledges p0#0 to producer-0: orders/0 offset 5 (acks = leader: one broker's word alone)",
+        "producer-0 will send p0#0 to orders/0 in Kafka again: no answer came; not idempotent, so nothing keeps \
+         their order",
+    ] {
+        assert!(texts(&lines).contains(&expected), "{expected}\n{:#?}", texts(&lines));
     }
 }

@@ -64,6 +64,8 @@ enum LinkState {
     Idle,
     /// It is being tried: nothing else is sent before the answer (Java: `ApiVersions` comes first).
     Trying,
+    /// It works, and the broker said to send nothing for a while (KIP-219).
+    Throttled,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -135,6 +137,23 @@ impl<P: Clone> Network<P> {
         self.links.get(&node).is_none_or(|link| link.state == LinkState::Ready)
     }
 
+    /// Whether a coordinator's node can be asked: Java has a connection of its own for it, which no quota throttles.
+    pub(crate) fn reaches(&self, node: NodeId) -> bool {
+        let works = |link: &Link| matches!(link.state, LinkState::Ready | LinkState::Throttled);
+        self.links.get(&node).is_none_or(works)
+    }
+
+    /// An answer of that node said to send nothing for so long.
+    pub(crate) fn throttle(&mut self, node: NodeId, span: Span, effects: &mut Effects) {
+        if span > Span::ZERO {
+            let link = self.links.entry(node).or_default();
+            if matches!(link.state, LinkState::Ready | LinkState::Throttled) {
+                link.state = LinkState::Throttled;
+                effects.set_timer(Timer::new(self.names.reconnect, u64::from(node.0)), span);
+            }
+        }
+    }
+
     /// The requests to that node that are unanswered.
     pub(crate) fn unanswered(&self, node: NodeId) -> u32 {
         self.links.get(&node).map_or(0, |link| link.unanswered)
@@ -204,7 +223,9 @@ impl<P: Clone> Network<P> {
         link.unanswered = link.unanswered.saturating_sub(1);
         if asked.to == from {
             link.failures = 0;
-            link.state = LinkState::Ready;
+            if link.state != LinkState::Throttled {
+                link.state = LinkState::Ready;
+            }
         }
         asked.purpose.map_or(Heard::Nothing, Heard::Answer)
     }
@@ -213,8 +234,10 @@ impl<P: Clone> Network<P> {
     pub(crate) fn timer(&mut self, now: Now, timer: Timer, effects: &mut Effects) -> Option<Heard<P>> {
         if timer.name == self.names.reconnect {
             let waiting = self.links.iter_mut().find(|(node, _)| u64::from(node.0) == timer.index);
-            if let Some((_, link)) = waiting.filter(|(_, link)| link.state == LinkState::BackingOff) {
-                link.state = LinkState::Idle;
+            match waiting.map(|(_, link)| &mut link.state) {
+                Some(state @ LinkState::BackingOff) => *state = LinkState::Idle,
+                Some(state @ LinkState::Throttled) => *state = LinkState::Ready,
+                _ => {}
             }
             return Some(Heard::Nothing);
         }

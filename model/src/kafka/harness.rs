@@ -306,7 +306,7 @@ impl World {
     ) -> (ErrorCode, Offset) {
         let request = Request::Produce { acks, timeout: Span::secs(1), transaction: None, batches };
         match self.ask(node, request) {
-            Response::Produce { partitions } => (partitions[0].1, partitions[0].2),
+            Response::Produce { partitions, .. } => (partitions[0].1, partitions[0].2),
             other => panic!("{other:?}"),
         }
     }
@@ -314,7 +314,7 @@ impl World {
     /// Fetch without waiting. Returns the error, the high watermark and the records' sequences.
     pub fn fetch(&mut self, node: u32, partition: u16, offset: Offset) -> (ErrorCode, Offset, Vec<u32>) {
         match self.ask(node, fetch_request(partition, offset, Span::ZERO)) {
-            Response::Fetch { partitions } => {
+            Response::Fetch { partitions, .. } => {
                 let records = partitions[0]
                     .records
                     .iter()

@@ -3,6 +3,9 @@
 pub mod settings;
 pub use settings::Settings;
 
+pub mod version;
+pub use version::Version;
+
 pub mod admin;
 pub mod assignor;
 pub mod broker;

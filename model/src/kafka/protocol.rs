@@ -96,6 +96,7 @@ pub enum ErrorCode {
     NotLeaderOrFollower,
     NoReassignmentInProgress,
     OffsetMetadataTooLarge,
+    OffsetNotAvailable,
     OffsetOutOfRange,
     OperationNotAttempted,
     OutOfOrderSequenceNumber,
@@ -560,11 +561,15 @@ pub enum Response {
     Produce {
         #[doc = "A partition each."]
         partitions: Vec<(TopicPartition, ErrorCode, Offset, Offset)>,
+        /// For so long the client is to send nothing on this connection (`throttle_time_ms`).
+        throttle: Span,
     },
     /// To `Fetch`.
     Fetch {
-        #[doc = "A partition each."]
+        /// A partition each; none where the client is over its quota.
         partitions: Vec<FetchedPartition>,
+        /// For so long the client is to send nothing on this connection (`throttle_time_ms`).
+        throttle: Span,
     },
     /// To `ListOffsets`: error, offset (-1 none), timestamp of that record, its leader epoch.
     ListOffsets {
@@ -687,6 +692,14 @@ impl Request {
 }
 
 impl Response {
+    /// For so long the client is to send nothing on the connection of this answer.
+    pub fn throttle(&self) -> Span {
+        match self {
+            Response::Produce { throttle, .. } | Response::Fetch { throttle, .. } => *throttle,
+            _ => Span::ZERO,
+        }
+    }
+
     /// What kind of answer it is, for traces.
     pub fn name(&self) -> &'static str {
         match self {

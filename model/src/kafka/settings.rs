@@ -1,5 +1,6 @@
 //! The settings of Kafka's brokers and controller, as a case file gives them.
 
+use super::version::Version;
 use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +8,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
+    /// Which Kafka it is: `"3.9"` or `"4.1"`. Clients are 3.9's in either case.
+    pub version: Version,
     /// How many brokers there are; the controller is a node of its own.
     pub brokers: u32,
     /// On how many brokers each partition stands (`default.replication.factor`; three, as clouds sell it).
@@ -62,16 +65,54 @@ pub struct Settings {
     pub group_max_session: Span,
     /// In how many partitions transactions are kept (`transaction.state.log.num.partitions`).
     pub transaction_partitions: u16,
+    /// What clients may write and read, as clouds sell it: absent, they may as much as they can.
+    pub quota: Quota,
     /// The longest transaction time-out that a producer may ask for (`transaction.max.timeout.ms`).
     pub transaction_max_timeout: Span,
+    /// A transactional id that is not used for so long is forgotten (`transactional.id.expiration.ms`).
+    pub transactional_id_expiration: Span,
+    /// How often such ids are looked for (`transaction.remove.expired.transaction.cleanup.interval.ms`).
+    pub transactional_id_expiration_check: Span,
     /// How often transactions that took too long are looked for
     /// (`transaction.abort.timed.out.transaction.cleanup.interval.ms`).
     pub transaction_timeout_check: Span,
 }
 
+/// `[kafka.quota]`: a bandwidth quota of the whole cluster, of which each broker has the same share. A broker over its
+/// share answers, and tells the client to wait (KIP-219); nothing is refused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Quota {
+    /// So much may be written in a second, each byte counted once for every replica (CKafka, 597/39874: the purchased bandwidth
+    /// divided by the replicas is what producers can write). Absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub produce: Option<Bytes>,
+    /// So much may be read in a second by clients; what followers fetch does not count. Absent: no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fetch: Option<Bytes>,
+}
+
+impl Quota {
+    /// A quota of nothing would stop the cluster for good.
+    ///
+    /// # Errors
+    /// One sentence that names the key.
+    pub fn validate(&self) -> Result<(), String> {
+        for (name, quota) in [("produce", self.produce), ("fetch", self.fetch)] {
+            if quota == Some(Bytes(0)) {
+                return Err(format!(
+                    "{name} is 0 B a second: nothing would pass; without the key there is no limit"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Default for Settings {
     fn default() -> Settings {
         Settings {
+            version: Version::V3_9,
             brokers: 3,
             replication_factor: 3,
             min_insync_replicas: 2,
@@ -99,7 +140,10 @@ impl Default for Settings {
             group_min_session: Span::secs(6),
             group_max_session: Span::secs(1_800),
             transaction_partitions: 50,
+            quota: Quota::default(),
             transaction_max_timeout: Span::secs(900),
+            transactional_id_expiration: Span::secs(7 * 86_400),
+            transactional_id_expiration_check: Span::secs(3_600),
             transaction_timeout_check: Span::secs(10),
         }
     }

@@ -33,6 +33,8 @@ pub enum Stored {
     },
     /// A transactional id's state.
     Transaction(StoredTransaction),
+    /// A transactional id is gone.
+    TransactionGone(TransactionalId),
 }
 
 impl Stored {
@@ -40,7 +42,7 @@ impl Stored {
     pub fn bytes(&self) -> u64 {
         match self {
             Stored::Group(group) => 60 + 100 * group.members.len() as u64,
-            Stored::GroupGone(_) => 20,
+            Stored::GroupGone(_) | Stored::TransactionGone(_) => 20,
             Stored::Offsets { offsets, .. } => 60 * offsets.len() as u64,
             Stored::OffsetsGone { partitions, .. } => 30 * partitions.len() as u64,
             Stored::Transaction(transaction) => 60 + 20 * transaction.partitions.len() as u64,

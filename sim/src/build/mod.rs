@@ -15,7 +15,8 @@ use crate::random::{Stream, Streams};
 use crate::run::ledger::Ledger;
 use crate::workload::Workload;
 use crate::world::{Latency, Network, Node, World};
-use cutover_model::check::{Subject, SubjectGroup, SubjectTopic};
+use cutover_model::check::{Sending, Subject, SubjectGroup, SubjectTopic};
+use cutover_model::client::kafka_producer_settings;
 use cutover_model::record::{NodeId, TopicId};
 use cutover_model::units::Span;
 
@@ -39,7 +40,7 @@ pub fn build(case: &Case, seed: u64) -> Setup {
     let mut world = World::new(nodes(case, &layout, &workload, streams), network(case, &layout, streams));
     world.set_circles(layout.corgi.iter().map(|brokers| strikes::circle(brokers)).collect());
     for fault in faults::draw(case, &layout.nodes, &mut streams.stream("faults")) {
-        let ready = strikes::ready(&fault, &layout, &|kind| case.network.site_of(kind));
+        let ready = strikes::ready(&fault, &layout, &case.network);
         match fault.when {
             When::At(at) => world.add_fault(at, ready),
             When::InPhase { phase, after } => world.add_fault_in_phase(phase, after, ready),
@@ -103,6 +104,10 @@ fn readers(case: &Case) -> Vec<Vec<u16>> {
     case.topics.iter().map(of_topic).collect()
 }
 
+fn sending(settings: &kafka_producer_settings::Settings) -> Sending {
+    Sending { acks: settings.acks, idempotent: settings.idempotent() }
+}
+
 impl Case {
     /// What the checkers and the stories may know of the case.
     pub fn subject(&self) -> Subject {
@@ -122,6 +127,9 @@ impl Case {
             nodes: layout.nodes.0.iter().map(|node| node.name.clone()).collect(),
             producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
+            corgi_sets: layout.corgi.clone(),
+            producer: sending(&self.producers.kafka),
+            mirror: sending(&self.mirror.kafka),
             objectives: self.objectives.clone(),
             rewinds: self.plan.rewinds(),
         }

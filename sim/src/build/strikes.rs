@@ -1,6 +1,7 @@
 //! What a drawn fault does to the world, in the world's own terms.
 
 use super::layout::Layout;
+use crate::case::network::Network;
 use crate::faults::{Fault, FaultKind, Link, NodeKind, Role, Side, Target};
 use crate::world::{self, Impairment, NodeSet, ReadyFault, Strike, Struck};
 use cutover_model::record::NodeId;
@@ -10,8 +11,8 @@ use cutover_model::units::Span;
 const LATE_WITHIN: Span = Span::secs(2);
 
 /// The fault, ready to strike.
-pub fn ready(fault: &Fault, layout: &Layout, site_of: &dyn Fn(NodeKind) -> u16) -> ReadyFault {
-    let places = Places { layout, site_of };
+pub fn ready(fault: &Fault, layout: &Layout, network: &Network) -> ReadyFault {
+    let places = Places { layout, network };
     let node = |target: &Target| (places.struck(*target), places.name(*target));
     let (strikes, target) = match &fault.kind {
         FaultKind::Crash { target } => one(node(target), Strike::Crash),
@@ -44,7 +45,7 @@ fn one((struck, name): (Struck, String), strike: impl Fn(Struck) -> Strike) -> (
 
 struct Places<'a> {
     layout: &'a Layout,
-    site_of: &'a dyn Fn(NodeKind) -> u16,
+    network: &'a Network,
 }
 
 impl Places<'_> {
@@ -72,7 +73,13 @@ impl Places<'_> {
         if !link.one_way {
             strikes.push(strike(&link.to, &link.from));
         }
-        (strikes, format!("{} {arrow} {}", self.side_name(&link.from), self.side_name(&link.to)))
+        let (from, to) = (self.side_name(&link.from), self.side_name(&link.to));
+        let named = match (&link.from, &link.to) {
+            (Side::Everybody, Side::Everybody) => "any two nodes".to_owned(),
+            (Side::Kind(one), Side::Kind(other)) if one == other => format!("any two of kind {one}"),
+            _ => format!("{from} {arrow} {to}"),
+        };
+        (strikes, named)
     }
 
     fn side(&self, side: &Side) -> world::Side {
@@ -83,7 +90,7 @@ impl Places<'_> {
         match side {
             Side::One(target) => world::Side::One(self.struck(*target)),
             Side::Kind(kind) => nodes_where(&|of| of == *kind),
-            Side::Site(site) => nodes_where(&|of| (self.site_of)(of) == *site),
+            Side::Site(site) => nodes_where(&|of| self.network.site_of(of) == *site),
             Side::Everybody => world::Side::Nodes(NodeSet::All),
         }
     }
@@ -91,8 +98,11 @@ impl Places<'_> {
     fn side_name(&self, side: &Side) -> String {
         match side {
             Side::One(target) => self.name(*target),
-            Side::Kind(kind) => format!("all of {kind}"),
-            Side::Site(site) => format!("site {site}"),
+            Side::Kind(kind) => format!("every {kind}"),
+            Side::Site(site) => match self.network.sites.keys().nth(usize::from(*site)) {
+                Some(name) => format!("the site {name}"),
+                None => format!("the site {site}"),
+            },
             Side::Everybody => "everybody else".to_owned(),
         }
     }

@@ -203,7 +203,8 @@ impl<M: Machine> World<M> {
         self.faults.begun_in.push((self.faults.phase.clone(), fault.kind.clone()));
         let node = first.unwrap_or_else(|| self.first_on_links(&fault));
         self.faults.in_force.push(InForce { number, node, hit: hit.clone() });
-        self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target });
+        let struck = self.struck_by(&fault, &hit);
+        self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target, struck });
         for (strike, node) in fault.strikes.iter().zip(hit) {
             self.strike(number, strike, node);
         }
@@ -221,6 +222,23 @@ impl<M: Machine> World<M> {
         };
         let node = self.faults.resolve(struck);
         self.nodes[node.0 as usize].running.then_some(node)
+    }
+
+    /// The nodes that a fault strikes, each once: on links those of the side that has the fewest. None where it may be
+    /// anybody.
+    fn struck_by(&self, fault: &ReadyFault, hit: &[Option<NodeId>]) -> Vec<NodeId> {
+        let on_links = fault.strikes.iter().filter_map(|strike| {
+            let Strike::Network { from, to, .. } = strike else { return None };
+            let named = [from, to].into_iter().filter_map(|side| match self.faults.side(side) {
+                NodeSet::Some(nodes) => Some(nodes),
+                NodeSet::All => None,
+            });
+            named.min_by_key(Vec::len)
+        });
+        let mut struck: Vec<NodeId> = hit.iter().flatten().copied().chain(on_links.flatten()).collect();
+        struck.sort_unstable();
+        struck.dedup();
+        struck
     }
 
     fn first_on_links(&self, fault: &ReadyFault) -> NodeId {
@@ -258,7 +276,7 @@ impl<M: Machine> World<M> {
 
     fn undo(&mut self, InForce { number, node, hit }: &InForce) {
         let (number, node) = (*number, *node);
-        let strikes = self.faults.all[number as usize].strikes.clone();
+        let ReadyFault { kind, target, strikes, .. } = self.faults.all[number as usize].clone();
         self.network.lift(number);
         for (strike, node) in strikes.iter().zip(hit) {
             match (strike, node) {
@@ -268,7 +286,7 @@ impl<M: Machine> World<M> {
                 (Strike::Network { .. }, _) | (_, None) => {}
             }
         }
-        self.write(node, Event::FaultEnded { fault: number });
+        self.write(node, Event::FaultEnded { fault: number, kind, target });
     }
 
     pub(super) fn start_if_wanted(&mut self, node: NodeId) {

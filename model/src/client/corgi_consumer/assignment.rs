@@ -214,10 +214,10 @@ impl CorgiConsumer {
             self.volatile.shares.remove(*partition);
             let Some(link) = self.volatile.links.get_mut(set) else { continue };
             if self.membership.ordered {
-                let offset = link.commits.remove(&partition);
+                let offset = link.commits.remove(partition);
                 link.unlocking.push((*partition, offset));
                 link.unlock.hurry(now);
-            } else if link.commits.contains_key(&partition) {
+            } else if link.commits.contains_key(partition) {
                 link.committed_at = Time::ZERO;
                 link.commit.hurry(now);
             }

@@ -45,7 +45,7 @@ impl KafkaConsumer {
     pub(super) fn reachable_coordinator(&mut self, now: Now, effects: &mut Effects) -> Option<NodeId> {
         let own = &mut self.volatile;
         let node = own.coordinator?;
-        if own.network.ready(node) {
+        if own.network.reaches(node) {
             return Some(node);
         }
         let topics = own.metadata.topics();

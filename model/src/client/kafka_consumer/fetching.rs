@@ -155,7 +155,7 @@ impl KafkaConsumer {
                 broken.insert(node);
             } else if !own.fetching.contains(&node) {
                 requests.entry(node).or_default().push(FetchPartition {
-                    partition: partition,
+                    partition,
                     offset: held.position,
                     leader_epoch: known.epoch,
                     // Java's consumer leaves it out and asks OffsetForLeaderEpoch instead.

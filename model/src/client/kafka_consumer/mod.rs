@@ -265,7 +265,7 @@ impl KafkaConsumer {
             (Purpose::Validate(asked), Response::OffsetForLeaderEpoch { partitions }) => {
                 self.validated(&asked, partitions, effects);
             }
-            (Purpose::Fetch(node, asked), Response::Fetch { partitions }) => {
+            (Purpose::Fetch(node, asked), Response::Fetch { partitions, .. }) => {
                 self.volatile.fetching.remove(&node);
                 self.fetched(&asked, partitions);
             }
@@ -354,6 +354,7 @@ impl Consumer for KafkaConsumer {
                 if self.volatile.network.issued(*id) =>
             {
                 let heard = self.volatile.network.answered(*from, *id);
+                self.volatile.network.throttle(*from, response.throttle(), effects);
                 if self.volatile.membership.stage != Stage::Closed {
                     self.heard(now, heard, Some(response), effects);
                 }

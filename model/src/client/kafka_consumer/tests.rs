@@ -93,7 +93,7 @@ fn fetched(partition: TopicPartition, offsets: std::ops::Range<Offset>) -> Fetch
 }
 
 fn fetch_answer(partition: FetchedPartition) -> Response {
-    Response::Fetch { partitions: vec![partition] }
+    Response::Fetch { partitions: vec![partition], throttle: Span::ZERO }
 }
 
 fn asked_offset(asked: &Asked) -> Vec<(TopicPartition, Offset)> {
@@ -568,4 +568,17 @@ fn a_leader_that_is_told_to_skip_the_assignment_sends_none() {
     let Request::SyncGroup { assignments, protocol, .. } = request else { panic!() };
     assert_eq!((assignments, protocol), (vec![], Some((ProtocolType::Consumer, AssignmentProtocol::Range))));
     assert!(dialogue.library.volatile.membership.counts.is_some());
+}
+
+/// KIP-219: a throttled consumer fetches nothing from that broker until the time is over, and heartbeats all the same.
+#[test]
+fn a_throttled_broker_is_asked_for_nothing_but_what_goes_to_the_coordinator() {
+    let mut dialogue = member(earliest(), &[(P0, 10)]);
+    let fetch = take_fetch(&mut dialogue, 1);
+    dialogue.answer(&fetch, Response::Fetch { partitions: vec![], throttle: Span::secs(5) });
+    beat(&mut dialogue, ErrorCode::None);
+    dialogue.pass(Span::millis(1_500));
+    assert!(!dialogue.names().contains(&"fetch"), "{:?}", dialogue.names());
+    dialogue.pass(Span::secs(5));
+    assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 10)]);
 }

@@ -3,6 +3,7 @@
 use super::{KafkaProducer, RETRY};
 use crate::client::SendOutcome;
 use crate::client::kafka_network::backoff;
+use crate::history::{Event, Setback};
 use crate::kafka::protocol::ProducerId;
 use crate::machine::{Effects, Now, Timer};
 use crate::record::{Record, TopicId, TopicPartition};
@@ -138,15 +139,18 @@ impl KafkaProducer {
 
     /// Put a batch back at the head after an attempt that failed. With idempotence the order of the sequences is kept; without it
     /// the batches of one broken connection end up reversed, as observed (row 2).
-    pub(super) fn put_back(&mut self, id: BatchId, back_off: bool, effects: &mut Effects) {
+    /// After a setback it backs off first.
+    pub(super) fn put_back(&mut self, id: BatchId, setback: Option<Setback>, effects: &mut Effects) {
         let own = &mut self.volatile;
         let Some(batch) = own.batches.get_mut(&id) else { return };
         batch.flying = false;
         let partition = batch.partition;
         let sequence = batch.stamp.map(|stamp| stamp.base_sequence);
-        if back_off {
+        if let Some(because) = setback {
             batch.attempts += 1;
             batch.in_retry = true;
+            let records = batch.records.iter().map(|record| record.id).collect();
+            effects.record(Event::PutBack { partition, records, because });
         }
         let attempts = batch.attempts;
         let batches = &own.batches;
@@ -157,7 +161,7 @@ impl KafkaProducer {
         };
         let place = queue.waiting.iter().take_while(earlier).count();
         queue.waiting.insert(place, id);
-        if back_off {
+        if setback.is_some() {
             queue.backing_off = true;
             let settings = &self.settings;
             let (least, most) =

@@ -3,6 +3,7 @@
 use super::KafkaProducer;
 use super::accumulator::BatchId;
 use super::sequences::Verdict;
+use crate::history::Setback;
 use crate::kafka::protocol::ErrorCode;
 use crate::machine::{Effects, Now};
 use crate::record::{Offset, TopicPartition};
@@ -76,7 +77,7 @@ impl KafkaProducer {
         batch.flying = false;
         batch.maybe_written = true;
         if self.may_retry(now, id) {
-            self.put_back(id, true, effects);
+            self.put_back(id, Some(Setback::NoAnswer), effects);
         } else {
             self.fail(id);
         }
@@ -103,9 +104,9 @@ impl KafkaProducer {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => self.acknowledge(id, base_offset),
             // Java splits a batch into pieces of batch.size; it was not larger than that, so the same batch goes again,
             // without a back-off, until it expires (observed row 5).
-            ErrorCode::MessageTooLarge if several => self.put_back(id, false, effects),
+            ErrorCode::MessageTooLarge if several => self.put_back(id, None, effects),
             _ if self.may_retry(now, id) && self.worth_retrying(id, error, log_start) => {
-                self.put_back(id, true, effects);
+                self.put_back(id, Some(Setback::Refused(error)), effects);
             }
             _ => self.fail(id),
         }

@@ -151,7 +151,7 @@ impl KafkaProducer {
             (Purpose::ProducerId, Response::InitProducerId { error, producer }) => {
                 self.take_producer_id(*error, *producer, effects);
             }
-            (Purpose::Produce(batches), Response::Produce { partitions }) => {
+            (Purpose::Produce(batches), Response::Produce { partitions, .. }) => {
                 self.produced(now, &batches, partitions, effects);
             }
             (purpose, _) => self.lost(now, purpose, effects),
@@ -238,6 +238,7 @@ impl Producer for KafkaProducer {
                 if self.volatile.network.issued(*id) =>
             {
                 let heard = self.volatile.network.answered(*from, *id);
+                self.volatile.network.throttle(*from, response.throttle(), effects);
                 self.heard(now, heard, Some(response), effects);
                 true
             }

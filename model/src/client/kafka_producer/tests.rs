@@ -48,7 +48,7 @@ fn base_sequence(asked: &Asked) -> (i16, i32) {
 }
 
 fn produced(error: ErrorCode, base: i64) -> Response {
-    Response::Produce { partitions: vec![(P0, error, base, 0)] }
+    Response::Produce { partitions: vec![(P0, error, base, 0)], throttle: Span::ZERO }
 }
 
 fn outcomes(dialogue: &mut Dialogue<KafkaProducer>) -> Vec<(u64, SendOutcome)> {
@@ -318,4 +318,20 @@ fn answers_to_an_earlier_life_are_not_its_own() {
     let message = Message::KafkaResponse(old.id, Box::new(produced(ErrorCode::None, 0)));
     let input = Input::Message { from: old.to, message };
     assert!(!dialogue.call(|producer, now, effects| producer.step(now, &input, effects)));
+}
+
+/// KIP-219: a throttled producer sends nothing to that broker until the time is over, and loses nothing by it.
+#[test]
+fn a_throttled_broker_is_sent_nothing_for_a_while() {
+    let mut dialogue = started(Settings { max_in_flight: 1, ..Settings::default() });
+    send(&mut dialogue, 0..2);
+    let asked = dialogue.take("produce");
+    let throttle = Span::secs(4);
+    let partitions = vec![(P0, ErrorCode::None, 0, 0)];
+    dialogue.answer(&asked, Response::Produce { partitions, throttle });
+    assert_eq!(outcomes(&mut dialogue), [(0, SendOutcome::Acknowledged(P0, 0))]);
+    dialogue.pass(Span::millis(3_900));
+    assert!(dialogue.asked.is_empty(), "{:?}", dialogue.names());
+    dialogue.pass(Span::millis(200));
+    assert_eq!(ids(&dialogue.asked[0]), [1]);
 }

@@ -6,6 +6,7 @@ use super::{
 use crate::corgi::groups::Groups;
 use crate::corgi::protocol::{Epoch, Refusal, Response, SendStatus, Status};
 use crate::corgi::settings::Replication;
+use crate::history::Event;
 use crate::machine::Effects;
 use crate::record::NodeId;
 
@@ -21,6 +22,9 @@ impl Broker {
         effects.cancel_timer(COPY_OFFSETS);
         if span > Span::ZERO {
             effects.set_timer(SETTLE, span);
+            if let Some(partition) = self.wiring.first_partition(self.set) {
+                effects.record(Event::LeasesAwaited { partition, span });
+            }
         }
     }
 

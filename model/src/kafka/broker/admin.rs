@@ -135,9 +135,7 @@ impl Broker {
             .admin
             .deletions
             .iter()
-            .filter(|(_, deletion)| {
-                deletion.partition == at && low.is_ok_and(|low| low >= deletion.before) || low.is_err()
-            })
+            .filter(|(_, deletion)| deletion.partition == at && !low.is_ok_and(|low| low < deletion.before))
             .map(|(number, _)| *number)
             .collect();
         for number in done {

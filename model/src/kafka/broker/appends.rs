@@ -39,6 +39,8 @@ pub(super) type Produced = (TopicPartition, ErrorCode, Offset, Offset);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct WaitingProduce {
     client: (NodeId, RequestId),
+    /// What it counts in the quota.
+    cost: u64,
     results: Vec<Produced>,
     /// What the high watermark must reach for each batch that is not decided yet.
     open: LiteMap<usize, Offset>,
@@ -81,13 +83,14 @@ impl Broker {
     pub(super) fn await_replicas(
         &mut self,
         cx: &mut Context<'_>,
-        client: (NodeId, RequestId),
+        (client, cost): ((NodeId, RequestId), u64),
         results: Vec<Produced>,
         open: LiteMap<usize, Offset>,
         timeout: Span,
     ) {
         if open.is_empty() {
-            cx.answer(client.0, client.1, Response::Produce { partitions: results });
+            let throttle = self.charge_produce(cx, client, cost);
+            cx.answer(client.0, client.1, Response::Produce { partitions: results, throttle });
             return;
         }
         let appends = &mut self.volatile.appends;
@@ -99,7 +102,7 @@ impl Broker {
             appends.by_partition.or_default(at).insert((*required, waiter));
             self.volatile.touched.insert(at);
         }
-        appends.produces.insert(number, WaitingProduce { client, results, open });
+        appends.produces.insert(number, WaitingProduce { client, cost, results, open });
         self.volatile.deadlines.set(Task::EndProduce(number), cx.time() + timeout);
     }
 
@@ -201,7 +204,8 @@ impl Broker {
         self.volatile.deadlines.cancel(Task::EndProduce(number));
         if let Some(waiting) = self.volatile.appends.produces.remove(&number) {
             let (to, request) = waiting.client;
-            cx.answer(to, request, Response::Produce { partitions: waiting.results });
+            let throttle = self.charge_produce(cx, waiting.client, waiting.cost);
+            cx.answer(to, request, Response::Produce { partitions: waiting.results, throttle });
         }
     }
 

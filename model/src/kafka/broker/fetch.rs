@@ -52,8 +52,7 @@ impl Broker {
         max_wait: Span,
     ) {
         if max_wait == Span::ZERO || fetch.partitions.is_empty() || self.is_ready(&fetch) {
-            let partitions = self.read(&fetch);
-            cx.answer(client.0, client.1, Response::Fetch { partitions });
+            self.answer_fetch(cx, client, &fetch);
             return;
         }
         let fetches = &mut self.volatile.fetches;
@@ -94,8 +93,13 @@ impl Broker {
             }
         }
         self.volatile.deadlines.cancel(Task::EndFetch(number));
-        let partitions = self.read(&fetch);
-        cx.answer(client.0, client.1, Response::Fetch { partitions });
+        self.answer_fetch(cx, client, &fetch);
+    }
+
+    fn answer_fetch(&mut self, cx: &mut Context<'_>, client: (NodeId, RequestId), fetch: &ConsumerFetch) {
+        let partitions = self.read(fetch);
+        let (partitions, throttle) = self.charge_fetch(cx, client, partitions);
+        cx.answer(client.0, client.1, Response::Fetch { partitions, throttle });
     }
 
     /// Whether a fetch is answered without waiting: there are bytes enough, or something is wrong.
@@ -146,7 +150,7 @@ impl Broker {
     }
 
     fn read(&self, fetch: &ConsumerFetch) -> Vec<FetchedPartition> {
-        let mut left = u64::from(fetch.max_bytes);
+        let mut left = u64::from(fetch.max_bytes).min(self.fetch_cap());
         let mut is_first = true;
         fetch
             .partitions

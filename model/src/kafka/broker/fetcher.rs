@@ -53,6 +53,14 @@ impl Broker {
         fetcher.forgotten.remove(at);
     }
 
+    /// A followed log begins elsewhere now, by itself: its leader must be told, or a deletion waits for it for ever.
+    pub(super) fn tell_start(&mut self, at: TopicPartition) {
+        let fetchers = self.volatile.fetchers.iter_mut().map(|(_, fetcher)| fetcher);
+        for fetcher in fetchers.filter(|fetcher| fetcher.partitions.contains(&at)) {
+            fetcher.changed.insert(at);
+        }
+    }
+
     /// Fetch a partition from nobody any more.
     pub(super) fn stop_following(&mut self, at: TopicPartition) {
         for (_, fetcher) in self.volatile.fetchers.iter_mut() {

@@ -18,6 +18,8 @@ impl Broker {
         self.volatile.deadlines.set(Task::ExpireProducers, cx.time() + every);
         let every = self.settings.retention_check;
         self.volatile.deadlines.set(Task::DeleteOldRecords, cx.time() + every);
+        let every = self.settings.transactional_id_expiration_check;
+        self.volatile.deadlines.set(Task::ExpireTransactionalIds, cx.time() + every);
         let every = self.settings.offsets_retention_check;
         self.volatile.deadlines.set(Task::ExpireGroups, cx.time() + every);
     }

@@ -35,12 +35,12 @@ impl Broker {
             Isolation::ReadUncommitted => hosted.high_watermark,
             Isolation::ReadCommitted => replica.last_stable(hosted.high_watermark),
         };
-        // A new leader does not know yet how far its predecessor was acknowledged (Kafka: OFFSET_NOT_AVAILABLE,
-        // which clients of old are told with this name).
+        // A new leader does not know yet how far its predecessor was acknowledged (KIP-207; clients older than version 5 of
+        // the request are told LEADER_NOT_AVAILABLE, and none of these is so old).
         let unknown = hosted.high_watermark < leader.epoch_start;
         let found = match what {
             OffsetAt::Earliest => return Ok((log.start(), None, log.epoch_at(log.start()))),
-            OffsetAt::Latest if unknown => return Err(ErrorCode::LeaderNotAvailable),
+            OffsetAt::Latest if unknown => return Err(ErrorCode::OffsetNotAvailable),
             OffsetAt::Latest => return Ok((until, None, leader.epoch)),
             OffsetAt::MaxTimestamp => latest_timestamp(log),
             OffsetAt::Time(time) => {
@@ -52,7 +52,7 @@ impl Broker {
             Some((offset, entry)) if offset < until => {
                 Ok((offset, Some(entry.timestamp), entry.leader_epoch))
             }
-            Some(_) if unknown => Err(ErrorCode::LeaderNotAvailable),
+            Some(_) if unknown => Err(ErrorCode::OffsetNotAvailable),
             _ => Ok((-1, None, -1)),
         }
     }

@@ -48,7 +48,7 @@ impl Broker {
             leader,
             leader_epoch: state.leader_epoch,
             replicas: state.replicas.clone(),
-            isr: state.isr.clone(),
+            isr: self.settings.version.shown_isr(state),
             offline,
         }
     }

@@ -15,6 +15,7 @@ mod lookups;
 mod metadata;
 mod produce;
 mod producer_ids;
+mod quota;
 mod replica_fetch;
 mod retention;
 mod roles;
@@ -87,6 +88,7 @@ pub(super) struct Volatile {
     fetchers: LiteMap<BrokerId, fetcher::Fetcher>,
     last_fetcher_session: u32,
     isr: isr::IsrRequests,
+    quotas: quota::Quotas,
     producer_ids: producer_ids::ProducerIds,
     admin: admin::AdminRequests,
     pub groups: Groups,
@@ -124,6 +126,8 @@ pub(super) enum Task {
     SendMarkers(super::protocol::TransactionalId),
     /// Look for transactions that are open for too long.
     CheckTransactions,
+    /// Look for transactional ids that nobody uses.
+    ExpireTransactionalIds,
     /// Look for records that are old or too many.
     DeleteOldRecords,
     /// A consumer's fetch has waited long enough.
@@ -132,6 +136,8 @@ pub(super) enum Task {
     EndProduce(u64),
     /// A coordinator's write has waited long enough.
     EndStored(u64),
+    /// A client that was over the quota has waited long enough.
+    Unmute(quota::Connection),
     /// A follower's fetch has waited long enough.
     EndReplicaFetch(BrokerId),
     /// Fetch from a leader again, after a failure.
@@ -297,10 +303,12 @@ impl Broker {
             Task::EndVerification(number) => self.end_verification(cx, number),
             Task::SendMarkers(transaction) => self.send_markers(cx, transaction),
             Task::CheckTransactions => self.check_transactions(cx),
+            Task::ExpireTransactionalIds => self.expire_transactional_ids(cx),
             Task::DeleteOldRecords => self.delete_old_records(cx),
             Task::EndFetch(number) => self.end_fetch(cx, number),
             Task::EndProduce(number) => self.end_produce(cx, number),
             Task::EndStored(number) => self.end_stored(cx, number),
+            Task::Unmute(connection) => self.unmute(cx, connection),
             Task::EndReplicaFetch(follower) => self.end_replica_fetch(cx, follower),
             Task::RepeatFetch(leader) => self.repeat_fetch(cx, leader),
             Task::GiveFetchUp(leader) => self.give_fetch_up(cx, leader),
@@ -312,6 +320,7 @@ impl Broker {
     }
 
     fn disconnected(&mut self, cx: &mut Context<'_>, node: NodeId) {
+        self.forget_muted(node);
         if let Some(broker) = self.wiring.broker(node) {
             self.leader_disconnected(cx, broker);
             self.follower_disconnected(broker);
@@ -327,7 +336,9 @@ impl Machine for Broker {
             Input::Message { from, message } => match message {
                 Message::KafkaInternal(message) => self.internal(cx, from, *message),
                 Message::KafkaRequest(id, request) if self.volatile.serving => {
-                    self.request(cx, from, id, *request);
+                    if let Some(request) = self.holds_back(from, id, request) {
+                        self.request(cx, from, id, *request);
+                    }
                 }
                 Message::KafkaRequest(id, request) => self.volatile.backlog.push((from, id, request)),
                 _ => {}

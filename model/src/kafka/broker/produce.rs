@@ -3,7 +3,7 @@
 use super::appends::Produced;
 use super::{Broker, Context};
 use crate::kafka::log::{BATCH_HEADER_BYTES, Payload};
-use crate::kafka::producer_state::sequence_after;
+use crate::kafka::producer_state::{ProducerState, sequence_after};
 use crate::kafka::protocol::{Acks, ErrorCode, ProduceBatch, ProducerId, ProducerStamp, TransactionalId};
 use crate::kafka::transaction::{Unverified, producers_error};
 use crate::machine::{Process, RequestId};
@@ -38,7 +38,9 @@ impl Broker {
             let unknown: Vec<(TopicPartition, ProducerStamp)> = batches
                 .iter()
                 .filter_map(|batch| batch.stamp.map(|stamp| (batch.partition, stamp)))
-                .filter(|(at, stamp)| stamp.transactional && !self.has_open_transaction(*at, stamp.id))
+                .filter(|(at, stamp)| {
+                    stamp.transactional && !self.has_open_transaction(*at, stamp.id, stamp.epoch)
+                })
                 .collect();
             if let Some((_, stamp)) = unknown.first() {
                 let producer = (stamp.id, stamp.epoch);
@@ -56,15 +58,25 @@ impl Broker {
 
     /// Whether a producer has a transaction open in a partition that this broker leads; where it does not lead, there
     /// is nothing to verify.
-    pub(crate) fn has_open_transaction(&self, at: TopicPartition, producer: ProducerId) -> bool {
+    pub(crate) fn has_open_transaction(&self, at: TopicPartition, producer: ProducerId, epoch: i16) -> bool {
+        let of_epoch = |known: i16| known == epoch || !self.settings.version.tells_epochs_apart();
         self.led(at).map_or(true, |(_, _, replica)| {
-            replica.producers.iter().any(|(id, state)| *id == producer && state.transaction_start.is_some())
+            let open = |(id, state): (&ProducerId, &ProducerState)| {
+                *id == producer && state.transaction_start.is_some() && of_epoch(state.epoch)
+            };
+            replica.producers.iter().any(open)
         })
     }
 
     /// The lowest sequence that a producer has tried since its last batch or marker: a greater one would leave a hole
     /// (recorded: "Transactions", 2).
     fn note_unverified(&mut self, at: TopicPartition, stamp: &ProducerStamp) {
+        let replica = self.durable.replicas.get(at);
+        let mut known = replica.into_iter().flat_map(|replica| replica.producers.iter());
+        if known.any(|(id, state)| *id == stamp.id && state.transaction_start.is_some()) {
+            // An old epoch of a producer that has gone on: its sequences say nothing of the open transaction's.
+            return;
+        }
         let known =
             self.volatile.unverified.entry((at, stamp.id)).or_insert((stamp.epoch, stamp.base_sequence));
         if stamp.epoch > known.0 {
@@ -84,6 +96,7 @@ impl Broker {
         batches: Vec<ProduceBatch>,
         refused: &BTreeMap<TopicPartition, ErrorCode>,
     ) {
+        let cost = self.produce_cost(&batches);
         let mut results: Vec<Produced> = Vec::with_capacity(batches.len());
         let mut open = LiteMap::new();
         for batch in batches {
@@ -103,8 +116,12 @@ impl Broker {
             }
         }
         if acks != Acks::None {
-            self.await_replicas(cx, client, results, open, timeout);
-        } else if results.iter().any(|(_, error, ..)| *error != ErrorCode::None) {
+            self.await_replicas(cx, (client, cost), results, open, timeout);
+            return;
+        }
+        // Nobody is told, but nothing more is read of the connection.
+        self.charge_produce(cx, client, cost);
+        if results.iter().any(|(_, error, ..)| *error != ErrorCode::None) {
             // Nobody waits for an answer: the only way to say that something went wrong.
             cx.effects.processes.push(Process::Disconnect(client.0));
         }
@@ -178,9 +195,10 @@ impl Broker {
             return Err((ErrorCode::InvalidRecord, log_start));
         }
         let wall = cx.now.wall;
+        let timestamp_after = config.timestamp_after.or(self.settings.version.timestamp_after());
         let out_of_time = batch.records.iter().any(|record| {
             let before = config.timestamp_before.is_some_and(|most| wall.since(record.created_at) > most);
-            let after = config.timestamp_after.is_some_and(|most| record.created_at.since(wall) > most);
+            let after = timestamp_after.is_some_and(|most| record.created_at.since(wall) > most);
             before || after
         });
         let append_time = config.append_time == Some(true);

@@ -55,6 +55,7 @@ impl Broker {
                 if let Some(replica) = self.durable.replicas.get_mut(at) {
                     replica.log.delete_before(to);
                 }
+                self.tell_start(at);
                 self.touch(at);
             }
         }
@@ -86,7 +87,8 @@ impl Broker {
             let old = wall.since(segment.latest) > retention;
             let many =
                 config.retention_bytes.is_some_and(|bytes| left.saturating_sub(segment.bytes) >= bytes.0);
-            let unreadable = segment.end <= log.start();
+            // Records below the start alone do not take the active segment along.
+            let unreadable = segment.end <= log.start() && segment.end < log.end();
             if segment.end > high_watermark || !(old || many || unreadable) {
                 break;
             }

@@ -2,9 +2,10 @@
 
 use super::leader::Leader;
 use super::{Broker, Context};
+use crate::history::Event;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
-use crate::kafka::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
+use crate::kafka::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, is_internal};
 use crate::record::{Offset, TopicId, TopicPartition};
 use serde::Serialize;
 
@@ -102,6 +103,13 @@ impl Broker {
         let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         replica.log.begin_epoch(state.leader_epoch, replica.log.end());
         let leader = Leader::new(state, self.id, replica.log.end(), cx.time());
+        if !is_internal(at.topic) {
+            cx.effects.record(Event::LeadershipTaken {
+                partition: at,
+                epoch: i64::from(state.leader_epoch),
+                end: replica.log.end(),
+            });
+        }
         if let Some(hosted) = self.volatile.roles.get_mut(at) {
             hosted.role = Role::Leader(Box::new(leader));
         }

@@ -2,6 +2,7 @@
 
 use crate::kafka::harness::{World, fetch_request};
 use crate::kafka::protocol::{Acks, ErrorCode, ProducerId, ProducerStamp, Request, Response};
+use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 
 fn world() -> World {
@@ -85,9 +86,9 @@ fn a_thawed_leader_answers_what_waited_before_it_learns_of_its_successor() {
     assert_eq!(world.produce(2, 0, Acks::All), (ErrorCode::None, 1));
     world.thaw(1);
     world.run_for(Span::secs(2));
-    let Some(Response::Produce { partitions }) = world.answer(one) else { panic!("no answer") };
+    let Some(Response::Produce { partitions, .. }) = world.answer(one) else { panic!("no answer") };
     assert_eq!((partitions[0].1, partitions[0].2), (ErrorCode::None, 1));
-    let Some(Response::Produce { partitions }) = world.answer(all) else { panic!("no answer") };
+    let Some(Response::Produce { partitions, .. }) = world.answer(all) else { panic!("no answer") };
     assert_eq!((partitions[0].1, partitions[0].2), (ErrorCode::NotLeaderOrFollower, 2));
     assert_eq!(world.fetch(1, 0, 0).2, vec![1, 4], "what it accepted is gone");
 }
@@ -137,7 +138,7 @@ fn a_fetch_waits_for_records_until_its_time_is_over() {
     assert!(world.answer(id).is_some());
     let id = world.send(1, fetch_request(0, 1, Span::secs(2)));
     world.run_for(Span::millis(2_100));
-    let Some(Response::Fetch { partitions }) = world.answer(id) else { panic!("no answer") };
+    let Some(Response::Fetch { partitions, .. }) = world.answer(id) else { panic!("no answer") };
     assert_eq!((partitions[0].error, partitions[0].records.len()), (ErrorCode::None, 0));
 }
 
@@ -215,7 +216,7 @@ fn storm(seed: u64) {
             _ => {}
         }
         waiting.retain(|(id, partition, sequence)| match world.answer(*id) {
-            Some(Response::Produce { partitions }) => {
+            Some(Response::Produce { partitions, .. }) => {
                 if partitions[0].1 == ErrorCode::None {
                     acknowledged.push((*partition, partitions[0].2, *sequence));
                 }
@@ -281,4 +282,39 @@ fn a_batch_is_sent_whole_to_a_reader_in_its_middle() {
     let batches = vec![world.batch(0, 3, None)];
     assert_eq!(world.produce_batches(1, Acks::All, batches), (ErrorCode::None, 0));
     assert_eq!(world.fetch(1, 0, 2).2.len(), 3);
+}
+
+/// KIP-207: a new leader does not say where the log ends before it knows how far its predecessor was acknowledged.
+#[test]
+fn a_new_leader_that_lags_behind_its_own_log_says_so() {
+    let mut world = World::new(World::quick(), 1);
+    world.run_for(Span::secs(1));
+    assert_eq!(world.leader(2, 0).0, Some(1));
+    world.freeze(3);
+    assert_eq!(world.produce(1, 0, Acks::Leader), (ErrorCode::None, 0));
+    world.run_for(Span::millis(10));
+    world.kill(1);
+    let mut errors = std::collections::BTreeSet::new();
+    for _ in 0..40 {
+        world.run_for(Span::millis(200));
+        if world.leader(2, 0).0 == Some(2) {
+            errors.insert(latest(&mut world, 2));
+        }
+    }
+    assert_eq!(errors.into_iter().collect::<Vec<_>>(), [(ErrorCode::OffsetNotAvailable, -1)]);
+    world.thaw(3);
+    world.run_for(Span::secs(5));
+    assert_eq!(latest(&mut world, 2), (ErrorCode::None, 1));
+}
+
+fn latest(world: &mut World, node: u32) -> (ErrorCode, Offset) {
+    let asked = (TopicPartition::new(0, 0), -1, crate::kafka::protocol::OffsetAt::Latest);
+    let request = Request::ListOffsets {
+        isolation: crate::kafka::protocol::Isolation::ReadUncommitted,
+        partitions: vec![asked],
+    };
+    match world.ask(node, request) {
+        Response::ListOffsets { partitions } => (partitions[0].1, partitions[0].2),
+        other => panic!("{other:?}"),
+    }
 }

@@ -208,11 +208,7 @@ impl Controller {
                 if target.is_empty() || !distinct || !known {
                     return Err(ErrorCode::InvalidReplicaAssignment);
                 }
-                let from = if state.moving_from.is_empty() { &state.replicas } else { &state.moving_from };
-                next.moving_from = from.clone();
-                next.moving_to = target.to_vec();
-                next.replicas = target.to_vec();
-                next.replicas.extend(from.iter().copied().filter(|id| !target.contains(id)));
+                next = redirected(&state, target);
                 next.partition_epoch += 1;
                 next = self.moved(next);
             }
@@ -238,4 +234,28 @@ impl Controller {
         }
         next
     }
+}
+
+/// A partition that is to move there. It goes from all replicas that it has by now, those of an unfinished move among
+/// them; and Kafka keeps what an unfinished move adds where the new one adds nothing, and what it removes likewise.
+fn redirected(state: &PartitionState, target: &[BrokerId]) -> PartitionState {
+    let without = |list: &[BrokerId], others: &[BrokerId]| -> Vec<BrokerId> {
+        list.iter().copied().filter(|id| !others.contains(id)).collect()
+    };
+    let is_moving = !state.moving_to.is_empty();
+    let mut adding = without(target, &state.replicas);
+    let mut removing = without(&state.replicas, target);
+    removing.sort_unstable();
+    let mut next = state.clone();
+    next.replicas = [target, &removing].concat();
+    if is_moving && adding.is_empty() {
+        adding = without(&state.replicas, &state.moving_from);
+    }
+    if is_moving && removing.is_empty() {
+        removing = without(&state.replicas, &state.moving_to);
+    }
+    let moves = !adding.is_empty() || !removing.is_empty();
+    next.moving_from = if moves { without(&next.replicas, &adding) } else { Vec::new() };
+    next.moving_to = if moves { without(&next.replicas, &removing) } else { Vec::new() };
+    next
 }

@@ -110,21 +110,29 @@ impl Controller {
         self.durable.records.push(record);
     }
 
-    /// Write a partition's new state down, and say so in the history where the leader changed.
+    /// Write a partition's new state down, and say so in the history where the leader or the replicas in sync changed.
     fn write_partition(
         &mut self,
         at: crate::record::TopicPartition,
         state: super::cluster::PartitionState,
         effects: &mut Effects,
     ) {
-        let before = self.durable.image.partitions.get(at).map(|before| before.leader_epoch);
-        if before.is_some_and(|before| before != state.leader_epoch) && !is_internal(at.topic) {
-            effects.record(Event::LeaderChanged {
-                queue: Queue::Kafka,
-                partition: at,
-                leader: state.leader.and_then(|leader| self.wiring.node(leader)),
-                epoch: i64::from(state.leader_epoch),
-            });
+        if let Some(before) = self.durable.image.partitions.get(at).filter(|_| !is_internal(at.topic)) {
+            if before.leader_epoch != state.leader_epoch {
+                effects.record(Event::LeaderChanged {
+                    queue: Queue::Kafka,
+                    partition: at,
+                    leader: state.leader.and_then(|leader| self.wiring.node(leader)),
+                    epoch: i64::from(state.leader_epoch),
+                });
+            }
+            if before.isr != state.isr {
+                effects.record(Event::InSyncChanged {
+                    partition: at,
+                    in_sync: state.isr.iter().filter_map(|id| self.wiring.node(*id)).collect(),
+                    unclean: state.leader.is_some_and(|leader| !before.isr.contains(&leader)),
+                });
+            }
         }
         self.write(MetadataRecord::Partition(at, state));
     }

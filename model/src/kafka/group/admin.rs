@@ -3,7 +3,7 @@
 use super::State;
 use crate::kafka::admin::{AdminResponse, GroupState};
 use crate::kafka::broker::{Broker, Context};
-use crate::kafka::protocol::ErrorCode;
+use crate::kafka::protocol::{ErrorCode, ProtocolType};
 use crate::record::{GroupId, TopicPartition};
 
 impl Broker {
@@ -17,11 +17,12 @@ impl Broker {
         };
         let Some(group) = self.group(at) else { return dead };
         let is_stable = group.state == State::Stable;
+        let is_told = is_stable || self.settings.version.shows_last_assignments();
         let members = group
             .members
             .iter()
             .map(|(id, member)| {
-                let assignment = if is_stable { member.assignment.clone() } else { Default::default() };
+                let assignment = if is_told { member.assignment.clone() } else { Default::default() };
                 (*id, member.instance, assignment)
             })
             .collect();
@@ -61,11 +62,19 @@ impl Broker {
         }
         let exists = self.durable.image.partitions.contains(partition);
         let Some(group) = self.group_mut(at) else { return failed(ErrorCode::GroupIdNotFound) };
+        // Only a consumer's subscriptions can be read.
+        if group.state != State::Empty && group.protocol_type != ProtocolType::Consumer {
+            return failed(ErrorCode::NonEmptyGroup);
+        }
         let error = if !exists {
             ErrorCode::UnknownTopicOrPartition
-        } else if group.subscribes(partition) {
+        } else if group.subscribed.contains(&partition.topic) {
             ErrorCode::GroupSubscribedToTopic
         } else {
+            // What an open transaction would commit is deleted as well.
+            for (_, offsets) in group.undecided.iter_mut() {
+                offsets.remove(&partition);
+            }
             if group.offsets.remove(&partition).is_some() {
                 self.store_forgotten(cx, at, partition);
             }

@@ -114,7 +114,7 @@ impl Broker {
         offsets: Vec<CommitPartition>,
     ) {
         let at = self.group_partition(group);
-        if self.has_open_transaction(at, producer.0) {
+        if self.has_open_transaction(at, producer.0, producer.1) {
             self.commit_verified(cx, caller, group, member, producer, offsets, None);
             return;
         }

@@ -245,9 +245,10 @@ impl Broker {
         self.volatile.deadlines.cancel(Task::EndSession(at, old));
         self.update_member(caller, join, id);
         self.renew_session(cx, at, id);
+        let version = self.settings.version;
         let Some(group) = self.group(at) else { return };
         match group.state {
-            State::Stable if group.choose_protocol() == group.protocol => {
+            State::Stable if group.choose_protocol(version) == group.protocol => {
                 self.store_replaced(cx, at, id, leader);
             }
             State::Stable | State::CompletingRebalance => self.prepare_rebalance(cx, at),

@@ -22,8 +22,9 @@ use super::protocol::{
     Assignment, AssignmentProtocol, ErrorCode, GroupInstanceId, MemberId, ProducerId, ProtocolType, Request,
     Response, Subscription,
 };
+use super::version::Version;
 use crate::machine::RequestId;
-use crate::record::{GroupId, NodeId, Offset, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use litemap::LiteMap;
 use serde::Serialize;
@@ -63,6 +64,8 @@ struct Group {
     /// What its first member took it for.
     protocol_type: ProtocolType,
     protocol: Option<AssignmentProtocol>,
+    /// What the members subscribed to when this generation began.
+    subscribed: BTreeSet<TopicId>,
     leader: Option<MemberId>,
     members: LiteMap<MemberId, Member>,
     /// Ids that were handed out and have not joined.
@@ -127,9 +130,8 @@ impl Group {
                 .any(|(wanted, _)| self.members.values().all(|member| member.subscription(*wanted).is_some()))
     }
 
-    /// The protocol that most members like best among those that all know. A tie goes by the name, where Kafka goes
-    /// by the order of a hash map (recorded: "Groups", 15).
-    fn choose_protocol(&self) -> Option<AssignmentProtocol> {
+    /// The protocol that most members like best among those that all know.
+    fn choose_protocol(&self, version: Version) -> Option<AssignmentProtocol> {
         let mut votes: LiteMap<AssignmentProtocol, usize> = LiteMap::new();
         for member in self.members.values() {
             let vote =
@@ -140,10 +142,11 @@ impl Group {
                 *votes.entry(vote).or_default() += 1;
             }
         }
-        votes
-            .into_iter()
-            .max_by_key(|(protocol, count)| (*count, protocol.to_string()))
-            .map(|(protocol, _)| protocol)
+        let better = |one: (AssignmentProtocol, usize), other: (AssignmentProtocol, usize)| {
+            let wins = other.1 > one.1 || other.1 == one.1 && version.wins_tie(other.0, one.0);
+            if wins { other } else { one }
+        };
+        votes.into_iter().reduce(better).map(|(protocol, _)| protocol)
     }
 
     fn add(&mut self, id: MemberId, member: Member) {
@@ -180,15 +183,15 @@ impl Group {
         }
     }
 
-    /// Whether a live member subscribes to a partition's topic.
-    fn subscribes(&self, partition: TopicPartition) -> bool {
-        self.members
-            .values()
-            .any(|member| member.protocols.iter().any(|(_, wanted)| wanted.topics.contains(&partition.topic)))
+    /// Note what the members subscribe to under the chosen protocol: a generation keeps it, whoever joins or leaves.
+    fn note_subscriptions(&mut self) {
+        let chosen = self.protocol;
+        let wanted = self.members.values().filter_map(|member| member.subscription(chosen?));
+        self.subscribed = wanted.flat_map(|wanted| wanted.topics.iter().copied()).collect();
     }
 
     fn has_offsets(&self) -> bool {
-        !self.offsets.is_empty() || self.undecided.values().any(|offsets| !offsets.is_empty())
+        !self.offsets.is_empty() || !self.undecided.is_empty()
     }
 }
 

@@ -80,6 +80,7 @@ impl Broker {
     fn complete_join(&mut self, cx: &mut Context<'_>, at: GroupId) {
         self.volatile.deadlines.cancel(Task::EndJoin(at));
         self.drop_absent(at);
+        let version = self.settings.version;
         let Some(group) = self.group_mut(at) else { return };
         group.first_wait = None;
         if !group.elect_joined_leader() && !group.members.is_empty() {
@@ -92,12 +93,14 @@ impl Broker {
         group.unsynced.clear();
         if group.members.is_empty() {
             group.protocol = None;
+            group.note_subscriptions();
             group.state = State::Empty;
             group.emptied_at = cx.now.elapsed;
             self.store_emptied(cx, at);
             return;
         }
-        group.protocol = group.choose_protocol();
+        group.protocol = group.choose_protocol(version);
+        group.note_subscriptions();
         group.state = State::CompletingRebalance;
         let members = group.members.len() as u32;
         let generation = group.generation;

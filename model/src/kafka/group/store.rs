@@ -5,7 +5,9 @@ use super::join::refused;
 use super::{Caller, Committed, Group, Member, State};
 use crate::kafka::broker::{Broker, Context, Task};
 use crate::kafka::log::{Entry, Payload};
-use crate::kafka::protocol::{Assignment, CommitPartition, ErrorCode, MemberId, ProducerId, Response};
+use crate::kafka::protocol::{
+    Assignment, CommitPartition, ErrorCode, MemberId, ProducerId, Response, TransactionalId,
+};
 use crate::kafka::stored::{Stored, StoredGroup, StoredMember, StoredTransaction};
 use crate::kafka::transaction::{Changed, Marker};
 use crate::kafka::wiring::OFFSETS_TOPIC;
@@ -56,6 +58,11 @@ pub(crate) enum Continuation {
         next: Box<StoredTransaction>,
         /// Who waits for it.
         then: Changed,
+    },
+    /// Forget a transactional id.
+    TransactionGone {
+        /// Which.
+        transaction: TransactionalId,
     },
     /// Tell a transaction's coordinator of its marker.
     Marker {
@@ -149,6 +156,7 @@ impl Group {
             }
             self.members.insert(kept.member, member);
         }
+        self.note_subscriptions();
         self.state = if self.members.is_empty() { State::Empty } else { State::Stable };
     }
 }
@@ -185,6 +193,7 @@ impl Broker {
             Continuation::Transaction { next, then } => {
                 self.transaction_changed(cx, *next, then, coordinators_error(error));
             }
+            Continuation::TransactionGone { transaction } => self.transaction_gone(transaction, error),
             Continuation::Marker { from, marker, partition } => {
                 self.marker_written(cx, from, marker, partition, error);
             }
@@ -300,11 +309,14 @@ impl Broker {
         }
     }
 
-    /// A topic is gone, and with it the offsets that were committed for it.
+    /// A topic is gone, and with it the offsets that were committed for it, also in a transaction that is still open.
     pub(crate) fn forget_offsets_of(&mut self, cx: &mut Context<'_>, topic: TopicId) {
         let groups: Vec<GroupId> = self.volatile.groups.by_id.keys().copied().collect();
         for at in groups {
-            let Some(group) = self.group(at) else { continue };
+            let Some(group) = self.group_mut(at) else { continue };
+            for (_, offsets) in group.undecided.iter_mut() {
+                offsets.retain(|partition, _| partition.topic != topic);
+            }
             let partitions: Vec<TopicPartition> =
                 group.offsets.keys().copied().filter(|partition| partition.topic == topic).collect();
             if !partitions.is_empty() {
@@ -416,6 +428,6 @@ fn replay(groups: &mut BTreeMap<GroupId, Group>, entry: &Entry, place: Offset) {
                 });
             }
         }
-        Stored::Transaction(_) => {}
+        Stored::Transaction(_) | Stored::TransactionGone(_) => {}
     }
 }

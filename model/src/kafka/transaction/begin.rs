@@ -21,6 +21,16 @@ fn next_epoch(
     }
 }
 
+/// Whether a producer gets another id.
+enum Renaming {
+    /// There are epochs left.
+    NotNeeded,
+    /// It is this one from now on.
+    To(ProducerId),
+    /// There is none at hand.
+    Waits,
+}
+
 impl Broker {
     pub(super) fn serve_init(&mut self, cx: &mut Context<'_>, caller: Caller, request: Request) {
         let Request::InitProducerId { transaction: Some(id), transaction_timeout, current } = request else {
@@ -62,13 +72,16 @@ impl Broker {
                 started: None,
                 updated: cx.time(),
             };
-            self.volatile.transactions.by_id.insert(id, Transaction { state, changing: false });
+            self.volatile
+                .transactions
+                .by_id
+                .insert(id, Transaction { state, changing: false, fenced: false });
         }
         let Some(known) = self.volatile.transactions.by_id.get(&id) else { return Ok(()) };
         if known.changing {
             return Err(ErrorCode::ConcurrentTransactions);
         }
-        let state = known.state.clone();
+        let mut state = known.state.clone();
         if current.is_some_and(|(producer, _)| state.epoch >= 0 && producer != state.producer) {
             return Err(ErrorCode::ProducerFenced);
         }
@@ -81,7 +94,21 @@ impl Broker {
                 Ok(())
             }
             _ => {
-                let (epoch, last_epoch) = next_epoch(&state, current)?;
+                let (epoch, last_epoch) = match self.renamed(&state, current) {
+                    Renaming::NotNeeded => next_epoch(&state, current)?,
+                    Renaming::To(producer) => {
+                        state.producer = producer;
+                        (0, -1)
+                    }
+                    Renaming::Waits => {
+                        let transaction = Some(id);
+                        let request =
+                            Request::InitProducerId { transaction, transaction_timeout: timeout, current };
+                        self.volatile.transactions.unnamed.push((caller, request));
+                        self.ask_for_producer_ids(cx);
+                        return Ok(());
+                    }
+                };
                 let next = StoredTransaction {
                     epoch,
                     last_epoch,
@@ -96,6 +123,16 @@ impl Broker {
                 Ok(())
             }
         }
+    }
+
+    /// A producer whose epochs are used up goes on under another id (Kafka: `prepareProducerIdRotation`); the last epoch
+    /// is kept for whoever fences it.
+    fn renamed(&mut self, state: &StoredTransaction, current: Option<(ProducerId, i16)>) -> Renaming {
+        let used_up = state.epoch >= i16::MAX - 1;
+        if !used_up || current.is_some_and(|(_, epoch)| epoch != state.epoch) {
+            return Renaming::NotNeeded;
+        }
+        self.take_producer_id().map_or(Renaming::Waits, Renaming::To)
     }
 
     /// Producer ids came: go on with those who waited for one.
@@ -185,5 +222,38 @@ impl Broker {
         next.started = if is_open { state.started } else { Some(cx.now.elapsed) };
         next.partitions.extend(partitions.iter().copied().filter(|at| !state.partitions.contains(at)));
         Ok(Some(next))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::protocol::BrokerId;
+    use crate::kafka::{Settings, Wiring};
+    use crate::record::NodeId;
+    use crate::units::Time;
+
+    #[test]
+    fn a_producer_whose_epochs_are_used_up_gets_another_id() {
+        let wiring = Wiring { controller: NodeId(0), brokers: Vec::new(), topics: Vec::new() };
+        let mut broker = Broker::new(Settings::default(), wiring, BrokerId(1));
+        let mut state = StoredTransaction {
+            transaction: TransactionalId(0),
+            producer: ProducerId(7),
+            epoch: i16::MAX - 2,
+            last_epoch: -1,
+            timeout: Span::secs(60),
+            phase: TransactionPhase::Empty,
+            partitions: Vec::new(),
+            started: None,
+            updated: Time::ZERO,
+        };
+        assert!(matches!(broker.renamed(&state, None), Renaming::NotNeeded));
+        state.epoch = i16::MAX - 1;
+        assert!(matches!(broker.renamed(&state, None), Renaming::Waits), "it has no ids at hand");
+        let own = Some((ProducerId(7), i16::MAX - 1));
+        assert!(matches!(broker.renamed(&state, own), Renaming::Waits));
+        let late = Some((ProducerId(7), 3));
+        assert!(matches!(broker.renamed(&state, late), Renaming::NotNeeded), "it is fenced instead");
     }
 }

@@ -2,8 +2,8 @@
 //! keeps each id's state as records of that partition, and has markers written where a transaction ends.
 //!
 //! After Kafka 3.9's `TransactionCoordinator` (the first transaction protocol, with verification of partitions,
-//! KIP-890 part 1); recorded rows "Transactions" 1 to 15. Left out: the expiry of unused ids, and the exhaustion of
-//! epochs.
+//! KIP-890 part 1); recorded rows "Transactions" 1 to 15. Ids that nobody uses expire, and a producer whose epochs are used up
+//! gets another id. Left out: the second protocol.
 
 mod begin;
 mod end;
@@ -43,6 +43,9 @@ struct Transaction {
     state: StoredTransaction,
     /// Whether a change of it is being written, or its markers are: everybody else waits.
     changing: bool,
+    /// Whether the epoch was raised for an abort that could not be written. It fences nevertheless, in memory, and is
+    /// not raised again.
+    fenced: bool,
 }
 
 /// Who waits for a change of a transaction to be kept.
@@ -110,7 +113,7 @@ impl Broker {
         let id = next.transaction;
         let entry = self.volatile.transactions.by_id.entry(id);
         let state = StoredTransaction { phase: TransactionPhase::Empty, ..next.clone() };
-        entry.or_insert(Transaction { state, changing: false }).changing = true;
+        entry.or_insert(Transaction { state, changing: false, fenced: false }).changing = true;
         let at = self.transaction_partition(id);
         let then = Continuation::Transaction { next: Box::new(next.clone()), then };
         self.store(cx, at, None, vec![Stored::Transaction(next)], then);
@@ -129,6 +132,11 @@ impl Broker {
             transaction.changing = false;
             if error == ErrorCode::None {
                 transaction.state = next.clone();
+                transaction.fenced = false;
+            } else if matches!(then, Changed::TakenOver(_) | Changed::TimedOut) {
+                transaction.state.epoch = next.epoch;
+                transaction.state.last_epoch = next.last_epoch;
+                transaction.fenced = true;
             }
         }
         self.answer_changed(cx, &next, then, error);
@@ -180,10 +188,18 @@ impl Broker {
         let Some(replica) = self.durable.replicas.get(at) else { return };
         let mut found: BTreeMap<TransactionalId, Transaction> = BTreeMap::new();
         for entry in replica.log.range(replica.log.start(), replica.log.end()) {
-            if let Payload::Stored(stored) = &entry.payload
-                && let Stored::Transaction(state) = &**stored
-            {
-                found.insert(state.transaction, Transaction { state: state.clone(), changing: false });
+            let Payload::Stored(stored) = &entry.payload else { continue };
+            match &**stored {
+                Stored::Transaction(state) => {
+                    found.insert(
+                        state.transaction,
+                        Transaction { state: state.clone(), changing: false, fenced: false },
+                    );
+                }
+                Stored::TransactionGone(id) => {
+                    found.remove(id);
+                }
+                _ => {}
             }
         }
         let ids: Vec<TransactionalId> = found.keys().copied().collect();

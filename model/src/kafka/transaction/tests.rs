@@ -5,6 +5,7 @@ use crate::kafka::protocol::{
     Acks, Body, CoordinatorKey, ErrorCode, FetchPartition, Isolation, ProducerId, ProducerStamp, Request,
     Response, TransactionalId,
 };
+use crate::kafka::{Settings, Version};
 use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 
@@ -42,7 +43,7 @@ fn produce(world: &mut World, (id, epoch): (ProducerId, i16), base_sequence: i32
     let request =
         Request::Produce { acks: Acks::All, timeout: Span::secs(1), transaction: Some(ID), batches };
     match world.ask(1, request) {
-        Response::Produce { partitions } => (partitions[0].1, partitions[0].2),
+        Response::Produce { partitions, .. } => (partitions[0].1, partitions[0].2),
         other => panic!("{other:?}"),
     }
 }
@@ -71,7 +72,7 @@ fn committed(world: &mut World) -> (usize, usize, usize) {
         partitions: vec![asked],
     };
     match world.ask(1, request) {
-        Response::Fetch { partitions } => {
+        Response::Fetch { partitions, .. } => {
             let markers = partitions[0]
                 .records
                 .iter()
@@ -123,4 +124,71 @@ fn a_transaction_that_takes_too_long_is_aborted() {
     world.run_for(Span::secs(15));
     assert_eq!(committed(&mut world).2, 1);
     assert_eq!(end(&mut world, node, producer, true), ErrorCode::ProducerFenced);
+}
+
+fn expiring() -> Settings {
+    Settings {
+        transactional_id_expiration: Span::secs(20),
+        transactional_id_expiration_check: Span::secs(5),
+        ..World::quick()
+    }
+}
+
+#[test]
+fn an_id_that_nobody_uses_is_forgotten_and_its_producer_has_to_ask_anew() {
+    let mut world = World::new(expiring(), 1);
+    let node = coordinator(&mut world);
+    let first = begin(&mut world, node, Span::secs(60)).expect("nobody has this id");
+    world.run_for(Span::secs(15));
+    assert_eq!(begin(&mut world, node, Span::secs(60)), Ok((first.0, 1)), "not yet");
+    world.run_for(Span::secs(30));
+    assert_eq!(add(&mut world, node, (first.0, 1)), ErrorCode::InvalidProducerIdMapping);
+    let second = begin(&mut world, node, Span::secs(60)).expect("nobody has this id any more");
+    assert!(second.0 != first.0 && second.1 == 0, "{second:?}");
+}
+
+#[test]
+fn a_forgotten_id_is_not_there_for_the_next_coordinator_and_an_open_transaction_is() {
+    let mut world = World::new(expiring(), 1);
+    let node = coordinator(&mut world);
+    let first = begin(&mut world, node, Span::secs(60)).expect("nobody has this id");
+    world.run_for(Span::secs(40));
+    let second = begin(&mut world, node, Span::secs(600)).expect("nobody has this id any more");
+    assert_eq!(add(&mut world, node, second), ErrorCode::None);
+    world.run_for(Span::secs(40));
+    world.kill(node);
+    world.run_for(Span::secs(5));
+    let next = node % 3 + 1;
+    let request = Request::FindCoordinator { key: CoordinatorKey::Transaction(ID) };
+    let Response::FindCoordinator { coordinator: Some((next, _)), .. } = world.ask(next, request) else {
+        panic!("no coordinator");
+    };
+    assert_eq!(add(&mut world, next.0, first), ErrorCode::InvalidProducerIdMapping);
+    assert_eq!(end(&mut world, next.0, second, true), ErrorCode::None);
+}
+
+fn resumed(version: Version) -> Result<(ProducerId, i16), ErrorCode> {
+    let mut world = World::new(Settings { version, ..World::quick() }, 1);
+    let node = coordinator(&mut world);
+    let producer = begin(&mut world, node, Span::secs(2)).expect("nobody has this id");
+    assert_eq!(add(&mut world, node, producer), ErrorCode::None);
+    world.run_for(Span::secs(15));
+    let timeout = Span::secs(2);
+    let request = Request::InitProducerId {
+        transaction: Some(ID),
+        transaction_timeout: timeout,
+        current: Some(producer),
+    };
+    match world.ask(node, request) {
+        Response::InitProducerId { producer: Some(producer), .. } => Ok(producer),
+        Response::InitProducerId { error, .. } => Err(error),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Recorded: `open-transaction-times-out`, in both versions.
+#[test]
+fn after_a_time_out_a_producer_goes_on_in_4_1_and_is_fenced_in_3_9() {
+    assert_eq!(resumed(Version::V3_9), Err(ErrorCode::ProducerFenced));
+    assert_eq!(resumed(Version::V4_1).map(|(_, epoch)| epoch), Ok(1));
 }

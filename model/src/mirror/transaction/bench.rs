@@ -173,7 +173,7 @@ impl FakeTarget {
             *expected += batch.records.len() as i32;
             ongoing.records.extend(&batch.records);
         }
-        Response::Produce { partitions: vec![(batch.partition, error, 0, 0)] }
+        Response::Produce { partitions: vec![(batch.partition, error, 0, 0)], throttle: Span::ZERO }
     }
 
     pub(super) fn end(&mut self, id: TransactionalId, commit: bool) {

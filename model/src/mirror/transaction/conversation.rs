@@ -194,6 +194,7 @@ pub(super) fn meaning(error: ErrorCode) -> Meaning {
         | E::CoordinatorLoadInProgress
         | E::NotEnoughReplicas
         | E::NotEnoughReplicasAfterAppend
+        | E::OffsetNotAvailable
         | E::OperationNotAttempted
         | E::RebalanceInProgress
         | E::UnstableOffsetCommit => Meaning::Again,

@@ -53,6 +53,8 @@ const KAFKA: Keys = Keys {
         "offsets-retention-check",
         "group-max-session",
         "transaction-max-timeout",
+        "transactional-id-expiration",
+        "transactional-id-expiration-check",
         "transaction-timeout-check",
     ],
     counts: &[
@@ -63,6 +65,9 @@ const KAFKA: Keys = Keys {
         "transaction-partitions",
     ],
 };
+
+/// Both of its keys are absent by default; what they may be, the quota itself says.
+const QUOTA: Keys = Keys { spans: &[], counts: &[] };
 
 const MIRROR: Keys = Keys {
     spans: &["commit-interval", "retry-after", "transaction-timeout", "request-timeout", "retry-backoff"],
@@ -137,6 +142,7 @@ const TABLES: [(&[Way<'static>], Keys); 15] = [
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
     (&[Way::Key("corgi"), Way::Key("on-call")], ON_CALL),
     (&[Way::Key("kafka")], KAFKA),
+    (&[Way::Key("kafka"), Way::Key("quota")], QUOTA),
     (&[Way::Key("mirror")], MIRROR),
     (&[Way::Key("mirror"), Way::Key("corgi")], CORGI_CONSUMER),
     (&[Way::Key("mirror"), Way::Key("kafka")], KAFKA_PRODUCER),
@@ -170,6 +176,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     }
     together(tree, way!["operator"], case.operator.validate())?;
     together(tree, way!["redis"], case.redis.as_ref().map_or(Ok(()), |redis| redis.validate()))?;
+    together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
     together(tree, way!["mirror", "kafka"], case.mirror.kafka.validate())?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;
     for (at, group) in case.groups.iter().enumerate() {

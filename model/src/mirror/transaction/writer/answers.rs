@@ -148,7 +148,7 @@ impl Writer {
         let Some(lane) = self.lanes.get_mut(&target) else {
             return;
         };
-        let Response::Produce { partitions } = response else {
+        let Response::Produce { partitions, .. } = response else {
             board.learn_leaders(response);
             if board.leaders.contains_key(&target) {
                 lane.conversation.talk = Talk::Due(now);

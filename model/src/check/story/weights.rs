@@ -1,0 +1,156 @@
+//! How much each entry tells of a finding: what is its own tells most, then who had to do with it, then what was done
+//! around it.
+
+use super::{TELLING, Teller};
+use crate::check::Ground;
+use crate::history::{Entry, Event};
+use crate::plan::Act;
+use crate::record::{Offset, Queue, RecordId, TopicPartition};
+use crate::units::Time;
+
+impl Teller<'_> {
+    /// How much an entry tells; nothing at 0.
+    pub(super) fn weight(&mut self, entry: &Entry) -> u32 {
+        if self.follows(&entry.event) {
+            return self.weight_of_record(&entry.event);
+        }
+        let near = self.is_told(entry);
+        let weight = match &entry.event {
+            Event::StepDone { act, .. } => return self.weight_of_act(act, near),
+            Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
+            Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
+            Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
+            event => self.weight_of_surroundings(entry, event),
+        };
+        if near { weight } else { 0 }
+    }
+
+    fn weight_of_record(&mut self, event: &Event) -> u32 {
+        let (kind, record) = match event {
+            Event::Delivered { record, .. } => (1, *record),
+            Event::Processed { record, .. } => (2, *record),
+            Event::Copied { record, .. } => (3, *record),
+            Event::PutBack { partition: _, records, .. } => (6, records.first().copied().unwrap_or_default()),
+            _ => return 100,
+        };
+        let told = self.told.entry((kind, record)).or_default();
+        *told += 1;
+        // Where a record comes again and again, its first comings tell the story.
+        if *told <= 2 { 100 } else { 55 }
+    }
+
+    fn weight_of_act(&self, act: &Act, near: bool) -> u32 {
+        let wronged = self.finding.group.map(|group| self.subject.group_name(group));
+        let weight = match act {
+            Act::RollOut { group, .. }
+            | Act::RollBack { group, .. }
+            | Act::PrepareOffsets { group, .. }
+            | Act::SwitchRead { group, .. }
+            | Act::Pause { group }
+            | Act::Resume { group }
+            | Act::Rewind { group, .. } => {
+                let concerned = wronged.as_deref() == Some(group.as_str());
+                // A group's own steps tell of it whenever they were done, but of a single record only if it was there.
+                let matters = near || !self.is_of_records();
+                return if concerned && matters { 62 + 14 * u32::from(near) } else { 20 * u32::from(near) };
+            }
+            Act::SwitchWrite { .. } | Act::Hold { .. } | Act::Release => 72,
+            Act::StartMirror | Act::StopMirror | Act::StopCorgi => 66,
+        };
+        if near { weight } else { 0 }
+    }
+
+    fn weight_of_wait(&self, at: Time) -> u32 {
+        match (self.finding.ground, self.last_wait == Some(at)) {
+            (Ground::Stuck, true) => 100,
+            (Ground::Stuck, false) => 30,
+            _ => 5,
+        }
+    }
+
+    /// Whether the finding is of single records, of which it is known who had to do with them.
+    fn is_of_records(&self) -> bool {
+        let ground = self.finding.ground;
+        matches!(ground, Ground::Lost | Ground::Phantom | Ground::Session | Ground::RealTime)
+    }
+
+    fn weight_of_surroundings(&mut self, entry: &Entry, event: &Event) -> u32 {
+        let own = self.nodes.contains(&entry.node);
+        let by = |near: u32, far: u32| if own { near } else { far };
+        // Where it is known who had to do with the records, others' misfortunes are noise.
+        let others = |weight: u32| if self.is_of_records() { weight.min(TELLING - 1) } else { weight };
+        match event {
+            Event::FaultBegun { fault, struck, .. } => {
+                let matters = struck.is_empty() || struck.iter().any(|node| self.nodes.contains(node));
+                let weight = if matters { 82 } else { others(70) };
+                if matters {
+                    self.faults.insert(*fault);
+                }
+                self.killed = Some((entry.at, entry.node));
+                weight
+            }
+            Event::FaultEnded { fault, .. } if self.faults.contains(fault) => 68,
+            Event::FaultEnded { .. } => others(48),
+            // The fault has said so.
+            Event::Stopped { orderly: false } if self.killed == Some((entry.at, entry.node)) => 0,
+            Event::Stopped { .. } => by(80, others(40)),
+            Event::Started { .. } => 25,
+            Event::Writing { .. } => by(74, 12),
+            Event::PhaseBegun { .. } => 50,
+            Event::GateTimedOut { .. } => others(55),
+            Event::GateOpened { .. } => others(40),
+            Event::Healed | Event::WorkloadEnded | Event::PlanCompleted => others(30),
+            event => self.weight_of_partition(own, event),
+        }
+    }
+
+    /// What happens to logs, their leaders and their readers.
+    fn weight_of_partition(&mut self, own: bool, event: &Event) -> u32 {
+        let by = |near: u32, far: u32| if own { near } else { far };
+        let stands = |queue: Queue, partition: TopicPartition, weight: u32| {
+            if self.stands_in(queue, partition) { weight } else { 0 }
+        };
+        match event {
+            Event::Truncated { queue, partition, .. } => stands(*queue, *partition, 95),
+            Event::LeaderChanged { queue, partition, .. } if self.concerns(*queue, *partition) => 85,
+            Event::InSyncChanged { partition, unclean: true, .. } => stands(Queue::Kafka, *partition, 96),
+            Event::InSyncChanged { partition, .. } => stands(Queue::Kafka, *partition, 66),
+            Event::LeadershipTaken { partition, .. } => stands(Queue::Kafka, *partition, 84),
+            Event::LeasesAwaited { .. } => by(83, 0),
+            Event::MirrorCommitted { source, offset } => {
+                self.first_passing(4, Queue::Corgi, *source, *offset)
+            }
+            Event::Committed { group, queue, partition, offset } if self.finding.group == Some(*group) => {
+                self.first_passing(5, *queue, *partition, *offset)
+            }
+            Event::Granted { group, queue, partitions } | Event::Revoked { group, queue, partitions, .. } => {
+                let concerned = self.finding.group == Some(*group)
+                    && partitions.iter().any(|partition| self.stands_in(*queue, *partition));
+                if concerned { 75 } else { 0 }
+            }
+            Event::Sought { group, partition, .. } | Event::Rewound { group, partition, .. }
+                if self.finding.group == Some(*group) =>
+            {
+                if self.finding.partition == Some(*partition) {
+                    98
+                } else {
+                    10
+                }
+            }
+            Event::RewindAsked { group, .. } if self.finding.group == Some(*group) => 92,
+            Event::Paused { group, .. } if self.finding.group == Some(*group) => by(60, 15),
+            Event::Rebalanced { group, .. } if self.finding.group == Some(*group) => 50,
+            _ => 0,
+        }
+    }
+
+    /// The first commit beyond a followed record tells where it was passed over.
+    fn first_passing(&mut self, kind: u8, queue: Queue, partition: TopicPartition, offset: Offset) -> u32 {
+        if self.standing((queue, partition), Offset::MIN..offset).next().is_none() {
+            return 0;
+        }
+        let told = self.told.entry((kind, RecordId::default())).or_default();
+        *told += 1;
+        if *told == 1 { 90 } else { 0 }
+    }
+}
