@@ -137,7 +137,7 @@ const KAFKA_CONSUMER: Keys = Keys {
 };
 
 /// Every table outside the groups.
-const TABLES: [(&[Way<'static>], Keys); 15] = [
+const TABLES: [(&[Way<'static>], Keys); 16] = [
     (&[Way::Key("corgi")], CORGI),
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
     (&[Way::Key("corgi"), Way::Key("on-call")], ON_CALL),
