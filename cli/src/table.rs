@@ -86,6 +86,9 @@ fn telling(guarantee: Guarantee) -> &'static [&'static str] {
             "plan_added_record_age_ms",
         ],
         Guarantee::Progress => &["time_to_drain_ms", "longest_gate_wait_ms"],
+        Guarantee::Rewind => {
+            &["rewound_partitions", "not_delivered_again_records", "slowest_rewind_confirmation_ms"]
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::kafka::protocol::ErrorCode;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicPartition};
+use crate::rewind::InstanceId;
 use crate::units::{Span, Time};
 use serde::Serialize;
 
@@ -299,6 +300,44 @@ pub enum Event {
     Ended {
         /// Why: drained, time-budget, step-budget.
         because: EndReason,
+    },
+    // The digest of a run counts the events from the first: what is added is added behind.
+    /// The operator began a rewind: he knows now where to.
+    RewindAsked {
+        /// His number of the rewind.
+        rewind: u64,
+        /// The group.
+        group: GroupId,
+        /// The next offset to read of each partition of Kafka that it is about.
+        offsets: Vec<(TopicPartition, Offset)>,
+        /// The node whose partitions alone are meant, where it is about one instance.
+        instance: Option<NodeId>,
+    },
+    /// A consumer sought an earlier offset of a partition of Kafka, for a rewind.
+    Sought {
+        /// The operator's number of the rewind.
+        rewind: u64,
+        /// The group.
+        group: GroupId,
+        /// The instance for which the command was, by Redis.
+        meant: InstanceId,
+        /// The partition.
+        partition: TopicPartition,
+        /// The next offset that it would have delivered.
+        from: Offset,
+        /// The next offset that it delivers.
+        to: Offset,
+    },
+    /// The operator was told that a partition is rewound.
+    Rewound {
+        /// His number of the rewind.
+        rewind: u64,
+        /// The group.
+        group: GroupId,
+        /// The partition of Kafka.
+        partition: TopicPartition,
+        /// Which instance told him.
+        by: InstanceId,
     },
 }
 

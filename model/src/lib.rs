@@ -1,5 +1,5 @@
 //! The models of a message-queue migration: Corgi, Kafka, the mirror, the clients, the applications, the
-//! switch centre, the deployment and the operator, each a machine that is stepped with one input and returns
+//! switch centre, Redis, the deployment and the operator, each a machine that is stepped with one input and returns
 //! plain effects; and the checkers that judge a history of what happened.
 //!
 //! Deliberately absent: clocks, random numbers, tasks, files, sockets. `cutover-sim` owns those.
@@ -18,6 +18,8 @@ pub mod operator;
 pub mod partition_map;
 pub mod plan;
 pub mod record;
+pub mod redis;
 pub mod report;
+pub mod rewind;
 pub mod switch;
 pub mod units;

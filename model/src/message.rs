@@ -2,7 +2,7 @@
 
 use crate::kafka::internal::Internal;
 use crate::machine::RequestId;
-use crate::{corgi, deployment, kafka, report, switch};
+use crate::{corgi, deployment, kafka, redis, report, rewind, switch};
 use serde::Serialize;
 
 /// One message on the network.
@@ -26,6 +26,10 @@ pub enum Message {
     Report(RequestId, Box<report::Report>),
     /// To and from the deployment.
     Deployment(Box<deployment::Message>),
+    /// To and from Redis.
+    Redis(Box<redis::Message>),
+    /// Between the operator's tool and a consumer that is to go back.
+    Rewind(Box<rewind::Message>),
 }
 
 impl Message {
@@ -41,6 +45,8 @@ impl Message {
             Message::ReportRequest(_) => "report-request",
             Message::Report(..) => "report",
             Message::Deployment(message) => message.name(),
+            Message::Redis(message) => message.name(),
+            Message::Rewind(message) => message.name(),
         }
     }
 }

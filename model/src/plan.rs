@@ -5,12 +5,12 @@
 
 pub mod lint;
 mod reading;
-mod words;
+pub(crate) mod words;
 
 pub use lint::{Names, PlanProblem, Severity};
 
 use crate::deployment::RollOrder;
-use crate::record::Queue;
+use crate::record::{Offset, Queue};
 use crate::switch::WriteTo;
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,19 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// All acts of the plan, those too that follow a gate given up.
+    pub fn acts(&self) -> impl Iterator<Item = &Act> {
+        self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
+            Step::Act(act) => std::slice::from_ref(act).iter(),
+            Step::Wait(wait) => wait.otherwise.iter(),
+        })
+    }
+
+    /// Whether a group is to go back in Kafka at some line.
+    pub fn rewinds(&self) -> bool {
+        self.acts().any(|act| matches!(act, Act::Rewind { .. }))
+    }
+
     /// The groups that the plan names, as often as it names them.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
@@ -131,6 +144,47 @@ pub enum Act {
     Release,
     /// Stop Corgi for good.
     StopCorgi,
+    /// Have a group's NewClients go back in Kafka, while they run.
+    Rewind {
+        /// The group's name.
+        group: String,
+        /// The topics' names; every topic of the group where none is named.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        topics: Vec<String>,
+        /// The numbers of the partitions of Kafka within those topics; every partition where none is named.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        partitions: Vec<u16>,
+        /// The number of the NewClient instance, from 0, whose partitions alone are meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        instance: Option<u32>,
+        /// Where to.
+        to: RewindTo,
+        /// When the operator takes it for done.
+        confirm: Confirm,
+    },
+}
+
+/// Where a rewind goes back to. A partition that is not so far yet stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RewindTo {
+    /// That offset of each partition.
+    Offset(Offset),
+    /// The first record created at or after that moment of the run (`{ at = "7m" }`).
+    At(Span),
+    /// The first record created at or after this long ago, by the operator's clock (`{ ago = "60s" }`).
+    Ago(Span),
+}
+
+/// When the operator takes a rewind for done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Confirm {
+    /// When each partition was confirmed by an instance that has it; where one instance is meant, when it has answered.
+    #[default]
+    Partitions,
+    /// When each instance that Redis lists has answered, or cannot be reached: whoever is not listed is forgotten.
+    Instances,
 }
 
 /// Where prepared offsets point.
@@ -199,7 +253,8 @@ impl Act {
             | Act::PrepareOffsets { group, .. }
             | Act::SwitchRead { group, .. }
             | Act::Pause { group }
-            | Act::Resume { group } => Some(group),
+            | Act::Resume { group }
+            | Act::Rewind { group, .. } => Some(group),
             Act::StartMirror
             | Act::StopMirror
             | Act::SwitchWrite { .. }

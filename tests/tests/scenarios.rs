@@ -111,6 +111,35 @@ fn every_story_is_told(case: &Case, seed: u64) {
 }
 
 #[test]
+fn a_guarded_rewind_holds_under_rebalances_stale_registrations_and_restarts_of_redis() {
+    let result = holds("rewind", 0..10);
+    let rewind = result.guarantees.iter().find(|line| line.name == Guarantee::Rewind);
+    assert_eq!(rewind.expect("rewinds are judged").exercised, result.seeds);
+    for condition in [
+        "group-rebalanced-during-a-rewind",
+        "instance-crashed-during-a-rewind",
+        "redis-crashed-during-a-rewind",
+        "partition-moved-during-its-replay",
+    ] {
+        assert!(result.conditions[condition] > 0, "no seed reached {condition}");
+    }
+}
+
+#[test]
+fn a_rewind_by_seek_alone_is_lost() {
+    fails("rewind-unguarded", 0..5, &[Guarantee::Rewind]);
+}
+
+/// Nobody asks whether a rewind held where none was asked for.
+#[test]
+fn a_case_without_a_rewind_has_no_redis_and_no_line_for_it() {
+    let case = shipped("article-guarded");
+    assert!(!case.subject().rewinds && case.subject().nodes.iter().all(|name| name != "redis"));
+    let result = swept(&case, 0..1, |_| {});
+    assert!(result.guarantees.iter().all(|line| line.name != Guarantee::Rewind));
+}
+
+#[test]
 fn the_published_plan_reorders() {
     fails("article", 0..5, &[Guarantee::Order]);
 }

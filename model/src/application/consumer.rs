@@ -11,6 +11,7 @@ mod assignment;
 mod lifecycle;
 #[cfg(test)]
 mod properties;
+mod rewinding;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -25,6 +26,7 @@ use crate::record::{GroupId, NodeId, Queue, TopicPartition};
 use crate::report::Report;
 use lifecycle::Stage;
 use litemap::LiteMap;
+use rewinding::{REGISTER, Rewinds};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use work::{Task, Track};
@@ -45,6 +47,17 @@ pub struct ConsumerSetup {
     pub switch_centre: Option<NodeId>,
     /// The deployment that started it.
     pub deployment: NodeId,
+    /// Where the NewClient says how it can be reached; none for the OldClient, and where there is no Redis.
+    pub registry: Option<Registry>,
+}
+
+/// Where an instance says how it can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Registry {
+    /// Redis.
+    pub redis: NodeId,
+    /// The instance's own node.
+    pub node: NodeId,
 }
 
 /// A consumer application.
@@ -92,6 +105,7 @@ struct Volatile<C, K> {
     tasks: LiteMap<u64, Task>,
     /// Whether the commit timer runs for something new, rather than for a repetition.
     commit_due: bool,
+    rewinds: Rewinds,
 }
 
 /// A started library.
@@ -134,6 +148,7 @@ impl<C, K> Default for Volatile<C, K> {
             revoked: BTreeSet::new(),
             tasks: LiteMap::new(),
             commit_due: false,
+            rewinds: Rewinds::default(),
         }
     }
 }
@@ -198,6 +213,11 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
             Input::Timer(COMMIT) => self.commit_or_repeat(now, effects),
             Input::Timer(CLOSE) => self.close_library(now, effects),
             Input::Timer(SUBSCRIBE) => self.subscribe(effects),
+            Input::Timer(REGISTER) => self.register(effects),
+            Input::Message { message: Message::Redis(_), .. } => return,
+            Input::Message { from, message: Message::Rewind(message) } => {
+                self.take_command(now, from, *message, effects);
+            }
             Input::Message { from, message: Message::Switch(message) } => {
                 if self.setup.switch_centre == Some(from) {
                     self.volatile.subscription.hear(from, *message, effects);
@@ -216,6 +236,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
                     self.volatile.subscription.lose(&self.settings.switches, effects);
                 }
                 self.hand_to_library(now, &input, effects);
+                self.answer_commands(effects);
             }
         }
         self.go_on(now, effects);

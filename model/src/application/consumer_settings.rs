@@ -36,6 +36,39 @@ pub struct Settings {
     pub close_timeout: Span,
     /// How a NewClient keeps in touch with the switch centre.
     pub switches: SubscriptionSettings,
+    /// How a NewClient lets itself be rewound. It is used only where the case has a Redis.
+    pub rewind: RewindSettings,
+}
+
+/// How a NewClient says in Redis where it is, and what it makes of a command to go back. The published account says
+/// that each consumer reports its address to Redis and that `seek()` is called; the rest is assumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RewindSettings {
+    /// How long what it said of itself stands in Redis if it is not said again.
+    pub time_to_live: Span,
+    /// How often it says it again.
+    pub refresh: Span,
+    /// How many ports its host gives out in turn to the processes that start there. With 1 each has the port of the one
+    /// before it: a fixed port.
+    pub ports: u16,
+    /// Whether it refuses a command that is for another instance, or for an earlier life of its own.
+    pub check_instance: bool,
+    /// Whether it commits the offset that it goes back to, and confirms only when the commit is acknowledged. Without it
+    /// the position lasts until the next rebalance (observed with Kafka's client, row 14).
+    pub commit: bool,
+}
+
+impl Default for RewindSettings {
+    fn default() -> RewindSettings {
+        RewindSettings {
+            time_to_live: Span::secs(30),
+            refresh: Span::secs(10),
+            ports: 1,
+            check_instance: true,
+            commit: true,
+        }
+    }
 }
 
 impl Default for Settings {
@@ -52,6 +85,7 @@ impl Default for Settings {
             stop_delay: Span::ZERO,
             close_timeout: Span::secs(5),
             switches: SubscriptionSettings::default(),
+            rewind: RewindSettings::default(),
         }
     }
 }

@@ -12,7 +12,7 @@ pub mod producer_settings;
 mod scripted;
 mod subscription;
 pub mod topic_shape;
-pub use consumer::{ConsumerApplication, ConsumerSetup};
+pub use consumer::{ConsumerApplication, ConsumerSetup, Registry};
 pub use consumer_settings::Settings as ConsumerSettings;
 pub use producer::{ProducerApplication, ProducerSetup, Scheduled};
 pub use producer_settings::Settings as ProducerSettings;

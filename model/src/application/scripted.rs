@@ -15,6 +15,7 @@ pub enum Asked {
     Pause,
     Resume,
     Close,
+    Seek(TopicPartition, Offset),
     Send(u64, TopicPartition, Record),
 }
 
@@ -25,6 +26,8 @@ pub struct ScriptedConsumer {
     pub changes: VecDeque<Assigned>,
     pub buffered: VecDeque<Received>,
     pub unanswered_commits: bool,
+    /// The partitions whose commits are acknowledged.
+    pub acknowledged: Vec<TopicPartition>,
 }
 
 impl Consumer for ScriptedConsumer {
@@ -80,6 +83,20 @@ impl Consumer for ScriptedConsumer {
 
     fn resume(&mut self, _now: Now, _effects: &mut Effects) {
         self.asked.push(Asked::Resume);
+    }
+
+    fn seek(&mut self, _now: Now, partition: TopicPartition, offset: Offset, _effects: &mut Effects) -> bool {
+        self.asked.push(Asked::Seek(partition, offset));
+        self.buffered.retain(|received| received.partition != partition);
+        true
+    }
+
+    fn watch_commit(&mut self, partition: TopicPartition) {
+        self.acknowledged.retain(|acknowledged| *acknowledged != partition);
+    }
+
+    fn watched_commit_is_acknowledged(&self, partition: TopicPartition) -> bool {
+        self.acknowledged.contains(&partition)
     }
 
     fn close(&mut self, _now: Now, _effects: &mut Effects) {

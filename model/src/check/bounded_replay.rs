@@ -8,6 +8,10 @@
 //!   had from one queue, that is known to be in the other, and that lies between two that it read there, is read there
 //!   too, sooner or later.
 //!
+//! A rewind is asked for: what lies between where the group was and where it goes back to counts as never read, and each
+//! position of it that is delivered again, once a rewind, is no duplicate. Whether all of it comes again is the rewind
+//! guarantee's business.
+//!
 //! A hole among records that the group never had is at-least-once's finding, or order's. Duplicates are counted for
 //! every group, by the hop that made them.
 
@@ -45,6 +49,18 @@ struct Replays {
     duplicates: [u64; 4],
     /// When the bound was passed, and by which record.
     over: Option<(Time, u32, RecordId)>,
+    asked_for: Vec<AskedFor>,
+    /// Deliveries that a rewind asked for.
+    again: u64,
+}
+
+/// Positions of Kafka that a rewind asks for once more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct AskedFor {
+    partition: TopicPartition,
+    first: Offset,
+    /// Of each position from there on, whether it has come.
+    came: Vec<bool>,
 }
 
 /// How a group was delivered one record.
@@ -107,7 +123,9 @@ impl BoundedReplay {
         let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
         let hop = replays.deliveries.at(record).places.deliver(place);
         self.last_hop = hop;
-        if let Some(hop) = hop {
+        if let Some(hop) = hop
+            && !replays.was_asked_for(place)
+        {
             replays.duplicates[hop as usize] += 1;
             if replays.over.is_none() && replays.total() > bound {
                 replays.over = Some((at, phase, record));
@@ -128,6 +146,14 @@ impl BoundedReplay {
                 }
             }
         }
+    }
+
+    /// A consumer went back as it was told to.
+    fn sought(&mut self, node: NodeId, group: GroupId, partition: TopicPartition, from: Offset, to: Offset) {
+        let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
+        let positions = usize::try_from(from - to).unwrap_or(0);
+        replays.asked_for.push(AskedFor { partition, first: to, came: vec![false; positions] });
+        replays.logs[Queue::Kafka as usize].at(partition).go_back(node, to);
     }
 
     /// The hop that made the last delivery a duplicate, if one did.
@@ -225,6 +251,10 @@ impl BoundedReplay {
             figures.push(figure(format!("duplicates_by_{hop}_records"), count, place));
         }
         figures.push(figure("interleaved_deliveries", self.interleaved, ""));
+        let (again, place) = most(&|replays| replays.again);
+        if self.subject.rewinds {
+            figures.push(figure("asked_for_by_rewinds_records", again, place));
+        }
         figures
     }
 }
@@ -236,6 +266,13 @@ fn skipped(phase: u32, group: GroupId, source: TopicPartition) -> Kind {
 impl Replays {
     fn total(&self) -> u64 {
         self.duplicates.iter().sum()
+    }
+
+    /// Whether a rewind asked for what is delivered there, and it has not come since.
+    fn was_asked_for(&mut self, place: Place) -> bool {
+        let asked = self.asked_for.iter_mut().rev().find_map(|asked| asked.take(place));
+        self.again += u64::from(asked.is_some());
+        asked.is_some()
     }
 
     /// Give a first delivery its rank, and note which ranks a delivery passed over in its queue.
@@ -270,6 +307,16 @@ impl Replays {
     }
 }
 
+impl AskedFor {
+    fn take(&mut self, place: Place) -> Option<()> {
+        if (place.queue, place.partition) != (Queue::Kafka, self.partition) {
+            return None;
+        }
+        let came = self.came.get_mut(usize::try_from(place.offset - self.first).ok()?)?;
+        (!std::mem::replace(came, true)).then_some(())
+    }
+}
+
 impl Stream {
     /// How far along the source one is who reads the record of that rank there: a record that its producer stored once
     /// more stands behind others that came between, and who begins with it begins behind them.
@@ -298,6 +345,9 @@ impl Checker for BoundedReplay {
                 self.begun_anew(entry.node, Some((*group, *queue, partitions)));
             }
             Event::Started { .. } => self.begun_anew(entry.node, None),
+            Event::Sought { group, partition, from, to, .. } => {
+                self.sought(entry.node, *group, *partition, *from, *to);
+            }
             Event::Truncated { queue, partition, to, .. } => {
                 for replays in &mut self.groups {
                     replays.logs[*queue as usize].at(*partition).truncate(*to);

@@ -210,3 +210,35 @@ fn more_duplicates_than_declared_are_over_replayed() {
     let finding = &judgement.findings[0];
     assert_eq!((finding.weight, finding.phase, finding.group), (3, 2, Some(BILLING)));
 }
+
+/// A goes back from offset 6 to 2 of Kafka, because it was told to.
+fn rewound(scene: &mut Scene) {
+    let (group, partition) = (BILLING, scene.partition);
+    let meant = crate::rewind::InstanceId { node: A, incarnation: 1 };
+    scene.event(A, Event::Sought { rewind: 1, group, meant, partition, from: 6, to: 2 });
+}
+
+#[test]
+fn what_a_rewind_asks_for_is_no_duplicate_once_and_what_comes_again_is() {
+    let mut scene = Scene::new();
+    scene.sends(6).reads_copies(A, &[0, 1, 2, 3, 4, 5]);
+    rewound(&mut scene);
+    scene.reads_copies(A, &[2, 3, 4]);
+    grant(&mut scene, B, Queue::Kafka);
+    scene.reads_copies(B, &[3, 4, 5]).drained();
+    let judgement = scene.judged_of(BoundedReplay::new, crate::check::Subject { rewinds: true, ..subject() });
+    assert_eq!(judgement.findings_total, 0);
+    assert_eq!(value(&judgement, "duplicates_in_a_group_records"), 2);
+    assert_eq!(value(&judgement, "asked_for_by_rewinds_records"), 4);
+}
+
+#[test]
+fn a_rewind_that_is_undone_is_no_hole_of_a_replay() {
+    let mut scene = Scene::new();
+    scene.sends(8).reads_copies(A, &[0, 1, 2, 3, 4, 5]);
+    rewound(&mut scene);
+    scene.reads_copies(A, &[2, 3]);
+    grant(&mut scene, B, Queue::Kafka);
+    scene.reads_copies(B, &[6, 7]);
+    assert_eq!(judged(scene.drained()).findings_total, 0);
+}

@@ -3,6 +3,7 @@
 use super::Subject;
 use crate::deployment::RollOrder;
 use crate::history::{Entry, Event};
+use crate::plan::words::rewound;
 use crate::plan::{Act, PreparedFrom};
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::switch::{Hold, WriteTo};
@@ -104,6 +105,13 @@ fn of_reader(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let group = subject.group_name(*group);
             format!("{node} ({group}) {}", if *paused { "pauses" } else { "goes on after a pause" })
         }
+        Event::Sought { rewind, group, meant, partition, from, to } => {
+            let (group, partition) = (subject.group_name(*group), subject.partition_name(*partition));
+            let meant = format!("{}, life {}", subject.node_name(meant.node), meant.incarnation);
+            format!(
+                "{node} ({group}) goes back in {partition} from offset {from} to {to}, for rewind {rewind} (sent to {meant})"
+            )
+        }
         Event::Writing { to, hold } => {
             format!(
                 "{node} writes to {} from now on and holds {} back",
@@ -165,6 +173,26 @@ fn of_plan(event: &Event, subject: &Subject) -> Option<String> {
         Event::GateWaiting { phase, step, gate, because } => {
             format!("the operator waits at {} for {gate}: {because}", line(*phase, *step))
         }
+        Event::RewindAsked { rewind, group, offsets, instance } => {
+            let group = subject.group_name(*group);
+            let whose =
+                instance.map_or_else(String::new, |node| format!(" that {} has", subject.node_name(node)));
+            let at = |(partition, offset): &(TopicPartition, Offset)| {
+                format!("{} to offset {offset}", subject.partition_name(*partition))
+            };
+            let offsets: Vec<String> = offsets.iter().map(at).collect();
+            format!(
+                "the operator begins rewind {rewind} of {group}: of the partitions{whose} {}",
+                offsets.join(", ")
+            )
+        }
+        Event::Rewound { rewind, group, partition, by } => {
+            let (group, partition) = (subject.group_name(*group), subject.partition_name(*partition));
+            let by = subject.node_name(by.node);
+            format!(
+                "the operator is told by {by} that {group} has gone back in {partition}, for rewind {rewind}"
+            )
+        }
         Event::PlanCompleted => "the plan is complete".to_owned(),
         _ => return None,
     })
@@ -207,6 +235,9 @@ fn act_done(act: &Act) -> String {
             format!("has the producers hold their sends back ({topics}{partitions})")
         }
         Act::Release => "lets the producers send again".to_owned(),
+        Act::Rewind { group, topics, partitions, instance, to, .. } => {
+            format!("is told that {group}{} is rewound to {to}", rewound(topics, partitions, *instance))
+        }
         Act::StopCorgi => "stops Corgi for good".to_owned(),
     }
 }

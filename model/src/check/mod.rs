@@ -14,6 +14,7 @@ mod page_tests;
 mod pauses;
 mod progress;
 mod replay_log;
+mod rewind;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use exclusive::Exclusive;
 pub use ledger::Loss;
 pub use order::Order;
 pub use progress::Progress;
+pub use rewind::Rewind;
 pub use story::{StoryLine, story};
 pub use suite::Suite;
 pub use tables::Hop;
@@ -74,6 +76,8 @@ pub enum Guarantee {
     ZeroDowntime,
     /// After the faults the plan completes and every lag drains.
     Progress,
+    /// After a rewind each record from there on is delivered again, in order. Judged only where the plan has a rewind.
+    Rewind,
 }
 
 /// What a checker, a run or a sweep concludes. The order is that of badness: the worst wins.
@@ -120,6 +124,10 @@ pub enum Ground {
     PlanAdded,
     /// The plan or a lag did not come to its end.
     Stuck,
+    /// Confirmed as rewound, and not delivered again.
+    NotRewound,
+    /// Rewound, and not meant.
+    Misdirected,
 }
 
 /// An anomaly.
@@ -214,6 +222,8 @@ pub struct Subject {
     pub mirror: Sending,
     /// What the case promises.
     pub objectives: Objectives,
+    /// Whether the plan has a rewind.
+    pub rewinds: bool,
 }
 
 impl Subject {

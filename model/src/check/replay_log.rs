@@ -49,6 +49,13 @@ impl ReadLog {
         self.readers.retain(|(reader, _)| *reader != node);
     }
 
+    /// The group goes back there because it was asked to: what it read from there on it is to read again.
+    pub(super) fn go_back(&mut self, node: NodeId, to: Offset) {
+        self.truncate(to);
+        self.last = self.last.map(|last| last.min(to - 1));
+        self.forget_reader(node);
+    }
+
     /// The log lost what was from there on: it cannot be read again.
     pub(super) fn truncate(&mut self, to: Offset) {
         let kept = self.read.partition_point(|(offset, _)| *offset < to);

@@ -3,6 +3,7 @@
 use crate::history::{EndReason, Event, Setback};
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
+use crate::rewind::InstanceId;
 use crate::switch::{Hold, WriteTo};
 use crate::units::Span;
 
@@ -21,6 +22,7 @@ pub(super) fn known(event: &Event) {
         Event::Indeterminate { .. } | Event::Delivered { .. } | Event::Processed { .. } => {}
         Event::Committed { .. } | Event::Granted { .. } | Event::Revoked { .. } | Event::Paused { .. } => {}
         Event::Copied { .. } | Event::Skipped { .. } | Event::MirrorCommitted { .. } => {}
+        Event::RewindAsked { .. } | Event::Sought { .. } | Event::Rewound { .. } => {}
         Event::Writing { .. } | Event::LeaderChanged { .. } | Event::Truncated { .. } => {}
         Event::Rebalanced { .. } | Event::PhaseBegun { .. } | Event::StepDone { .. } => {}
         Event::GateOpened { .. } | Event::GateTimedOut { .. } | Event::GateWaiting { .. } => {}
@@ -56,6 +58,9 @@ fn of_systems() -> Vec<Event> {
         Event::Granted { group, queue, partitions: vec![partition] },
         Event::Revoked { group, queue, partitions: vec![partition], orderly: true },
         Event::Paused { group, paused: true },
+        Event::RewindAsked { rewind: 1, group, offsets: vec![(partition, 5)], instance: Some(NodeId(1)) },
+        Event::Sought { rewind: 1, group, meant: InstanceId::default(), partition, from: 9, to: 5 },
+        Event::Rewound { rewind: 1, group, partition, by: InstanceId::default() },
         Event::Writing { to: WriteTo::Both, hold: Hold::Partitions(vec![partition]) },
         Event::LeaderChanged { queue, partition, leader: Some(NodeId(1)), epoch: 3 },
         Event::Truncated { queue, partition, from: 9, to: 7 },

@@ -2,7 +2,7 @@
 
 use super::conditions::Conditions;
 use super::{
-    AtLeastOnce, BoundedReplay, Checker, Exclusive, Judgement, Order, Progress, Subject, ZeroDowntime,
+    AtLeastOnce, BoundedReplay, Checker, Exclusive, Judgement, Order, Progress, Rewind, Subject, ZeroDowntime,
 };
 use crate::history::Entry;
 use serde::Serialize;
@@ -17,6 +17,8 @@ pub struct Suite {
     exclusive: Exclusive,
     zero_downtime: ZeroDowntime,
     progress: Progress,
+    /// Where the plan has no rewind there is nothing to judge.
+    rewind: Option<Box<Rewind>>,
     conditions: Conditions,
 }
 
@@ -31,6 +33,7 @@ impl Suite {
             exclusive: Exclusive::new(subject.clone()),
             zero_downtime: ZeroDowntime::new(subject.clone()),
             progress: Progress::new(subject.clone()),
+            rewind: subject.rewinds.then(|| Box::new(Rewind::new(subject.clone()))),
             conditions: Conditions::new(subject),
         }
     }
@@ -43,6 +46,9 @@ impl Suite {
         self.exclusive.observe(entry);
         self.zero_downtime.observe(entry);
         self.progress.observe(entry);
+        if let Some(rewind) = &mut self.rewind {
+            rewind.observe(entry);
+        }
         self.conditions.observe(entry, self.bounded_replay.last_hop());
     }
 
@@ -66,6 +72,7 @@ impl Suite {
         for judgement in &mut judgements {
             judgement.conditions = self.conditions.of(judgement.guarantee);
         }
+        judgements.extend(self.rewind.iter().map(|rewind| rewind.judge()));
         judgements
     }
 }

@@ -1,6 +1,6 @@
 use super::Suite;
 use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, PRODUCER, Scene, subject};
-use crate::check::{Condition, Guarantee, Judgement, Verdict};
+use crate::check::{Condition, Guarantee, Judgement, Subject, Verdict};
 use crate::history::{EndReason, Event};
 use crate::record::{NodeId, Queue};
 use crate::switch::{Hold, WriteTo};
@@ -24,8 +24,19 @@ fn a_judgement_a_guarantee_in_their_order() {
     scene.sends(4).copies(4).reads(A, &[0, 1, 2]).reads_copies(B, &[1, 2, 3]).drained();
     let judgements = judged(&scene);
     let guarantees: Vec<_> = judgements.iter().map(|judgement| judgement.guarantee).collect();
-    assert_eq!(guarantees, Guarantee::iter().collect::<Vec<_>>());
+    // Rewinds are judged only where the plan has one.
+    let others = Guarantee::iter().filter(|guarantee| *guarantee != Guarantee::Rewind);
+    assert_eq!(guarantees, others.collect::<Vec<_>>());
     assert!(judgements.iter().all(|judgement| judgement.verdict == Verdict::Held), "{judgements:#?}");
+}
+
+#[test]
+fn where_the_plan_has_a_rewind_it_is_judged_last_and_with_its_conditions() {
+    let suite = Suite::new(Subject { rewinds: true, ..subject() });
+    let judgements = suite.judge();
+    let guarantees: Vec<_> = judgements.iter().map(|judgement| judgement.guarantee).collect();
+    assert_eq!(guarantees, Guarantee::iter().collect::<Vec<_>>());
+    assert_eq!(judgements[6].conditions.len(), 5);
 }
 
 #[test]

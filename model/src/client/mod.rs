@@ -97,6 +97,26 @@ pub trait Consumer {
     /// Hand out records again.
     fn resume(&mut self, now: Now, effects: &mut Effects);
 
+    /// Go on at that offset of an assigned partition. Returns whether it could: only Kafka's library can, and only in a
+    /// partition that is assigned. The position lasts until the next rebalance unless it is committed.
+    fn seek(
+        &mut self,
+        _now: Now,
+        _partition: TopicPartition,
+        _offset: Offset,
+        _effects: &mut Effects,
+    ) -> bool {
+        false
+    }
+
+    /// Remember the answer to the next commit of that partition, in place of the one remembered before.
+    fn watch_commit(&mut self, _partition: TopicPartition) {}
+
+    /// Whether a commit of a watched partition was acknowledged since it was watched.
+    fn watched_commit_is_acknowledged(&self, _partition: TopicPartition) -> bool {
+        false
+    }
+
     /// Leave the group in good order: after this the library is silent. The owner has committed before.
     fn close(&mut self, now: Now, effects: &mut Effects);
 }

@@ -2,8 +2,8 @@
 
 use crate::deployment::{Order, RollOrder, Target};
 use crate::operator::wiring::Wiring;
-use crate::plan::{Act, PreparedFrom};
-use crate::record::{GroupId, Queue, TopicPartition};
+use crate::plan::{Act, Confirm, PreparedFrom, RewindTo};
+use crate::record::{GroupId, NodeId, Queue, TopicId, TopicPartition};
 use crate::switch::{Change, Hold};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +17,30 @@ pub(super) enum Errand {
     Change(Change),
     /// For the operator's own Kafka tool.
     Prepare(GroupId, PreparedFrom),
+    /// For the instances that Redis lists.
+    Rewind(RewindErrand),
+}
+
+/// A rewind, with the names made out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RewindErrand {
+    pub(super) group: GroupId,
+    /// The topics whose partitions are meant.
+    pub(super) topics: Vec<TopicId>,
+    /// The partitions' numbers; all where there is none.
+    pub(super) partitions: Vec<u16>,
+    /// The node whose partitions alone are meant.
+    pub(super) instance: Option<NodeId>,
+    pub(super) to: RewindTo,
+    pub(super) confirm: Confirm,
+}
+
+impl RewindErrand {
+    /// Whether a partition is meant.
+    pub(super) fn covers(&self, partition: TopicPartition) -> bool {
+        self.topics.contains(&partition.topic)
+            && (self.partitions.is_empty() || self.partitions.contains(&partition.partition))
+    }
 }
 
 /// To whom an act goes, with the names made out.
@@ -37,6 +61,21 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
         Act::SwitchWrite { to } => Errand::Change(Change::Write(*to)),
         Act::Hold { topics, partitions } => Errand::Change(Change::Hold(hold(topics, partitions, wiring))),
         Act::Release => Errand::Change(Change::Hold(Hold::Nothing)),
+        Act::Rewind { group: name, topics, partitions, instance, to, confirm } => {
+            let (group, wired) = wiring.group(name);
+            let of_group = wiring.topics(topics).into_iter().filter(|topic| wired.topics.contains(topic));
+            Errand::Rewind(RewindErrand {
+                group,
+                topics: of_group.collect(),
+                partitions: partitions.clone(),
+                instance: instance.map(|place| {
+                    let node = wired.new_clients.get(place as usize).copied();
+                    node.expect("a plan that was accepted names instances of the case only")
+                }),
+                to: *to,
+                confirm: *confirm,
+            })
+        }
     }
 }
 
@@ -80,7 +119,7 @@ impl Readers {
             Errand::Order(Target::Group(group), Order::RollBack(_)) => {
                 self.rolled_out.remove(group);
             }
-            Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) => {}
+            Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) | Errand::Rewind(_) => {}
         }
     }
 }

@@ -332,6 +332,8 @@ impl Admin {
             }
         } else if !wanted.is_empty() {
             self.ask_offsets(&wanted, desk);
+        } else if preparation.only_looks_up() {
+            preparation.done = true;
         } else if let Some(coordinator) = self.coordinators.get(&group).copied() {
             match preparation.commit(&partitions) {
                 Some(request) => self.ask(coordinator, Question::Commit(group), request, desk),

@@ -48,6 +48,8 @@ impl Operator {
                     self.kafka_told(now, effects);
                 }
             }
+            Message::Redis(message) => self.redis_told(from, *message, effects),
+            Message::Rewind(message) => self.instance_told(*message, effects),
             _ => {}
         }
     }
@@ -58,8 +60,12 @@ impl Operator {
                 self.consider(now, effects);
             }
             (Busy::Acting, Goal::Prepare(preparation)) if preparation.done => {
-                self.volatile.admin.rest();
-                self.act_done(effects);
+                if preparation.only_looks_up() {
+                    self.offsets_looked_up(now, effects);
+                } else {
+                    self.volatile.admin.rest();
+                    self.act_done(effects);
+                }
             }
             (Busy::Acting, _) => self.say_trouble(now, effects),
             (Busy::Between, _) => {}
@@ -80,7 +86,10 @@ impl Operator {
             (Some(refusal), _) => refusal,
             (None, Some(Given::Order(_))) => "the deployment has not accepted the order".to_owned(),
             (None, Some(Given::Change(_))) => "the switch centre has not taken the change".to_owned(),
-            (None, None) => "Kafka does not answer".to_owned(),
+            (None, None) => match &self.durable.rewinding {
+                Some(rewinding) if rewinding.knows_where_to() => rewinding.because(&self.wiring),
+                _ => "Kafka does not answer".to_owned(),
+            },
         };
         let act = self.act_here().map(Act::to_string).unwrap_or_default();
         self.volatile.trouble_said = true;

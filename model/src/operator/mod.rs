@@ -10,6 +10,7 @@ mod gates;
 mod hearing;
 mod preparation;
 mod reports;
+mod rewinding;
 pub mod settings;
 mod waiting;
 mod wiring;
@@ -29,6 +30,7 @@ use acts::{Errand, Readers, errand};
 use admin::{Admin, Desk, Goal};
 use preparation::Preparation;
 use reports::Reports;
+use rewinding::Rewinding;
 use serde::Serialize;
 
 /// The next line is to be begun.
@@ -69,6 +71,10 @@ struct Durable {
     orders: u64,
     /// How many changes he has numbered.
     changes: u64,
+    /// How many rewinds he has numbered.
+    rewinds: u64,
+    /// The rewind that he is at.
+    rewinding: Option<Rewinding>,
     readers: Readers,
     complete: bool,
 }
@@ -237,6 +243,7 @@ impl Operator {
                 effects.send(self.wiring.switch_centre, Message::Switch(Box::new(message)));
             }
             Errand::Prepare(group, from) => self.prepare(group, from, now, effects),
+            Errand::Rewind(errand) => self.rewind(&errand, now, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
     }
@@ -276,6 +283,7 @@ impl Operator {
         effects.record(Event::StepDone { phase, step, act });
         effects.cancel_timer(AGAIN);
         self.durable.given = None;
+        self.durable.rewinding = None;
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
             Stage::Line | Stage::Rest(_) => self.durable.line += 1,
@@ -304,6 +312,7 @@ impl Machine for Operator {
             Input::Disconnected(node) => {
                 self.volatile.reports.disconnected(node);
                 self.volatile.admin.disconnected(node, &self.wiring);
+                self.instance_unreachable(node, effects);
             }
             Input::Terminate => effects.processes.push(Process::Exit),
         }

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Preparation {
     pub(super) group: GroupId,
-    from: PreparedFrom,
+    /// Where they point; nothing where the offsets of a moment are only looked up.
+    from: Option<PreparedFrom>,
     /// Where to look, fixed when a try begins.
     at: Option<OffsetAt>,
     /// What was found: nothing where no record is so young.
@@ -32,7 +33,7 @@ impl Preparation {
     pub(super) fn new(group: GroupId, from: PreparedFrom) -> Preparation {
         Preparation {
             group,
-            from,
+            from: Some(from),
             at: None,
             found: BTreeMap::new(),
             leaders_asked: false,
@@ -41,6 +42,25 @@ impl Preparation {
             trouble: None,
             blocked: false,
         }
+    }
+
+    /// Looking up that moment's offsets for that group: nothing is committed.
+    pub(super) fn look_up(group: GroupId, at: Time) -> Preparation {
+        Preparation {
+            from: None,
+            at: Some(OffsetAt::Time(at)),
+            ..Preparation::new(group, PreparedFrom::Latest)
+        }
+    }
+
+    /// Whether the offsets are only looked up.
+    pub(super) fn only_looks_up(&self) -> bool {
+        self.from.is_none()
+    }
+
+    /// What was found.
+    pub(super) fn offsets(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
+        self.found.iter().filter_map(|(partition, offset)| offset.map(|offset| (*partition, offset)))
     }
 
     /// Something went wrong: rest until the next try.
@@ -65,9 +85,9 @@ impl Preparation {
         wall: Time,
     ) -> Vec<(TopicPartition, OffsetAt)> {
         let at = *self.at.get_or_insert(match self.from {
-            PreparedFrom::Earliest => OffsetAt::Earliest,
-            PreparedFrom::Latest => OffsetAt::Latest,
-            PreparedFrom::Ago(span) => OffsetAt::Time(wall - span),
+            Some(PreparedFrom::Earliest) => OffsetAt::Earliest,
+            Some(PreparedFrom::Latest) | None => OffsetAt::Latest,
+            Some(PreparedFrom::Ago(span)) => OffsetAt::Time(wall - span),
         });
         let wanted = |partition: &TopicPartition| match self.found.get(partition) {
             Some(Some(_)) => None,

@@ -3,6 +3,7 @@
 mod acting;
 mod crashes;
 mod kafka;
+mod rewinds;
 mod waiting;
 
 use super::*;
@@ -14,6 +15,7 @@ use crate::report::{DeployedTarget, Report};
 
 const SWITCH_CENTRE: NodeId = NodeId(1);
 const DEPLOYMENT: NodeId = NodeId(2);
+const REDIS: NodeId = NodeId(3);
 const CORGI: [NodeId; 2] = [NodeId(10), NodeId(11)];
 const KAFKA: [NodeId; 2] = [NodeId(20), NodeId(21)];
 const WORKERS: [NodeId; 2] = [NodeId(30), NodeId(31)];
@@ -37,6 +39,7 @@ fn wiring() -> Wiring {
         kafka_brokers: KAFKA.to_vec(),
         mirror_workers: WORKERS.to_vec(),
         producers: PRODUCERS.to_vec(),
+        redis: Some(REDIS),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Wiring {
     pub mirror_workers: Vec<NodeId>,
     /// The producer applications.
     pub producers: Vec<NodeId>,
+    /// Redis, where there is one.
+    pub redis: Option<NodeId>,
 }
 
 /// A topic as the operator knows it.

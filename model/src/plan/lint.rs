@@ -3,7 +3,7 @@
 
 mod bookkeeping;
 
-use crate::plan::{Act, Gate, Phase, Plan, PreparedFrom, Step, Wait};
+use crate::plan::{Act, Gate, Phase, Plan, PreparedFrom, RewindTo, Step, Wait};
 use crate::units::Span;
 use bookkeeping::Bookkeeping;
 use serde::Serialize;
@@ -134,6 +134,10 @@ impl Linter<'_> {
             Act::PrepareOffsets { from: PreparedFrom::Ago(Span::ZERO), .. } => self.warning(
                 "the offsets are prepared from no time ago, which is the end of the log",
                 "Write from = { ago = \"60s\" }, or from = \"latest\" if that is meant",
+            ),
+            Act::Rewind { to: RewindTo::Ago(Span::ZERO), .. } => self.warning(
+                "the group goes back to no time ago, which is where it is",
+                "Write to = { ago = \"60s\" }",
             ),
             _ => {}
         }

@@ -4,11 +4,11 @@
 
 use crate::deployment::RollOrder;
 use crate::plan::lint::nearest;
-use crate::plan::{Act, Gate, PreparedFrom, Step, Wait};
+use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Step, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
-use serde::de::value::MapAccessDeserializer;
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
@@ -64,6 +64,37 @@ where
     }
 }
 
+/// Where something goes to: a queue by its word, or a position by a table.
+#[derive(Clone, Copy, Debug)]
+enum To {
+    Queue(WriteTo),
+    Position(RewindTo),
+}
+
+impl<'de> Deserialize<'de> for To {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<To, D::Error> {
+        deserializer.deserialize_any(ToVisitor)
+    }
+}
+
+struct ToVisitor;
+
+impl<'de> Visitor<'de> for ToVisitor {
+    type Value = To;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a queue such as \"kafka\", or a position such as { ago = \"60s\" }")
+    }
+
+    fn visit_str<E: Error>(self, word: &str) -> Result<To, E> {
+        WriteTo::deserialize(StrDeserializer::new(word)).map(To::Queue)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<To, A::Error> {
+        RewindTo::deserialize(MapAccessDeserializer::new(map)).map(To::Position)
+    }
+}
+
 /// An act as it stands in a file.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -72,9 +103,11 @@ pub(super) struct ActLine {
     group: Option<String>,
     order: Option<RollOrder>,
     from: Option<PreparedFrom>,
-    to: Option<WriteTo>,
+    to: Option<To>,
     topics: Option<Vec<String>>,
     partitions: Option<Vec<u16>>,
+    instance: Option<u32>,
+    confirm: Option<Confirm>,
 }
 
 /// A step as it stands in a file: the keys of an act, and those of a wait.
@@ -85,9 +118,11 @@ pub(super) struct StepLine {
     group: Option<String>,
     order: Option<RollOrder>,
     from: Option<PreparedFrom>,
-    to: Option<WriteTo>,
+    to: Option<To>,
     topics: Option<Vec<String>>,
     partitions: Option<Vec<u16>>,
+    instance: Option<u32>,
+    confirm: Option<Confirm>,
     wait: Option<Gate>,
     max_age: Option<Span>,
     fresh: Option<bool>,
@@ -150,6 +185,8 @@ impl StepLine {
             ("to", self.to.is_some()),
             ("topics", self.topics.is_some()),
             ("partitions", self.partitions.is_some()),
+            ("instance", self.instance.is_some()),
+            ("confirm", self.confirm.is_some()),
         ])
     }
 
@@ -173,6 +210,8 @@ impl StepLine {
             to: self.to,
             topics: self.topics,
             partitions: self.partitions,
+            instance: self.instance,
+            confirm: self.confirm,
         }
     }
 
@@ -219,14 +258,13 @@ impl TryFrom<ActLine> for Act {
             "switch-read" => Act::SwitchRead { group: line.group(&word)?, to: line.queue(&word)? },
             "pause" => Act::Pause { group: line.group(&word)? },
             "resume" => Act::Resume { group: line.group(&word)? },
-            "switch-write" => {
-                Act::SwitchWrite { to: needed(&word, "to", line.to.take(), "`to = \"kafka\"`")? }
-            }
+            "switch-write" => Act::SwitchWrite { to: line.write_to(&word)? },
             "hold" => Act::Hold {
                 topics: line.topics.take().unwrap_or_default(),
                 partitions: line.partitions.take().unwrap_or_default(),
             },
             "release" => Act::Release,
+            "rewind" => line.rewind(&word)?,
             "stop-corgi" => Act::StopCorgi,
             _ => return Err(unknown("act", &word, Act::VARIANTS)),
         };
@@ -236,12 +274,54 @@ impl TryFrom<ActLine> for Act {
 }
 
 impl ActLine {
+    fn write_to(&mut self, word: &str) -> Result<WriteTo, String> {
+        match needed(word, "to", self.to.take(), "`to = \"kafka\"`")? {
+            To::Queue(to) => Ok(to),
+            To::Position(_) => Err(format!("`{word}` goes to a queue: write `to = \"kafka\"`")),
+        }
+    }
+
+    fn rewind(&mut self, word: &str) -> Result<Act, String> {
+        let group = self.group(word)?;
+        let to = match needed(
+            word,
+            "to",
+            self.to.take(),
+            "`to = { ago = \"60s\" }` or `to = { offset = 12 }`",
+        )? {
+            To::Position(RewindTo::Offset(..0)) => {
+                return Err("offsets begin at 0: write `to = { offset = 0 }` for the start".to_owned());
+            }
+            To::Position(to) => to,
+            To::Queue(_) => {
+                return Err(format!(
+                    "`{word}` goes back to a position: write `to = {{ ago = \"60s\" }}` or `to = {{ offset = 12 }}`"
+                ));
+            }
+        };
+        let (topics, partitions) = (self.topics.take(), self.partitions.take());
+        let instance = self.instance.take();
+        if instance.is_some() && (topics.is_some() || partitions.is_some()) {
+            return Err(format!(
+                "`{word}` goes by partitions or by an instance: leave `instance` out, or `topics` and `partitions`"
+            ));
+        }
+        Ok(Act::Rewind {
+            group,
+            topics: topics.unwrap_or_default(),
+            partitions: partitions.unwrap_or_default(),
+            instance,
+            to,
+            confirm: self.confirm.take().unwrap_or_default(),
+        })
+    }
+
     fn group(&mut self, word: &str) -> Result<String, String> {
         needed(word, "group", self.group.take(), "`group = \"billing\"`")
     }
 
     fn queue(&mut self, word: &str) -> Result<Queue, String> {
-        match needed(word, "to", self.to.take(), "`to = \"kafka\"`")? {
+        match self.write_to(word)? {
             WriteTo::Corgi => Ok(Queue::Corgi),
             WriteTo::Kafka => Ok(Queue::Kafka),
             WriteTo::Both => {
@@ -258,6 +338,8 @@ impl ActLine {
             ("to", self.to.is_some()),
             ("topics", self.topics.is_some()),
             ("partitions", self.partitions.is_some()),
+            ("instance", self.instance.is_some()),
+            ("confirm", self.confirm.is_some()),
         ]);
         superfluous("act", word, &left)
     }

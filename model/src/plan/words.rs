@@ -1,6 +1,6 @@
 //! Steps and gates as a reader of a trace or a report wants them: in words.
 
-use crate::plan::{Act, Gate, PreparedFrom, Step};
+use crate::plan::{Act, Gate, PreparedFrom, RewindTo, Step};
 use std::fmt;
 
 impl fmt::Display for Step {
@@ -45,6 +45,9 @@ impl fmt::Display for Act {
                 }
             }
             Act::Release => write!(formatter, "release the held sends"),
+            Act::Rewind { group, topics, partitions, instance, to, .. } => {
+                write!(formatter, "rewind {group}{} to {to}", rewound(topics, partitions, *instance))
+            }
             Act::StopCorgi => write!(formatter, "stop Corgi"),
         }
     }
@@ -58,6 +61,30 @@ impl fmt::Display for PreparedFrom {
             PreparedFrom::Ago(span) => write!(formatter, "{span} ago"),
         }
     }
+}
+
+impl fmt::Display for RewindTo {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RewindTo::Offset(offset) => write!(formatter, "offset {offset}"),
+            RewindTo::At(moment) => write!(formatter, "the records of the moment {moment}"),
+            RewindTo::Ago(span) => write!(formatter, "the records of {span} ago"),
+        }
+    }
+}
+
+/// What of a group is rewound: `, instance 1 alone`, `, partitions 0, 1 of orders`; nothing where all of it is.
+pub(crate) fn rewound(topics: &[String], partitions: &[u16], instance: Option<u32>) -> String {
+    let mut of = match (topics.is_empty(), partitions.is_empty()) {
+        (true, true) => String::new(),
+        (false, true) => format!(", {}", topics.join(", ")),
+        (true, false) => format!(", partitions {}", list(partitions)),
+        (false, false) => format!(", partitions {} of {}", list(partitions), topics.join(", ")),
+    };
+    if let Some(instance) = instance {
+        of += &format!(", instance {instance} alone");
+    }
+    of
 }
 
 impl fmt::Display for Gate {

@@ -32,6 +32,8 @@ pub struct Layout {
     pub old: Vec<Vec<NodeId>>,
     /// By group: the instances with the NewClient.
     pub new: Vec<Vec<NodeId>>,
+    /// Redis, where the case has one.
+    pub redis: Option<NodeId>,
     /// All of them, in the order of their ids.
     pub nodes: Nodes,
 }
@@ -68,6 +70,10 @@ impl Layout {
                 layout.add_all(NodeKind::NewConsumer, &format!("{}-new", group.name), group.instances, part);
             layout.new.push(new);
         }
+        // Behind all others, so that a case has the same nodes with it and without it.
+        if case.redis().is_some() {
+            layout.redis = Some(layout.add(NodeKind::Redis, "redis".to_owned(), 0));
+        }
         layout
     }
 
@@ -92,6 +98,6 @@ fn domain_of(kind: NodeKind, part: u16, name: &str) -> String {
         NodeKind::Mirror => "mirror".to_owned(),
         NodeKind::OldConsumer | NodeKind::NewConsumer => format!("group-{part}"),
         NodeKind::SwitchCentre | NodeKind::Deployment | NodeKind::Operator => "control".to_owned(),
-        NodeKind::Producer => name.to_owned(),
+        NodeKind::Producer | NodeKind::Redis => name.to_owned(),
     }
 }

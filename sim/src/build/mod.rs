@@ -131,12 +131,13 @@ impl Case {
             producer: sending(&self.producers.kafka),
             mirror: sending(&self.mirror.kafka),
             objectives: self.objectives.clone(),
+            rewinds: self.plan.rewinds(),
         }
     }
 
-    /// The same case with nothing migrated: workload, faults and settings stay, the plan has no phases. Faults that wait
-    /// for a phase strike nobody.
+    /// The same case with nothing migrated: workload, faults, settings and nodes stay, the plan has no phases. Faults that
+    /// wait for a phase strike nobody.
     pub fn without_migration(&self) -> Case {
-        Case { plan: Default::default(), ..self.clone() }
+        Case { plan: Default::default(), redis: self.redis(), ..self.clone() }
     }
 }

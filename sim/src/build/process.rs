@@ -3,7 +3,7 @@
 use cutover_model::application::{ConsumerApplication, ProducerApplication};
 use cutover_model::client::{CorgiConsumer, CorgiProducer, KafkaConsumer, KafkaProducer};
 use cutover_model::machine::{Effects, Input, Machine, Now};
-use cutover_model::{corgi, deployment, kafka, mirror, operator, switch};
+use cutover_model::{corgi, deployment, kafka, mirror, operator, redis, switch};
 use serde::Serialize;
 
 macro_rules! processes {
@@ -53,4 +53,6 @@ processes! {
     Producer(ProducerApplication<CorgiProducer, KafkaProducer>),
     /// A consumer application.
     Consumer(ConsumerApplication<CorgiConsumer, KafkaConsumer>),
+    /// Redis.
+    Redis(redis::server::Redis),
 }

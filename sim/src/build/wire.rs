@@ -5,7 +5,7 @@ use super::process::Process;
 use crate::case::{Case, Group};
 use crate::workload::Workload;
 use cutover_model::application::{
-    ConsumerApplication, ConsumerSetup, ProducerApplication, ProducerSetup, TopicShape,
+    ConsumerApplication, ConsumerSetup, ProducerApplication, ProducerSetup, Registry, TopicShape,
 };
 use cutover_model::client::corgi_consumer::Membership;
 use cutover_model::client::{CorgiConsumer, CorgiProducer, KafkaConsumer, KafkaProducer};
@@ -14,7 +14,7 @@ use cutover_model::deployment::rolling::{Fleet, Rolling};
 use cutover_model::kafka::protocol::BrokerId;
 use cutover_model::operator::{GroupWiring, TopicWiring};
 use cutover_model::record::{GroupId, NodeId, TopicId};
-use cutover_model::{corgi, kafka, mirror, operator, switch};
+use cutover_model::{corgi, kafka, mirror, operator, redis, switch};
 use std::sync::Arc;
 
 /// The lane of a process's Corgi library.
@@ -47,6 +47,9 @@ pub fn processes(case: &Case, layout: &Layout, workload: &Workload) -> Vec<(Node
             }
         }
     }
+    if let (Some(node), Some(settings)) = (layout.redis, case.redis()) {
+        processes.push((node, Process::Redis(Box::new(redis::Redis::new(settings)))));
+    }
     processes
 }
 
@@ -61,6 +64,7 @@ pub fn running_at_first(case: &Case, layout: &Layout) -> Vec<NodeId> {
     }
     nodes.extend(&layout.producers);
     nodes.extend(layout.old.iter().flatten());
+    nodes.extend(layout.redis);
     nodes
 }
 
@@ -163,6 +167,7 @@ impl Builder<'_> {
             kafka_brokers: layout.kafka.clone(),
             mirror_workers: layout.mirror.clone(),
             producers: layout.producers.clone(),
+            redis: layout.redis,
         }
     }
 
@@ -231,6 +236,7 @@ impl Builder<'_> {
             ordered: group.ordered,
             switch_centre,
             deployment: self.layout.deployment,
+            registry: switch_centre.and(self.layout.redis).map(|redis| Registry { redis, node }),
         };
         let topics = self.topics_of(group);
         let membership =

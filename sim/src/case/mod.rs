@@ -27,7 +27,7 @@ use cutover_model::client::{
 use cutover_model::plan::{Names, Plan, PlanProblem};
 use cutover_model::record::{GroupId, TopicId};
 use cutover_model::units::Span;
-use cutover_model::{application, corgi, deployment, kafka, mirror, operator, switch};
+use cutover_model::{application, corgi, deployment, kafka, mirror, operator, redis, switch};
 use serde::{Deserialize, Serialize};
 
 /// A case, with every default filled in.
@@ -62,6 +62,9 @@ pub struct Case {
     /// The switch centre.
     #[serde(default)]
     pub switch: switch::Settings,
+    /// Redis: there is one where this is given, or where the plan has a rewind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis: Option<redis::Settings>,
     /// The deployment.
     #[serde(default)]
     pub deployment: deployment::Settings,
@@ -191,6 +194,11 @@ impl Case {
     /// The id of the mirror's own group: the one behind the groups'.
     pub fn mirror_group(&self) -> GroupId {
         GroupId(self.groups.len() as u16)
+    }
+
+    /// Redis's settings, where the case has one: it is there if its table is, or if the plan has a rewind.
+    pub fn redis(&self) -> Option<redis::Settings> {
+        self.redis.clone().or_else(|| self.plan.rewinds().then(redis::Settings::default))
     }
 
     /// What the plan's lint says of the plan, errors and warnings. A case with an error does not load.

@@ -30,6 +30,7 @@ impl Default for Network {
             SwitchCentre,
             Deployment,
             Operator,
+            Redis,
         ];
         let cloud = vec![KafkaBroker, KafkaController, Mirror];
         Network {

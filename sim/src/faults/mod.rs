@@ -194,6 +194,8 @@ pub enum NodeKind {
     Deployment,
     /// The operator.
     Operator,
+    /// Redis.
+    Redis,
 }
 
 /// A node as the drawing of faults needs to know it; the builder of the world makes the list.

@@ -35,7 +35,15 @@ pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
         world.keep_trace();
     }
     let suite = Suite::new(subject.clone());
-    let mut run = Run { world, ledger, suite, keep, history: Vec::new(), messages: Vec::new() };
+    let mut run = Run {
+        world,
+        ledger,
+        suite,
+        keep,
+        history: Vec::new(),
+        messages: Vec::new(),
+        replayed_at: Time::ZERO,
+    };
     let reason = run.run_to_its_end(case);
     // A task that is hosted beside the run comes to its turn when this one has ended or waits, and this one never
     // waits: the first moment that such a task can see is the last of the run.
@@ -50,6 +58,8 @@ struct Run<M> {
     keep: Keep,
     history: Vec<Entry>,
     messages: Vec<Dispatched>,
+    /// When the last entry of a replay was seen.
+    replayed_at: Time,
 }
 
 impl<M: Machine> Run<M> {
@@ -71,7 +81,8 @@ impl<M: Machine> Run<M> {
             }
             if self.observe() && healed {
                 end_at = if self.ledger.is_drained() {
-                    end_at.min(self.world.now() + LINGER)
+                    // A replay that was asked for goes on although everything was processed once.
+                    end_at.min(self.world.now() + LINGER).max(self.replayed_at + LINGER)
                 } else {
                     Time::NEVER
                 };
@@ -92,6 +103,9 @@ impl<M: Machine> Run<M> {
         }
         for entry in self.world.history() {
             self.ledger.observe(entry);
+            if self.ledger.is_of_a_replay(entry) {
+                self.replayed_at = entry.at;
+            }
             self.suite.observe(entry);
         }
         if self.keep.history {

@@ -29,6 +29,8 @@ pub struct Ledger {
     unprocessed: u64,
     plan_completed: bool,
     workload_ended: bool,
+    /// Whether a group was ever rewound: what it is delivered then is still to come when all is processed.
+    rewound: bool,
 }
 
 impl Ledger {
@@ -52,6 +54,7 @@ impl Ledger {
             unprocessed: 0,
             plan_completed: !has_plan,
             workload_ended: false,
+            rewound: false,
         }
     }
 
@@ -72,6 +75,11 @@ impl Ledger {
         self.plan_completed && self.settled == self.planned && self.unprocessed == 0
     }
 
+    /// Whether that entry shows that a replay is going on, so that the run is not to end yet.
+    pub fn is_of_a_replay(&self, entry: &Entry) -> bool {
+        self.rewound && matches!(entry.event, Event::Delivered { .. } | Event::Sought { .. })
+    }
+
     /// Take an entry of the history.
     pub fn observe(&mut self, entry: &Entry) {
         match &entry.event {
@@ -85,6 +93,7 @@ impl Ledger {
             Event::Refused { record } | Event::Indeterminate { record } => self.settle(*record),
             Event::Processed { group, record, .. } => self.process(*record, 1 << group.0),
             Event::PlanCompleted => self.plan_completed = true,
+            Event::Sought { .. } => self.rewound = true,
             _ => {}
         }
     }

@@ -85,7 +85,11 @@ impl Folded {
             first,
             digest: 0,
             seeds: 0,
-            guarantees: Guarantee::iter().map(|guarantee| (guarantee, Line::default())).collect(),
+            // Rewinds are judged only where the plan has one: their line is there when a run has judged them.
+            guarantees: Guarantee::iter()
+                .filter(|guarantee| *guarantee != Guarantee::Rewind)
+                .map(|guarantee| (guarantee, Line::default()))
+                .collect(),
             coverage: BTreeMap::new(),
             failed: 0,
             failures: Vec::new(),

@@ -54,6 +54,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         self.volatile.was_granted |= !partitions.is_empty();
         for (partition, offset) in &partitions {
             self.volatile.tracks.insert(*partition, Track::new(*offset, is_paused));
+            self.volatile.rewinds.forget(*partition);
         }
         if !partitions.is_empty() {
             let partitions = partitions.into_iter().map(|(partition, _)| partition).collect();

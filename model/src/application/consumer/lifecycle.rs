@@ -137,6 +137,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             return;
         }
         if let Some(mut library) = self.volatile.library.take() {
+            self.deregister(effects);
             library.consumer().close(now, effects);
             let partitions =
                 std::mem::take(&mut self.volatile.tracks).into_iter().map(|(at, _)| at).collect::<Vec<_>>();
@@ -178,6 +179,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
         self.volatile.library = Some(library);
         self.volatile.was_granted = false;
+        self.register(effects);
     }
 
     /// Bring the pause in line with the switches. What is in process is finished all the same.

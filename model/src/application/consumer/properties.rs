@@ -63,8 +63,13 @@ struct Surroundings {
 impl Surroundings {
     fn new(ordered: bool, commit_interval: Span) -> Surroundings {
         let settings = Settings { commit_interval, workers: 4, ..Settings::default() };
-        let setup =
-            ConsumerSetup { group: GROUP, ordered, switch_centre: Some(CENTRE), deployment: NodeId(4) };
+        let setup = ConsumerSetup {
+            group: GROUP,
+            ordered,
+            switch_centre: Some(CENTRE),
+            deployment: NodeId(4),
+            registry: None,
+        };
         let library = ScriptedConsumer::default();
         let mut surroundings = Surroundings {
             application: ConsumerApplication::new(settings, setup, library.clone(), library),

@@ -12,9 +12,13 @@ use crate::units::{Span, Time};
 
 const CENTRE: NodeId = NodeId(3);
 const DEPLOYMENT: NodeId = NodeId(4);
+const REDIS: NodeId = NodeId(5);
+const OWN: NodeId = NodeId(6);
 const GROUP: GroupId = GroupId(0);
 const FIRST: TopicPartition = TopicPartition::new(0, 0);
 const SECOND: TopicPartition = TopicPartition::new(0, 1);
+
+mod rewinds;
 
 struct Bench {
     application: ConsumerApplication<ScriptedConsumer, ScriptedConsumer>,
@@ -27,7 +31,8 @@ struct Bench {
 impl Bench {
     fn new(settings: Settings, ordered: bool, new_client: bool) -> Bench {
         let switch_centre = new_client.then_some(CENTRE);
-        let setup = ConsumerSetup { group: GROUP, ordered, switch_centre, deployment: DEPLOYMENT };
+        let registry = new_client.then_some(Registry { redis: REDIS, node: OWN });
+        let setup = ConsumerSetup { group: GROUP, ordered, switch_centre, deployment: DEPLOYMENT, registry };
         let library = ScriptedConsumer::default();
         let application = ConsumerApplication::new(settings, setup, library.clone(), library);
         let (events, processes) = (vec![], vec![]);

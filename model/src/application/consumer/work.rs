@@ -44,6 +44,17 @@ impl Track {
         }
     }
 
+    /// The next offset that would be handed to a worker.
+    pub(super) fn next(&self) -> Offset {
+        self.delivered
+    }
+
+    /// Go on at that offset. What is in process is finished, and moves nothing any more.
+    pub(super) fn go_back(&mut self, offset: Offset) {
+        self.delivered = offset;
+        self.in_process.clear();
+    }
+
     /// Whether its records may be handed out.
     fn is_open(&self) -> bool {
         !self.is_paused && !self.is_revoked
@@ -184,6 +195,17 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             }
         }
         effects.set_timer(COMMIT, self.settings.commit_repeat);
+    }
+
+    /// Commit the position of a partition, whatever was committed of it before.
+    pub(super) fn commit_again(&mut self, now: Now, partition: TopicPartition, effects: &mut Effects) {
+        let Some(library) = &mut self.volatile.library else { return };
+        let (group, queue) = (self.setup.group, library.queue());
+        let Some(track) = self.volatile.tracks.get_mut(&partition) else { return };
+        let offset = track.position(self.settings.commit);
+        track.committed = offset;
+        effects.record(Event::Committed { group, queue, partition, offset });
+        library.consumer().commit(now, &[(partition, offset)], effects);
     }
 
     /// Commit how far those partitions were worked through, where it is not committed yet.

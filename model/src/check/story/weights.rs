@@ -47,7 +47,8 @@ impl Teller<'_> {
             | Act::PrepareOffsets { group, .. }
             | Act::SwitchRead { group, .. }
             | Act::Pause { group }
-            | Act::Resume { group } => {
+            | Act::Resume { group }
+            | Act::Rewind { group, .. } => {
                 let concerned = wronged.as_deref() == Some(group.as_str());
                 // A group's own steps tell of it whenever they were done, but of a single record only if it was there.
                 let matters = near || !self.is_of_records();
@@ -127,6 +128,16 @@ impl Teller<'_> {
                     && partitions.iter().any(|partition| self.stands_in(*queue, *partition));
                 if concerned { 75 } else { 0 }
             }
+            Event::Sought { group, partition, .. } | Event::Rewound { group, partition, .. }
+                if self.finding.group == Some(*group) =>
+            {
+                if self.finding.partition == Some(*partition) {
+                    98
+                } else {
+                    10
+                }
+            }
+            Event::RewindAsked { group, .. } if self.finding.group == Some(*group) => 92,
             Event::Paused { group, .. } if self.finding.group == Some(*group) => by(60, 15),
             Event::Rebalanced { group, .. } if self.finding.group == Some(*group) => 50,
             _ => 0,

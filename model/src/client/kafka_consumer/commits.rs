@@ -23,6 +23,17 @@ pub(super) struct Commits {
     /// Where each leader epoch begins among the records handed out: a committed offset carries the epoch of the
     /// record before it.
     epochs: LiteMap<TopicPartition, Vec<(Offset, i32)>>,
+    /// The partitions whose next commit the owner wants to know of: what it was issued with, and its standing.
+    watched: LiteMap<TopicPartition, Watched>,
+}
+
+/// How the commit of a watched partition stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Watched {
+    /// What is in flight was issued before: its answer says nothing.
+    Waiting,
+    Sent,
+    Acknowledged,
 }
 
 impl Commits {
@@ -40,6 +51,33 @@ impl Commits {
         self.waiting.clear();
         self.sent.clear();
         self.since = None;
+    }
+
+    /// Remember the answer to the next commit of that partition.
+    pub(super) fn watch(&mut self, partition: TopicPartition) {
+        self.watched.insert(partition, Watched::Waiting);
+    }
+
+    pub(super) fn watched_is_acknowledged(&self, partition: TopicPartition) -> bool {
+        self.watched.get(&partition) == Some(&Watched::Acknowledged)
+    }
+
+    /// What waits is sent.
+    fn watch_sent(&mut self) {
+        for (partition, watched) in self.watched.iter_mut() {
+            if *watched == Watched::Waiting && self.sent.contains_key(partition) {
+                *watched = Watched::Sent;
+            }
+        }
+    }
+
+    /// What was sent is acknowledged.
+    fn watch_acknowledged(&mut self) {
+        for (partition, watched) in self.watched.iter_mut() {
+            if *watched == Watched::Sent && self.sent.contains_key(partition) {
+                *watched = Watched::Acknowledged;
+            }
+        }
     }
 
     /// A record of that epoch stands at that offset.
@@ -107,6 +145,7 @@ impl KafkaConsumer {
         let own = &mut self.volatile;
         let (member, generation): (MemberId, i32) = (own.membership.member, own.membership.generation);
         own.commits.sent = std::mem::take(&mut own.commits.waiting);
+        own.commits.watch_sent();
         let request = Request::OffsetCommit {
             group: self.group,
             generation,
@@ -156,6 +195,7 @@ impl KafkaConsumer {
         let commits = &mut self.volatile.commits;
         match error {
             None => {
+                commits.watch_acknowledged();
                 commits.sent.clear();
                 commits.failures = 0;
                 commits.since = (!commits.waiting.is_empty()).then_some(now.elapsed);

@@ -422,6 +422,18 @@ impl Consumer for KafkaConsumer {
         self.changed(now, effects);
     }
 
+    fn seek(&mut self, now: Now, partition: TopicPartition, offset: Offset, effects: &mut Effects) -> bool {
+        KafkaConsumer::seek(self, now, partition, offset, effects)
+    }
+
+    fn watch_commit(&mut self, partition: TopicPartition) {
+        self.volatile.commits.watch(partition);
+    }
+
+    fn watched_commit_is_acknowledged(&self, partition: TopicPartition) -> bool {
+        self.volatile.commits.watched_is_acknowledged(partition)
+    }
+
     fn close(&mut self, _now: Now, effects: &mut Effects) {
         self.leave_for_good(effects);
     }

@@ -582,3 +582,24 @@ fn a_throttled_broker_is_asked_for_nothing_but_what_goes_to_the_coordinator() {
     dialogue.pass(Span::secs(5));
     assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 10)]);
 }
+
+#[test]
+fn a_watched_commit_is_acknowledged_by_its_own_answer_and_not_by_an_earlier_ones() {
+    let mut dialogue = member(earliest(), &[(P0, 0)]);
+    commit(&mut dialogue, 20);
+    assert!(dialogue.call(|consumer, now, effects| consumer.seek(now, P0, 3, effects)));
+    dialogue.library.watch_commit(P0);
+    commit(&mut dialogue, 3);
+    dialogue.reply("offset-commit", commit_answer(ErrorCode::None));
+    assert!(!dialogue.library.watched_commit_is_acknowledged(P0));
+    // The last one issued wins: the offset goes back without complaint (row 14).
+    let Request::OffsetCommit { offsets, .. } =
+        dialogue.reply("offset-commit", commit_answer(ErrorCode::None))
+    else {
+        panic!("not a commit")
+    };
+    assert_eq!(offsets[0].offset, 3);
+    assert!(dialogue.library.watched_commit_is_acknowledged(P0));
+    dialogue.library.watch_commit(P0);
+    assert!(!dialogue.library.watched_commit_is_acknowledged(P0));
+}

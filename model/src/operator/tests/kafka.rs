@@ -26,9 +26,9 @@ fn metadata(led: bool) -> Response {
 }
 
 /// A Kafka that answers as it should, but for what a test makes of it.
-struct Kafka {
+pub(super) struct Kafka {
     /// What a look-up by time finds in each partition.
-    by_time: [Offset; 2],
+    pub(super) by_time: [Offset; 2],
     /// What a commit is answered with.
     commit: ErrorCode,
     /// What `ListOffsets` is answered with.
@@ -36,11 +36,11 @@ struct Kafka {
     led: bool,
     committed: [Offset; 2],
     asked_at: Vec<OffsetAt>,
-    commits: Vec<Vec<CommitPartition>>,
+    pub(super) commits: Vec<Vec<CommitPartition>>,
 }
 
 impl Kafka {
-    fn new() -> Kafka {
+    pub(super) fn new() -> Kafka {
         Kafka {
             by_time: [30, 40],
             commit: ErrorCode::None,
@@ -98,7 +98,7 @@ impl Kafka {
     }
 
     /// Answer all that the operator asks until he asks no more.
-    fn serve(&mut self, dialogue: &mut Dialogue) {
+    pub(super) fn serve(&mut self, dialogue: &mut Dialogue) {
         loop {
             let requests = dialogue.requests();
             if requests.is_empty() {

@@ -53,7 +53,7 @@ impl Bookkeeping {
             Act::RollBack { group, .. } => {
                 self.rolled_out.remove(group);
             }
-            Act::PrepareOffsets { .. } => {}
+            Act::PrepareOffsets { .. } | Act::Rewind { .. } => {}
             Act::SwitchRead { group, to } => {
                 self.switched.insert(group.clone(), *to);
                 if !self.rolled_out.contains(group) {
@@ -105,6 +105,7 @@ impl Bookkeeping {
                 "nothing is held here: to release changes nothing".to_owned(),
                 "Write `hold` before it, or leave it out",
             ),
+            Act::Rewind { group, .. } => self.cannot_rewind(group),
             Act::StopCorgi => self.corgi_in_use(names),
             _ if self.corgi_stopped && needs_corgi(act) => Some((
                 Severity::Error,
@@ -113,6 +114,24 @@ impl Bookkeeping {
             )),
             _ => None,
         }
+    }
+
+    /// A rewind that nobody can carry out is never confirmed.
+    fn cannot_rewind(&self, group: &str) -> Option<(Severity, String, String)> {
+        let error = |message: String, help: String| Some((Severity::Error, message, help));
+        if !self.rolled_out.contains(group) {
+            return error(
+                format!("`{group}` is not rolled out before this step: only the NewClient can go back"),
+                format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+            );
+        }
+        if self.reads_from(group) == Queue::Corgi {
+            return error(
+                format!("`{group}` reads from Corgi here: only what is read from Kafka can go back"),
+                format!("Write {{ do = \"switch-read\", group = \"{group}\", to = \"kafka\" }} before it"),
+            );
+        }
+        None
     }
 
     fn corgi_in_use(&self, names: &Names) -> Option<(Severity, String, String)> {

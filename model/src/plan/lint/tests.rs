@@ -359,3 +359,18 @@ fn the_nearest_word_is_near() {
     assert_eq!(nearest("pauze", known.into_iter()), Some("pause"));
     assert_eq!(nearest("x", known.into_iter()), None);
 }
+
+#[test]
+fn only_a_new_client_that_reads_from_kafka_can_go_back() {
+    let rewind = "{ do = \"rewind\", group = \"billing\", to = { ago = \"60s\" } }";
+    let roll_out = "{ do = \"roll-out\", group = \"billing\" }";
+    let switch = "{ do = \"switch-read\", group = \"billing\", to = \"kafka\" }";
+    let never = "`billing` is not rolled out before this step: only the NewClient can go back";
+    assert_eq!(only(rewind), error(1, never));
+    let corgi = "`billing` reads from Corgi here: only what is read from Kafka can go back";
+    assert_eq!(only(&format!("{roll_out}, {rewind}")), error(2, corgi));
+    clean(&format!("{switch}, {roll_out}, {rewind}"));
+    let nowhere = "{ do = \"rewind\", group = \"billing\", to = { ago = \"0s\" } }";
+    let told = "the group goes back to no time ago, which is where it is";
+    assert_eq!(only(&format!("{switch}, {roll_out}, {nowhere}")), warning(3, told));
+}

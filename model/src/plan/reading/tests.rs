@@ -94,3 +94,21 @@ fn a_wait_has_the_defaults_that_it_is_documented_to_have() {
     assert_eq!(read("{ wait = { for = \"held\" } }"), Ok(Step::Wait(wait.clone())));
     assert_eq!((wait.max_age, wait.fresh, wait.timeout, wait.back), (Span::secs(30), false, None, 0));
 }
+
+#[test]
+fn where_a_rewind_goes_to_is_a_position_and_a_switch_goes_to_a_queue() {
+    let told = refusal("{ do = \"rewind\", group = \"billing\" }");
+    assert!(told.starts_with("`rewind` needs `to`"), "{told}");
+    let told = refusal("{ do = \"rewind\", group = \"billing\", to = \"kafka\" }");
+    assert!(told.starts_with("`rewind` goes back to a position: write"), "{told}");
+    let told = refusal("{ do = \"switch-write\", to = { ago = \"60s\" } }");
+    assert_eq!(told, "`switch-write` goes to a queue: write `to = \"kafka\"`");
+    let told = refusal("{ do = \"rewind\", group = \"billing\", to = { offset = -1 } }");
+    assert!(told.starts_with("offsets begin at 0"), "{told}");
+    let told = refusal(
+        "{ do = \"rewind\", group = \"billing\", instance = 1, partitions = [2], to = { offset = 1 } }",
+    );
+    assert!(told.contains("goes by partitions or by an instance"), "{told}");
+    let told = refusal("{ do = \"pause\", group = \"billing\", confirm = \"instances\" }");
+    assert_eq!(told, "the act `pause` takes no `confirm`: leave it out");
+}

@@ -25,8 +25,8 @@ const MOST_NAMES: usize = 200;
 /// The most nodes that a world may have.
 pub(crate) const MOST_NODES: u64 = 2_000;
 
-/// Name service, on-call, Kafka's controller, switch centre, deployment and operator.
-const SINGLE_NODES: u64 = 6;
+/// Name service, on-call, Kafka's controller, switch centre, deployment, operator and Redis.
+const SINGLE_NODES: u64 = 7;
 
 /// The longest that a case may last: a day of simulated time.
 const LONGEST: Span = Span::secs(24 * 60 * 60);
@@ -182,7 +182,9 @@ fn network(case: &Case, tree: &Node) -> Result<(), Problem> {
         }
     }
     for kind in <crate::faults::NodeKind as strum::IntoEnumIterator>::iter() {
-        if !homes.iter().any(|(placed, _)| *placed == kind) {
+        // A case that has no Redis, and says where everything stands, need not place it.
+        let is_there = kind != crate::faults::NodeKind::Redis || case.redis().is_some();
+        if is_there && !homes.iter().any(|(placed, _)| *placed == kind) {
             let there = place(tree, way!["network", "sites"]);
             return Err(Problem::new(there, format!("`{kind}` is in no site"), "add it to one of them"));
         }

@@ -1,10 +1,10 @@
 //! Checks of the plan's names and numbers. Whether it is a *sound* plan is for the plan rules to say.
 
 use super::{known_group, known_topic, place, unique, way};
-use crate::case::Case;
 use crate::case::error::Problem;
-use crate::case::tree::{Entry, Node, Value};
-use cutover_model::plan::Severity;
+use crate::case::tree::{Entry, Node, Place, Value};
+use crate::case::{Case, Topic};
+use cutover_model::plan::{Act, Severity, Step};
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     let phases = &case.plan.phases;
@@ -21,7 +21,54 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
         }
     }
     names(case, tree)?;
-    lint(case, tree)
+    lint(case, tree)?;
+    rewinds(case, tree)
+}
+
+/// Each rewind goes to instances, topics and partitions that its group has: without one, nobody would ever confirm it.
+fn rewinds(case: &Case, tree: &Node) -> Result<(), Problem> {
+    for (at, phase) in case.plan.phases.iter().enumerate() {
+        for (line, step) in phase.steps.iter().enumerate() {
+            let acts = match step {
+                Step::Act(act) => std::slice::from_ref(act),
+                Step::Wait(wait) => &wait.otherwise,
+            };
+            let there = place(tree, way!["plan", "phases", at, "steps", line]);
+            acts.iter().try_for_each(|act| rewind(case, act, there))?;
+        }
+    }
+    Ok(())
+}
+
+fn rewind(case: &Case, act: &Act, there: Place) -> Result<(), Problem> {
+    let Act::Rewind { group, topics, partitions, instance, .. } = act else { return Ok(()) };
+    let Some(group) = case.groups.iter().find(|known| known.name == *group) else { return Ok(()) };
+    if let Some(number) = instance.filter(|number| *number >= group.instances) {
+        return Err(Problem::new(
+            there,
+            format!("`{}` has no instance {number}", group.name),
+            format!("write a number from 0 to {}", group.instances - 1),
+        ));
+    }
+    if let Some(topic) = topics.iter().find(|topic| !group.topics.contains(topic)) {
+        return Err(Problem::new(
+            there,
+            format!("`{}` does not read the topic `{topic}`", group.name),
+            format!("it reads {}", group.topics.join(", ")),
+        ));
+    }
+    let meant = |topic: &&Topic| {
+        group.topics.contains(&topic.name) && (topics.is_empty() || topics.contains(&topic.name))
+    };
+    let most = case.topics.iter().filter(meant).map(Topic::target_partitions).max().unwrap_or(0);
+    match partitions.iter().find(|partition| **partition >= most) {
+        Some(partition) => Err(Problem::new(
+            there,
+            format!("the topics that `{}` is rewound in have no partition {partition} in Kafka", group.name),
+            format!("write numbers from 0 to {}", most.saturating_sub(1)),
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The first thing that the plan's own lint calls an error. Its warnings are for who asks for them.
@@ -60,7 +107,12 @@ fn name(case: &Case, entry: &Entry) -> Result<(), Problem> {
             items.try_for_each(|item| known_topic(case, item.text().unwrap_or_default(), item.place))
         }
         "partitions" => {
-            let most = case.topics.iter().map(|topic| topic.partitions).max().unwrap_or(0);
+            let most = case
+                .topics
+                .iter()
+                .map(|topic| topic.partitions.max(topic.target_partitions()))
+                .max()
+                .unwrap_or(0);
             let mut items = entry.node.items().iter();
             items.try_for_each(|item| match item.value {
                 Value::Integer(number) if number >= i64::from(most) => Err(Problem::new(

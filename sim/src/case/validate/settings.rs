@@ -84,6 +84,10 @@ const PRODUCER: Keys = Keys { spans: &["retry-backoff"], counts: &["max-outstand
 
 const CONSUMER: Keys = Keys { spans: &["commit-repeat"], counts: &["workers"] };
 
+const REDIS: Keys = Keys { spans: &[], counts: &[] };
+
+const REWIND: Keys = Keys { spans: &["time-to-live", "refresh"], counts: &["ports"] };
+
 const SWITCHES: Keys = Keys { spans: &["poll", "retry"], counts: &[] };
 
 const CORGI_PRODUCER: Keys = Keys {
@@ -133,7 +137,7 @@ const KAFKA_CONSUMER: Keys = Keys {
 };
 
 /// Every table outside the groups.
-const TABLES: [(&[Way<'static>], Keys); 15] = [
+const TABLES: [(&[Way<'static>], Keys); 16] = [
     (&[Way::Key("corgi")], CORGI),
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
     (&[Way::Key("corgi"), Way::Key("on-call")], ON_CALL),
@@ -143,6 +147,7 @@ const TABLES: [(&[Way<'static>], Keys); 15] = [
     (&[Way::Key("mirror"), Way::Key("corgi")], CORGI_CONSUMER),
     (&[Way::Key("mirror"), Way::Key("kafka")], KAFKA_PRODUCER),
     (&[Way::Key("switch")], SWITCH),
+    (&[Way::Key("redis")], REDIS),
     (&[Way::Key("deployment")], DEPLOYMENT),
     (&[Way::Key("operator")], OPERATOR),
     (&[Way::Key("producers"), Way::Key("application")], PRODUCER),
@@ -152,9 +157,10 @@ const TABLES: [(&[Way<'static>], Keys); 15] = [
 ];
 
 /// Every table of a group.
-const GROUP_TABLES: [(&[Way<'static>], Keys); 4] = [
+const GROUP_TABLES: [(&[Way<'static>], Keys); 5] = [
     (&[Way::Key("application")], CONSUMER),
     (&[Way::Key("application"), Way::Key("switches")], SWITCHES),
+    (&[Way::Key("application"), Way::Key("rewind")], REWIND),
     (&[Way::Key("corgi")], CORGI_CONSUMER),
     (&[Way::Key("kafka")], KAFKA_CONSUMER),
 ];
@@ -169,6 +175,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
         }
     }
     together(tree, way!["operator"], case.operator.validate())?;
+    together(tree, way!["redis"], case.redis.as_ref().map_or(Ok(()), |redis| redis.validate()))?;
     together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
     together(tree, way!["mirror", "kafka"], case.mirror.kafka.validate())?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;

@@ -1,0 +1,259 @@
+//! An online rewind: make out the offsets, ask Redis who is there, tell each of them, and go by what they answer. What
+//! nobody has confirmed is told again to whoever Redis lists by then. The offsets are made out once: a repetition
+//! goes back to the same place.
+
+use crate::history::Event;
+use crate::machine::{Effects, Now, RequestId};
+use crate::message::Message;
+use crate::operator::acts::{Errand, RewindErrand, errand};
+use crate::operator::admin::{Desk, Goal};
+use crate::operator::preparation::Preparation;
+use crate::operator::wiring::Wiring;
+use crate::operator::{Operator, Volatile};
+use crate::plan::{Confirm, RewindTo};
+use crate::record::{NodeId, Offset, TopicPartition};
+use crate::redis;
+use crate::rewind::{self, Command, InstanceId, Registration};
+use crate::units::Time;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How far a rewind is: the operator's notes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Rewinding {
+    /// His number of it.
+    number: u64,
+    /// The moment whose offsets are looked up, fixed when he began.
+    moment: Option<Time>,
+    /// Where to, once that is made out.
+    offsets: BTreeMap<TopicPartition, Offset>,
+    /// The partitions that were confirmed.
+    confirmed: BTreeSet<TopicPartition>,
+    /// Whom Redis listed last, and has not answered.
+    silent: Vec<Registration>,
+    /// Who has answered, or could not be reached.
+    heard: BTreeSet<InstanceId>,
+    /// What Redis was asked last; nothing once it has answered.
+    asked: Option<RequestId>,
+    /// Whether Redis owed an answer when it was asked again.
+    redis_is_silent: bool,
+    /// Why the last who refused did so.
+    refusal: Option<String>,
+}
+
+impl Rewinding {
+    fn new(number: u64, moment: Option<Time>) -> Rewinding {
+        Rewinding {
+            number,
+            moment,
+            offsets: BTreeMap::new(),
+            confirmed: BTreeSet::new(),
+            silent: Vec::new(),
+            heard: BTreeSet::new(),
+            asked: None,
+            redis_is_silent: false,
+            refusal: None,
+        }
+    }
+
+    /// Whether the offsets are made out.
+    pub(super) fn knows_where_to(&self) -> bool {
+        !self.offsets.is_empty()
+    }
+
+    fn unconfirmed(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
+        let open = self.offsets.iter().filter(|(partition, _)| !self.confirmed.contains(partition));
+        open.map(|(partition, offset)| (*partition, *offset))
+    }
+
+    /// Why it is not done.
+    pub(super) fn because(&self, wiring: &Wiring) -> String {
+        if self.redis_is_silent {
+            return "Redis does not answer".to_owned();
+        }
+        let open: Vec<String> = self.unconfirmed().map(|(partition, _)| wiring.say(partition)).collect();
+        let listed = match (self.silent.len(), &self.refusal) {
+            (0, Some(refusal)) => format!("the last answer was {refusal}"),
+            (0, None) if self.heard.is_empty() => "Redis lists nobody".to_owned(),
+            (0, None) => "nobody whom Redis lists has them".to_owned(),
+            (silent, _) => format!("{silent} of those whom Redis lists have not answered"),
+        };
+        format!("no instance has confirmed {}: {listed}", open.join(", "))
+    }
+}
+
+impl Operator {
+    /// Begin the rewind that is here, or go on with it.
+    pub(super) fn rewind(&mut self, errand: &RewindErrand, now: Now, effects: &mut Effects) {
+        if self.durable.rewinding.is_none() {
+            self.durable.rewinds += 1;
+            let moment = match errand.to {
+                RewindTo::Offset(_) => None,
+                RewindTo::At(moment) => Some(Time::ZERO + moment),
+                RewindTo::Ago(span) => Some(now.wall - span),
+            };
+            self.durable.rewinding = Some(Rewinding::new(self.durable.rewinds, moment));
+        }
+        let known = self.durable.rewinding.as_ref().is_some_and(Rewinding::knows_where_to);
+        match (known, errand.to) {
+            (true, _) => self.ask_redis(errand, effects),
+            (false, RewindTo::Offset(offset)) => {
+                let all = self
+                    .volatile
+                    .admin
+                    .partitions_of(&self.wiring.groups[usize::from(errand.group.0)], &self.wiring);
+                let offsets = all.into_iter().map(|partition| (partition, offset)).collect();
+                self.begin_rewind(errand, offsets, effects);
+            }
+            (false, RewindTo::At(_) | RewindTo::Ago(_)) => self.look_up(errand, now, effects),
+        }
+    }
+
+    fn look_up(&mut self, errand: &RewindErrand, now: Now, effects: &mut Effects) {
+        let moment =
+            self.durable.rewinding.as_ref().and_then(|rewinding| rewinding.moment).unwrap_or_default();
+        let Volatile { admin, ids, .. } = &mut self.volatile;
+        let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
+        match admin.goal {
+            Goal::Prepare(_) => admin.try_again(self.settings.request_timeout, &mut desk),
+            Goal::Idle | Goal::Figures(_) => {
+                admin.prepare(Preparation::look_up(errand.group, moment), &mut desk);
+            }
+        }
+        // All may be known without a question.
+        self.offsets_looked_up(now, effects);
+    }
+
+    /// Kafka told the offsets of the moment.
+    pub(super) fn offsets_looked_up(&mut self, _now: Now, effects: &mut Effects) {
+        let (Some(Errand::Rewind(errand)), Goal::Prepare(found)) =
+            (self.act_here().map(|act| errand(act, &self.wiring)), &self.volatile.admin.goal)
+        else {
+            return;
+        };
+        if found.done && found.only_looks_up() {
+            let offsets = found.offsets().collect();
+            self.volatile.admin.rest();
+            self.begin_rewind(&errand, offsets, effects);
+        }
+    }
+
+    fn begin_rewind(
+        &mut self,
+        errand: &RewindErrand,
+        mut offsets: BTreeMap<TopicPartition, Offset>,
+        effects: &mut Effects,
+    ) {
+        offsets.retain(|partition, _| errand.covers(*partition));
+        let Some(rewinding) = &mut self.durable.rewinding else { return };
+        rewinding.offsets = offsets;
+        effects.record(Event::RewindAsked {
+            rewind: rewinding.number,
+            group: errand.group,
+            offsets: rewinding.offsets.iter().map(|(partition, offset)| (*partition, *offset)).collect(),
+            instance: errand.instance,
+        });
+        self.ask_redis(errand, effects);
+    }
+
+    fn ask_redis(&mut self, errand: &RewindErrand, effects: &mut Effects) {
+        let Some(rewinding) = &mut self.durable.rewinding else { return };
+        let id = self.volatile.ids.next_id();
+        rewinding.redis_is_silent = rewinding.asked.replace(id).is_some();
+        let redis = self.wiring.redis.expect("a case with a rewind has a Redis");
+        let request = redis::Message::Request(id, redis::Request::Scan { group: errand.group });
+        effects.send(redis, Message::Redis(Box::new(request)));
+    }
+
+    /// Redis told who is there: each of them is told to go back.
+    pub(super) fn redis_told(&mut self, from: NodeId, message: redis::Message, effects: &mut Effects) {
+        let redis::Message::Response(id, redis::Response::Found(found)) = message else { return };
+        let Some(Errand::Rewind(errand)) = self.act_here().map(|act| errand(act, &self.wiring)) else {
+            return;
+        };
+        let Some(rewinding) = &mut self.durable.rewinding else { return };
+        if rewinding.asked != Some(id) || self.wiring.redis != Some(from) {
+            return;
+        }
+        rewinding.asked = None;
+        rewinding.redis_is_silent = false;
+        let meant = |listed: &Registration| errand.instance.is_none_or(|node| listed.address.node == node);
+        rewinding.silent = found.into_iter().filter(meant).collect();
+        if errand.confirm == Confirm::Instances {
+            rewinding.silent.retain(|listed| !rewinding.heard.contains(&listed.instance));
+        }
+        let offsets: Vec<(TopicPartition, Offset)> = rewinding.unconfirmed().collect();
+        for listed in &rewinding.silent {
+            let command = Command { rewind: rewinding.number, to: *listed, offsets: offsets.clone() };
+            let message = rewind::Message::Command(command);
+            effects.send(listed.address.node, Message::Rewind(Box::new(message)));
+        }
+        self.rewound_if_confirmed(&errand, effects);
+    }
+
+    /// An instance answered, or the host for it.
+    pub(super) fn instance_told(&mut self, message: rewind::Message, effects: &mut Effects) {
+        let rewind::Message::Answer(answer) = message else { return };
+        let Some(Errand::Rewind(errand)) = self.act_here().map(|act| errand(act, &self.wiring)) else {
+            return;
+        };
+        let Some(rewinding) = &mut self.durable.rewinding else { return };
+        if answer.rewind != rewinding.number {
+            return;
+        }
+        let by = answer.to.instance;
+        rewinding.silent.retain(|listed| listed.instance != by);
+        match answer.outcome {
+            Ok(partitions) => {
+                for partition in partitions {
+                    if rewinding.offsets.contains_key(&partition) && rewinding.confirmed.insert(partition) {
+                        let (rewind, group) = (rewinding.number, errand.group);
+                        effects.record(Event::Rewound { rewind, group, partition, by });
+                    }
+                }
+                rewinding.heard.insert(by);
+            }
+            Err(refusal) => {
+                rewinding.refusal = Some(refusal.to_string());
+                // Whoever refuses is not whom Redis had listed there: nobody is missed.
+                if errand.confirm == Confirm::Instances {
+                    rewinding.heard.insert(by);
+                }
+            }
+        }
+        self.rewound_if_confirmed(&errand, effects);
+    }
+
+    /// The connection to a host broke: of what was told there nothing is known.
+    pub(super) fn instance_unreachable(&mut self, gone: NodeId, effects: &mut Effects) {
+        let Some(Errand::Rewind(errand)) = self.act_here().map(|act| errand(act, &self.wiring)) else {
+            return;
+        };
+        let Some(rewinding) = &mut self.durable.rewinding else { return };
+        let before = rewinding.silent.len();
+        let there = rewinding.silent.iter().filter(|listed| listed.address.node == gone);
+        if errand.confirm == Confirm::Instances {
+            let there: Vec<InstanceId> = there.map(|listed| listed.instance).collect();
+            rewinding.heard.extend(there);
+        }
+        rewinding.silent.retain(|listed| listed.address.node != gone);
+        if rewinding.silent.len() < before {
+            rewinding.refusal = Some("that its process is gone".to_owned());
+            self.rewound_if_confirmed(&errand, effects);
+        }
+    }
+
+    fn rewound_if_confirmed(&mut self, errand: &RewindErrand, effects: &mut Effects) {
+        let Some(rewinding) = &self.durable.rewinding else { return };
+        let done = match (errand.confirm, errand.instance) {
+            (Confirm::Partitions, None) => rewinding.unconfirmed().next().is_none(),
+            (Confirm::Partitions, Some(_)) => !rewinding.heard.is_empty(),
+            (Confirm::Instances, _) => {
+                rewinding.asked.is_none() && rewinding.silent.is_empty() && !rewinding.heard.is_empty()
+            }
+        };
+        if done && rewinding.knows_where_to() {
+            self.act_done(effects);
+        }
+    }
+}

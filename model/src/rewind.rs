@@ -1,0 +1,90 @@
+//! Online rewind: what a NewClient says of itself in Redis, how the operator's tool speaks to it, and what it answers.
+//!
+//! That a consumer reports group, address and instance id, and that a rewind calls Kafka's `seek()`, is the published
+//! account's; what is checked, committed and answered is assumed, and a setting where there is a choice.
+
+use crate::record::{GroupId, NodeId, Offset, TopicPartition};
+use serde::{Deserialize, Serialize};
+
+/// The id of one life of an instance. It stands for the UUID that a process draws when it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct InstanceId {
+    /// The instance's node.
+    pub node: NodeId,
+    /// Its life.
+    pub incarnation: u32,
+}
+
+/// Where a process can be reached: its host and its port. A later process on the same host may have the same port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub struct Address {
+    /// The host.
+    pub node: NodeId,
+    /// The port.
+    pub port: u16,
+}
+
+/// What a consumer says of itself in Redis.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Registration {
+    /// Its group.
+    pub group: GroupId,
+    /// Where it can be reached.
+    pub address: Address,
+    /// Which life of which instance it is.
+    pub instance: InstanceId,
+}
+
+/// A message between the operator's tool and a consumer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum Message {
+    /// Go back in those of these partitions that are yours.
+    Command(Command),
+    /// What came of it.
+    Answer(Answer),
+}
+
+/// The order to go back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Command {
+    /// The operator's number of the rewind: a repetition has the same.
+    pub rewind: u64,
+    /// For whom it is, as Redis had it.
+    pub to: Registration,
+    /// The next offset to read of each partition.
+    pub offsets: Vec<(TopicPartition, Offset)>,
+}
+
+/// What a consumer answers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Answer {
+    /// The number of the rewind.
+    pub rewind: u64,
+    /// For whom the command was.
+    pub to: Registration,
+    /// The partitions of the command in which it has gone back, or why it did nothing.
+    pub outcome: Result<Vec<TopicPartition>, Refusal>,
+}
+
+/// Why a consumer did nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, strum::Display)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Refusal {
+    /// Nobody listens at that port of the host: what the host answers, and not the process.
+    ConnectionRefused,
+    /// The command is for another instance, or another life of this one.
+    OtherInstance,
+    /// It does not read from Kafka, and what it reads from cannot go back.
+    NotReading,
+}
+
+impl Message {
+    /// What kind of message it is, for traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Message::Command(_) => "rewind-command",
+            Message::Answer(_) => "rewind-answer",
+        }
+    }
+}
