@@ -87,7 +87,9 @@ fn domain(aim: &Aim) -> &'static str {
         Aim::Kind(NodeKind::Producer) => "producers",
         // The old and the new instances of a group are one group.
         Aim::Kind(NodeKind::OldConsumer | NodeKind::NewConsumer) => "consumers",
-        Aim::Kind(NodeKind::SwitchCentre | NodeKind::Deployment | NodeKind::Operator) => "control",
+        Aim::Kind(NodeKind::SwitchCentre | NodeKind::Deployment | NodeKind::Operator | NodeKind::Redis) => {
+            "control"
+        }
         Aim::Everybody | Aim::Named(_) => panic!("the standard case strikes kinds and roles, not {aim:?}"),
     }
 }

@@ -77,7 +77,7 @@ fn it_says_where_it_is_as_long_as_it_reads_from_kafka() {
     bench.push(Queue::Kafka, false);
     let key = Key { group: GROUP, instance: LIFE };
     let set = Request::Set { key, value: registration(1), time_to_live: Span::secs(30) };
-    assert_eq!(told_redis(&bench.last), [set.clone()]);
+    assert_eq!(told_redis(&bench.last), std::slice::from_ref(&set));
     assert!(bench.last.timers.contains(&TimerEffect::Set(REGISTER, After::Exactly(Span::secs(10)))));
     bench.step(Input::Timer(REGISTER));
     assert_eq!(told_redis(&bench.last), [set]);
