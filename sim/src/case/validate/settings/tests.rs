@@ -1,7 +1,7 @@
 use super::*;
 
 /// What may be nothing at all, for its settings say what that means, or for it ends by itself.
-const MAY_BE_ZERO: [(&str, &[&str]); 10] = [
+const MAY_BE_ZERO: [(&str, &[&str]); 11] = [
     ("corgi", &["lease-grace"]),
     // He decides at once.
     ("corgi.on-call", &["detection", "silence"]),
@@ -20,6 +20,8 @@ const MAY_BE_ZERO: [(&str, &[&str]); 10] = [
     ),
     ("mirror", &["restart-delay", "transaction-interval", "batch-size"]),
     ("deployment", &["roll-interval", "grace"]),
+    // Each write is forced to disk.
+    ("redis", &["append-sync-interval"]),
     ("producers.application", &["flush-timeout"]),
     // Never gives up.
     ("producers.corgi", &["delivery-timeout"]),
