@@ -91,3 +91,13 @@ pub struct GuaranteeResult {
     /// How many seeds reached each of its conditions.
     pub conditions: Vec<(Condition, u64)>,
 }
+
+impl SweepResult {
+    /// The conditions and how many seeds reached each: those that none did first.
+    pub fn conditions_zeroes_first(&self) -> Vec<(&str, u64)> {
+        let mut conditions: Vec<(&str, u64)> =
+            self.conditions.iter().map(|(name, seeds)| (name.as_str(), *seeds)).collect();
+        conditions.sort_by_key(|(_, seeds)| *seeds);
+        conditions
+    }
+}

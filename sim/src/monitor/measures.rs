@@ -58,9 +58,7 @@ pub struct Processing {
 }
 
 /// The migration divides a run in three.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::EnumIter,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::EnumIter)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Part {
@@ -84,7 +82,8 @@ impl Measures {
     /// Nothing measured yet in a run of a case.
     pub(super) fn of(subject: &Subject) -> Measures {
         let topics = 0..subject.topics.len();
-        let production = topics.map(|topic| Production { topic: TopicId(topic as u16), ..Production::default() });
+        let production =
+            topics.map(|topic| Production { topic: TopicId(topic as u16), ..Production::default() });
         let mut processing: Vec<Processing> = Vec::new();
         for (group, id) in subject.groups.iter().zip(0..) {
             let of_group = group.topics.iter().map(|topic| Processing {
@@ -95,8 +94,7 @@ impl Measures {
             processing.extend(of_group);
         }
         processing.sort_by_key(|place| (place.topic, place.group));
-        let phase =
-            PhaseMeasures { production: production.collect(), processing, cost: Cost::default() };
+        let phase = PhaseMeasures { production: production.collect(), processing, cost: Cost::default() };
         // Without a plan all of the run is before it.
         let phases = if subject.phases.is_empty() { 1 } else { subject.phases.len() + 2 };
         Measures { runs: 1, phases: vec![phase; phases] }

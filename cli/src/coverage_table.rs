@@ -1,0 +1,75 @@
+//! What a sweep did not try: the faults that struck in each phase, zeroes first, and the conditions that it reached.
+
+use crate::table::{lines, table};
+use cutover_sim::monitor::{Cell, Coverage};
+use cutover_sim::results::SweepResult;
+use std::collections::BTreeMap;
+
+/// The width of running text.
+const WIDTH: usize = 100;
+
+/// How often each fault struck in each phase, those with the most zeroes first, and what it never struck; with
+/// `verbose` a line for each kind of node that it may strike.
+pub fn of_faults(coverage: &Coverage, verbose: bool) -> String {
+    let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for cell in coverage.cells() {
+        let name = if verbose { named(&cell) } else { cell.fault.to_owned() };
+        let row = rows.entry(name).or_insert_with(|| vec![0; coverage.phases().len()]);
+        let phase = coverage.phases().iter().position(|phase| phase == cell.phase).unwrap_or(0);
+        row[phase] += cell.times;
+    }
+    if rows.is_empty() {
+        return "no fault struck\n".to_owned();
+    }
+    let mut rows: Vec<(String, Vec<u64>)> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| {
+        let zeroes = row.iter().filter(|times| **times == 0).count();
+        (std::cmp::Reverse(zeroes), row.iter().sum::<u64>())
+    });
+    let mut header = vec!["faults that struck"];
+    header.extend(coverage.phases().iter().map(String::as_str));
+    let mut table = table(&header);
+    for (name, row) in rows {
+        table.add_row(std::iter::once(name).chain(row.iter().map(u64::to_string)));
+    }
+    let mut text = lines(&table) + "\n";
+    if !verbose {
+        text += &never_struck(coverage);
+    }
+    text
+}
+
+fn named(cell: &Cell<'_>) -> String {
+    format!("{} {}", cell.fault, cell.component)
+}
+
+/// A line a phase.
+fn never_struck(coverage: &Coverage) -> String {
+    let of_phase = |phase: &String| {
+        let zeroes = coverage.cells().filter(|cell| cell.phase == phase && cell.times == 0);
+        let zeroes: Vec<String> = zeroes.map(|cell| named(&cell)).collect();
+        let listed = format!("never struck, {phase} ({}): {}", zeroes.len(), zeroes.join(", "));
+        (!zeroes.is_empty()).then(|| wrapped(&listed))
+    };
+    coverage.phases().iter().filter_map(of_phase).collect()
+}
+
+/// What no seed reached; with `verbose` all that seeds should reach, zeroes first.
+pub fn of_conditions(result: &SweepResult, verbose: bool) -> String {
+    let conditions = result.conditions_zeroes_first();
+    if !verbose {
+        let missed: Vec<&str> =
+            conditions.iter().filter(|(_, seeds)| *seeds == 0).map(|(name, _)| *name).collect();
+        let listed = format!("no seed reached ({}): {}", missed.len(), missed.join(", "));
+        return if missed.is_empty() { String::new() } else { wrapped(&listed) + "\n" };
+    }
+    let mut table = table(&["condition", "seeds that reached it"]);
+    for (name, seeds) in conditions {
+        table.add_row([name.to_owned(), seeds.to_string()]);
+    }
+    lines(&table) + "\n"
+}
+
+fn wrapped(text: &str) -> String {
+    textwrap::fill(text, textwrap::Options::new(WIDTH).subsequent_indent("  ")) + "\n"
+}
