@@ -85,9 +85,9 @@ pub fn topic_name(subject: &Subject, topic: TopicId) -> String {
         .map_or_else(|| format!("topic {}", topic.0), |it| it.name.clone())
 }
 
-/// Hours, to the millisecond's order of magnitude.
+/// Hours, to a millionth of one.
 fn hours(span: Span) -> f64 {
-    // Whole milliseconds of an hour: the quotient of two whole numbers is the same on every machine.
+    // One division of two whole numbers, which every machine rounds alike.
     (span.0 / 3_600) as f64 / 1_000_000.0
 }
 

@@ -45,7 +45,7 @@ impl Kind {
     }
 }
 
-/// The text of one metric family, and of the next: each has its samples in one block.
+/// The text, family by family: the samples of a family stand together.
 #[derive(Debug, Default)]
 struct Exposition {
     text: String,
