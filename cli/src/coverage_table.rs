@@ -1,6 +1,6 @@
 //! What a sweep did not try: the faults that struck in each phase, zeroes first, and the conditions that it reached.
 
-use crate::table::{lines, table};
+use crate::table::{dense, lines};
 use cutover_sim::monitor::{Cell, Coverage};
 use cutover_sim::results::SweepResult;
 use std::collections::BTreeMap;
@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 /// The width of running text.
 const WIDTH: usize = 100;
 
-/// How often each fault struck in each phase, those with the most zeroes first, and what it never struck; with
-/// `verbose` a line for each kind of node that it may strike.
+/// How often each fault struck in each phase, those with the most zeroes first, and what never struck; with `verbose` a
+/// line for each kind of node that a fault may strike.
 pub fn of_faults(coverage: &Coverage, verbose: bool) -> String {
     let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for cell in coverage.cells() {
@@ -28,7 +28,7 @@ pub fn of_faults(coverage: &Coverage, verbose: bool) -> String {
     });
     let mut header = vec!["faults that struck"];
     header.extend(coverage.phases().iter().map(String::as_str));
-    let mut table = table(&header);
+    let mut table = dense(&header);
     for (name, row) in rows {
         table.add_row(std::iter::once(name).chain(row.iter().map(u64::to_string)));
     }
@@ -43,15 +43,23 @@ fn named(cell: &Cell<'_>) -> String {
     format!("{} {}", cell.fault, cell.component)
 }
 
-/// A line a phase.
+/// What no phase saw, and how much there is that some phase did not.
 fn never_struck(coverage: &Coverage) -> String {
-    let of_phase = |phase: &String| {
-        let zeroes = coverage.cells().filter(|cell| cell.phase == phase && cell.times == 0);
-        let zeroes: Vec<String> = zeroes.map(|cell| named(&cell)).collect();
-        let listed = format!("never struck, {phase} ({}): {}", zeroes.len(), zeroes.join(", "));
-        (!zeroes.is_empty()).then(|| wrapped(&listed))
-    };
-    coverage.phases().iter().filter_map(of_phase).collect()
+    let mut times: BTreeMap<String, u64> = BTreeMap::new();
+    for cell in coverage.cells() {
+        *times.entry(named(&cell)).or_default() += cell.times;
+    }
+    let never: Vec<&str> =
+        times.iter().filter(|(_, times)| **times == 0).map(|(name, _)| name.as_str()).collect();
+    let (cells, zeroes) =
+        (coverage.cells().count(), coverage.cells().filter(|cell| cell.times == 0).count());
+    let mut listed = String::new();
+    if !never.is_empty() {
+        listed = format!("never struck ({}): {}; ", never.len(), never.join(", "));
+    }
+    wrapped(&format!(
+        "{listed}of {cells} cells, phase by fault by kind of node, {zeroes} are zero (--verbose shows them)"
+    ))
 }
 
 /// What no seed reached; with `verbose` all that seeds should reach, zeroes first.
@@ -63,7 +71,7 @@ pub fn of_conditions(result: &SweepResult, verbose: bool) -> String {
         let listed = format!("no seed reached ({}): {}", missed.len(), missed.join(", "));
         return if missed.is_empty() { String::new() } else { wrapped(&listed) + "\n" };
     }
-    let mut table = table(&["condition", "seeds that reached it"]);
+    let mut table = dense(&["condition", "seeds that reached it"]);
     for (name, seeds) in conditions {
         table.add_row([name.to_owned(), seeds.to_string()]);
     }

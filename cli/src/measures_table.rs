@@ -1,7 +1,7 @@
 //! The measures as people read them: before, during and after the migration; with `--verbose` also by phase, topic and group.
 
 use crate::measured::topic_name;
-use crate::table::{lines, table};
+use crate::table::{dense, lines};
 use cutover_model::check::Subject;
 use cutover_model::units::Span;
 use cutover_sim::monitor::{Cost, Distribution, Measures, Part, PhaseMeasures, QueueCost, phase_key};
@@ -30,7 +30,7 @@ pub fn of_parts(measures: &Measures) -> String {
         Part::During => "during it".to_owned(),
         Part::After => "after it".to_owned(),
     }));
-    let mut table = table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut table = dense(&header.iter().map(String::as_str).collect::<Vec<_>>());
     let mut row = |name: &str, cell: &dyn Fn(&PhaseMeasures) -> String| {
         table.add_row(std::iter::once(name.to_owned()).chain(columns.iter().map(cell)));
     };
@@ -49,7 +49,7 @@ pub fn of_parts(measures: &Measures) -> String {
 /// Every phase, topic and group.
 pub fn of_phases(measures: &Measures, subject: &Subject) -> String {
     let mut table =
-        table(&["phase", "topic", "", "records", "p50", "p99", "max", "acknowledged, or unprocessed"]);
+        dense(&["phase", "topic", "", "records", "p50", "p99", "max", "acknowledged, or unprocessed"]);
     for (place, phase) in measures.phases.iter().enumerate() {
         let name = phase_key(subject, place);
         for of in &phase.production {

@@ -1,6 +1,6 @@
 //! The table of guarantees, the verdicts' colours, and the stories of findings.
 
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::{ContentArrangement, LineStyle, Table};
 use cutover_model::check::{Figure, Guarantee, StoryLine, Verdict};
 use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
 use owo_colors::OwoColorize;
@@ -17,8 +17,15 @@ pub fn verdict(verdict: Verdict) -> String {
     }
 }
 
+/// An empty table of figures under a header: a line a row, however many there are.
+pub fn dense(header: &[&str]) -> Table {
+    let mut table = table(header);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
+    table
+}
+
 /// An empty table under a header.
-pub fn table(header: &[&str]) -> Table {
+fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
         .load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY)
