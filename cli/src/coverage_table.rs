@@ -51,8 +51,7 @@ fn never_struck(coverage: &Coverage) -> String {
     }
     let never: Vec<&str> =
         times.iter().filter(|(_, times)| **times == 0).map(|(name, _)| name.as_str()).collect();
-    let (cells, zeroes) =
-        (coverage.cells().count(), coverage.cells().filter(|cell| cell.times == 0).count());
+    let (cells, zeroes) = (coverage.cells().count(), coverage.cells().filter(|cell| cell.times == 0).count());
     let mut listed = String::new();
     if !never.is_empty() {
         listed = format!("never struck ({}): {}; ", never.len(), never.join(", "));
@@ -79,5 +78,7 @@ pub fn of_conditions(result: &SweepResult, verbose: bool) -> String {
 }
 
 fn wrapped(text: &str) -> String {
-    textwrap::fill(text, textwrap::Options::new(WIDTH).subsequent_indent("  ")) + "\n"
+    // A name is never broken at its hyphens: somebody may look for it.
+    let options = textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options.subsequent_indent("  ")) + "\n"
 }
