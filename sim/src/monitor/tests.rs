@@ -32,7 +32,7 @@ impl Scene {
     }
 
     fn node(&mut self, millis: u64, node: NodeId, event: Event) -> &mut Scene {
-        self.at = self.at + Span::millis(millis);
+        self.at += Span::millis(millis);
         self.monitor.observe(&Entry { at: self.at, node, event });
         self
     }
