@@ -46,6 +46,12 @@ pub struct Check {
     /// Also write the result as JSON into this file.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+    /// Also write what was measured into this file, as Prometheus text (docs/results.md tells what it means).
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
+    /// Show every phase, topic and group that was measured, every fault on every kind of node, and every condition.
+    #[arg(long)]
+    pub verbose: bool,
     /// For people, or for machines: one JSON object a case, a line each.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -69,6 +75,9 @@ pub struct Replay {
     /// Write the history as JSON lines into this file (docs/history.md tells what they mean).
     #[arg(long, value_name = "FILE")]
     pub history: Option<PathBuf>,
+    /// Also write what was measured into this file, as Prometheus text (docs/results.md tells what it means).
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
     /// For people, or for machines: one JSON object.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,

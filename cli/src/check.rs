@@ -1,21 +1,20 @@
 //! `cutover check`: many seeds, a verdict for each guarantee, the story of the worst finding.
 
 use crate::arguments::{Check, Format};
-use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, output, progress, table};
-use cutover_model::check::{Finding, Verdict};
+use crate::{
+    EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, coverage_table, json, measures_table, metrics, output, progress,
+    table,
+};
+use cutover_model::check::{Finding, Subject, Verdict};
 use cutover_sim::case::Case;
 use cutover_sim::results::{GuaranteeResult, SweepResult};
 use cutover_sim::run;
 use miette::{IntoDiagnostic, WrapErr};
 use owo_colors::OwoColorize;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::thread::available_parallelism;
-
-/// The width of running text.
-const WIDTH: usize = 100;
 
 /// Check each case; the exit status is the worst.
 pub fn run(arguments: &Check) -> miette::Result<u8> {
@@ -26,7 +25,9 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
         .map(|path| Case::load(path))
         .collect::<Result<_, _>>()
         .map_err(miette::Report::new)?;
-    let mut out = arguments.out.as_deref().map(create).transpose()?;
+    let mut out = arguments.out.as_deref().map(output::create).transpose()?;
+    let mut metrics_file = arguments.metrics.as_deref().map(output::create).transpose()?;
+    let mut swept = Vec::new();
     let mut status = EXIT_HELD;
     for (case, path) in cases.iter().zip(&arguments.cases) {
         let result = sweep(case, arguments);
@@ -35,20 +36,30 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
         let line = serde_json::to_string(&object).into_diagnostic()?;
         match arguments.format {
             Format::Json => output::print(&format!("{line}\n"))?,
-            Format::Human => output::print(&told(case, path, &result, expected))?,
+            Format::Human => output::print(&told(case, path, &result, expected, arguments.verbose))?,
         }
         if let Some(file) = &mut out {
             writeln!(file, "{line}").into_diagnostic().wrap_err("could not write the result")?;
         }
         status = worse(status, status_of(result.verdict, expected));
+        swept.push((result, case.subject()));
+    }
+    if let Some(file) = &mut metrics_file {
+        let sources: Vec<_> = swept.iter().map(|(result, subject)| source(result, subject)).collect();
+        let text = metrics::text(&sources);
+        file.write_all(text.as_bytes()).into_diagnostic().wrap_err("could not write the metrics")?;
     }
     Ok(status)
 }
 
-fn create(path: &Path) -> miette::Result<File> {
-    File::create(path)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("could not create {}: name a file in a folder that exists", path.display()))
+fn source<'a>(result: &'a SweepResult, subject: &'a Subject) -> metrics::Source<'a> {
+    metrics::Source {
+        case: &result.case,
+        subject,
+        measures: &result.measures,
+        coverage: &result.coverage,
+        conditions: result.conditions.iter().map(|(name, seeds)| (name.as_str(), *seeds)).collect(),
+    }
 }
 
 fn sweep(case: &Case, arguments: &Check) -> SweepResult {
@@ -79,7 +90,7 @@ fn worse(one: u8, other: u8) -> u8 {
 }
 
 /// What people read.
-fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> String {
+fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool, verbose: bool) -> String {
     let mut text = String::new();
     let plural = if result.seeds == 1 { "seed" } else { "seeds" };
     let _ = writeln!(
@@ -91,22 +102,17 @@ fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool) -> Strin
         result.first
     );
     let _ = writeln!(text, "{}", table::of_sweep(result));
-    let _ = write!(text, "{}", table::of_coverage(result, &case.subject()));
+    text += &measures_table::of_parts(&result.measures);
+    if verbose {
+        text += &measures_table::of_phases(&result.measures, &case.subject());
+    }
+    text += &coverage_table::of_faults(&result.coverage, verbose);
     for line in &result.guarantees {
         if let Some((finding, seed)) = &line.worst_finding {
             let _ = writeln!(text, "{}", story(case, path, line, finding, *seed));
         }
     }
-    let missed: Vec<&str> =
-        result.conditions.iter().filter(|(_, seeds)| **seeds == 0).map(|(name, _)| name.as_str()).collect();
-    if !missed.is_empty() {
-        let listed = format!("no seed reached ({}): {}", missed.len(), missed.join(", "));
-        let _ = writeln!(
-            text,
-            "{}\n",
-            textwrap::fill(&listed, textwrap::Options::new(WIDTH).subsequent_indent("  "))
-        );
-    }
+    text += &coverage_table::of_conditions(result, verbose);
     for line in result.guarantees.iter().filter(|line| line.verdict == Verdict::Unknown) {
         let _ = writeln!(text, "{} is unknown: {}", line.name.bold(), why_unknown(line, result));
     }

@@ -1,6 +1,8 @@
 //! What machines get: one object a command, with names instead of numbers.
 
+use crate::measured::{Measured, measured};
 use cutover_model::check::{Finding, Guarantee, Subject, Verdict};
+use cutover_sim::monitor::Cell;
 use cutover_sim::results::{RunResult, SweepResult};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -17,10 +19,11 @@ pub struct Checked<'a> {
     /// The digest of all runs' digests.
     digest: &'a str,
     guarantees: Vec<CheckedGuarantee<'a>>,
-    /// How often each fault kind began in each phase.
-    coverage: &'a BTreeMap<String, BTreeMap<String, u64>>,
-    /// How many seeds reached each condition.
-    conditions: &'a BTreeMap<String, u64>,
+    measures: Measured,
+    /// How often each fault struck each kind of node in each phase, zeroes first.
+    coverage: Vec<Cell<'a>>,
+    /// How many seeds reached each condition, zeroes first.
+    conditions: Vec<Reached<'a>>,
     failures: Vec<Failure<'a>>,
 }
 
@@ -52,6 +55,12 @@ struct WorstFinding {
 }
 
 #[derive(Debug, Serialize)]
+struct Reached<'a> {
+    condition: &'a str,
+    seeds: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Failure<'a> {
     seed: u64,
     failure: &'a str,
@@ -70,6 +79,7 @@ pub struct Replayed<'a> {
     faults: u64,
     guarantees: Vec<ReplayedGuarantee<'a>>,
     findings: Vec<FoundHere>,
+    measures: Measured,
     failure: Option<&'a str>,
 }
 
@@ -139,8 +149,13 @@ pub fn checked<'a>(result: &'a SweepResult, subject: &Subject, expected: bool) -
         first_seed: result.first,
         digest: &result.digest,
         guarantees: result.guarantees.iter().map(guarantee).collect(),
-        coverage: &result.coverage,
-        conditions: &result.conditions,
+        measures: measured(&result.measures, subject),
+        coverage: result.coverage.zeroes_first(),
+        conditions: result
+            .conditions_zeroes_first()
+            .into_iter()
+            .map(|(condition, seeds)| Reached { condition, seeds })
+            .collect(),
         failures: result.failures.iter().map(|(seed, failure)| Failure { seed: *seed, failure }).collect(),
     }
 }
@@ -177,6 +192,7 @@ pub fn replayed<'a>(result: &'a RunResult, subject: &Subject) -> Replayed<'a> {
             .flat_map(|judgement| &judgement.findings)
             .map(|finding| found(finding, subject))
             .collect(),
+        measures: measured(&result.measures, subject),
         failure: result.failure.as_deref(),
     }
 }

@@ -2,8 +2,12 @@
 
 mod arguments;
 mod check;
+mod coverage_table;
 mod json;
 mod lint;
+mod measured;
+mod measures_table;
+mod metrics;
 mod output;
 mod progress;
 mod replay;

@@ -2,6 +2,7 @@
 //! is printed to be pasted.
 
 use miette::{IntoDiagnostic, WrapErr};
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
@@ -15,6 +16,16 @@ pub fn print(text: &str) -> miette::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.into_diagnostic().wrap_err("could not write to standard output"),
     }
+}
+
+/// A file for a result, made before the first run: a sweep should not end with a folder that is missing.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn create(path: &Path) -> miette::Result<File> {
+    File::create(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("could not create {}: name a file in a folder that exists", path.display()))
 }
 
 /// The command that replays a seed, ready to be pasted.

@@ -1,7 +1,7 @@
 //! `cutover replay`: one seed, told as a table, a trace, a history file or an object.
 
 use crate::arguments::{Format, Replay};
-use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, output, table};
+use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, measures_table, metrics, output, table};
 use cutover_model::check::Verdict;
 use cutover_model::history::Entry;
 use cutover_sim::case::Case;
@@ -23,10 +23,15 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
         ));
     }
     let case = Case::load(&arguments.case).map_err(miette::Report::new)?;
+    let metrics_file = arguments.metrics.as_deref().map(output::create).transpose()?;
     let keep = Keep { history: true, messages: arguments.messages };
     let result = run::replay(&case, arguments.seed, keep);
     if let Some(path) = &arguments.history {
         write_history(path, &result.history)?;
+    }
+    if let Some(mut file) = metrics_file {
+        let text = metrics_of(&result, &case);
+        file.write_all(text.as_bytes()).into_diagnostic().wrap_err("could not write the metrics")?;
     }
     match arguments.format {
         Format::Json => {
@@ -62,10 +67,22 @@ fn write_history(path: &Path, history: &[Entry]) -> miette::Result<()> {
         .wrap_err_with(|| format!("could not write {}: name a file in a folder that exists", path.display()))
 }
 
+fn metrics_of(result: &RunResult, case: &Case) -> String {
+    let conditions = result.judgements.iter().flat_map(|judgement| &judgement.conditions);
+    metrics::text(&[metrics::Source {
+        case: &result.case,
+        subject: &case.subject(),
+        measures: &result.measures,
+        coverage: &result.coverage,
+        conditions: conditions.map(|it| (it.name.as_str(), u64::from(it.reached))).collect(),
+    }])
+}
+
 fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {
     let mut text = String::new();
     let _ = writeln!(text, "{}, seed {}: {}", case.name.bold(), result.seed, case.about);
     let _ = writeln!(text, "{}", table::of_run(result));
+    text += &measures_table::of_parts(&result.measures);
     for judgement in &result.judgements {
         let Some(finding) = judgement.findings.first() else { continue };
         let _ = writeln!(text, "{} ({}): {}", judgement.guarantee.bold(), finding.ground, finding.summary);

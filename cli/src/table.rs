@@ -1,10 +1,9 @@
 //! The table of guarantees, the verdicts' colours, and the stories of findings.
 
-use comfy_table::{ContentArrangement, Table};
-use cutover_model::check::{Figure, Guarantee, StoryLine, Subject, Verdict};
+use comfy_table::{ContentArrangement, LineStyle, Table};
+use cutover_model::check::{Figure, Guarantee, StoryLine, Verdict};
 use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
 use owo_colors::OwoColorize;
-use std::collections::BTreeSet;
 
 /// A story has so many lines at most: what fits a screen.
 pub const STORY_LINES: usize = 24;
@@ -18,6 +17,14 @@ pub fn verdict(verdict: Verdict) -> String {
     }
 }
 
+/// An empty table of figures under a header: a line a row, however many there are.
+pub fn dense(header: &[&str]) -> Table {
+    let mut table = table(header);
+    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY.row_separator(LineStyle::none()));
+    table
+}
+
+/// An empty table under a header.
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
@@ -28,7 +35,7 @@ fn table(header: &[&str]) -> Table {
 }
 
 /// The table's lines without the blanks behind them.
-fn lines(table: &Table) -> String {
+pub fn lines(table: &Table) -> String {
     coloured(&table.trim_fmt())
 }
 
@@ -50,26 +57,6 @@ pub fn of_sweep(result: &SweepResult) -> String {
         ]);
     }
     lines(&table)
-}
-
-/// How often each fault kind struck in each phase; phases and kinds that no fault reached show their zeroes.
-pub fn of_coverage(result: &SweepResult, subject: &Subject) -> String {
-    let kinds: BTreeSet<&str> =
-        result.coverage.values().flat_map(|row| row.keys().map(String::as_str)).collect();
-    if kinds.is_empty() {
-        return "no fault struck\n".to_owned();
-    }
-    // Narrower with the phases across: there are fewer of them than of kinds.
-    let phases = (0..=subject.phases.len() as u32).map(|phase| subject.phase_key(phase));
-    let rows: Vec<_> = phases.filter_map(|phase| result.coverage.get_key_value(&phase)).collect();
-    let mut header = vec!["faults that struck"];
-    header.extend(rows.iter().map(|(phase, _)| phase.as_str()));
-    let mut table = table(&header);
-    for kind in kinds {
-        let counts = rows.iter().map(|(_, row)| row.get(kind).copied().unwrap_or(0).to_string());
-        table.add_row(std::iter::once(kind.to_owned()).chain(counts));
-    }
-    lines(&table) + "\n"
 }
 
 /// The figures that say most of a guarantee.

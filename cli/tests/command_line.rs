@@ -288,6 +288,65 @@ fn the_number_of_jobs_does_not_show_and_the_result_goes_into_the_file_as_well() 
 }
 
 #[test]
+fn what_was_measured_is_in_the_table_in_the_object_and_in_the_metrics() {
+    let cases = Cases::new();
+    let (one, two) = (cases.path("one.prom"), cases.path("two.prom"));
+    let check = |jobs: &str, file: &str| {
+        let words = ["check", GUARDED, "--seeds", "4", "--jobs", jobs, "--format", "json", "--metrics", file];
+        let output = cutover(&words);
+        assert_eq!(status(&output), HELD, "{}", err(&output));
+        (out(&output), std::fs::read_to_string(file).unwrap())
+    };
+    let (told, metrics) = check("1", &one);
+    let again = check("2", &two);
+    assert_eq!((&told, &metrics), (&again.0, &again.1), "the number of jobs does not show");
+
+    let object = json(&told);
+    let parts = object["measures"]["parts"].as_array().unwrap();
+    let names: Vec<&str> = parts.iter().map(|part| part["part"].as_str().unwrap()).collect();
+    assert_eq!(names, ["before", "during", "after"]);
+    for part in parts {
+        for distribution in [&part["production"]["latency"], &part["processing"]["end_to_end"]] {
+            let figure = |name: &str| distribution[name].as_u64().unwrap();
+            assert!(figure("count") > 0 && figure("p50_us") <= figure("p99_us"), "{distribution}");
+            assert!(figure("p99_us") <= figure("max_us"), "{distribution}");
+        }
+    }
+    let sent = parts.iter().map(|part| part["production"]["sent"].as_u64().unwrap());
+    assert_eq!(sent.sum::<u64>(), 4 * 2_000, "every record is in one part");
+    assert_eq!(parts[0]["cost"]["kafka"]["stored_bytes"], 0, "before the plan nobody writes to Kafka");
+    assert_eq!(parts[2]["cost"]["corgi"]["broker_hours"], 0.0, "after it Corgi is stopped");
+
+    let times: Vec<u64> =
+        object["coverage"].as_array().unwrap().iter().map(|it| it["times"].as_u64().unwrap()).collect();
+    assert!(times.is_sorted() && times[0] == 0, "zeroes first");
+    let seeds: Vec<u64> =
+        object["conditions"].as_array().unwrap().iter().map(|it| it["seeds"].as_u64().unwrap()).collect();
+    assert!(seeds.is_sorted() && seeds[0] == 0, "zeroes first");
+    let of_count = "cutover_end_to_end_seconds_count{case=\"article-guarded\",phase=\"after-the-plan\",topic=\"orders\",group=\"search\"}";
+    assert!(metrics.contains(of_count), "{metrics}");
+
+    let replayed = cutover(&["replay", GUARDED, "--seed", "3", "--metrics", &one]);
+    assert_eq!(status(&replayed), HELD);
+    assert!(out(&replayed).contains("production: p50, p99, max"), "{}", out(&replayed));
+    assert!(std::fs::read_to_string(&one).unwrap().contains("cutover_runs{case=\"article-guarded\"} 1\n"));
+}
+
+#[test]
+fn a_table_of_all_that_was_measured_is_there_for_who_asks_for_it() {
+    let short = out(&cutover(&["check", GUARDED, "--seeds", "2"]));
+    let verbose = out(&cutover(&["check", GUARDED, "--seeds", "2", "--verbose"]));
+    for told in [&short, &verbose] {
+        assert!(told.contains("before the migration") && told.contains("after-the-plan"), "{told}");
+    }
+    let only_verbose = ["crash corgi-broker", "seeds that reached it", "fulfilment   "];
+    for words in only_verbose {
+        assert!(verbose.contains(words), "{words}: {verbose}");
+    }
+    assert!(short.contains("no seed reached") && !short.contains("seeds that reached it"), "{short}");
+}
+
+#[test]
 fn lint_says_that_a_case_is_well_formed_and_goes_on_after_a_bad_one() {
     let output = cutover(&["lint", GUARDED]);
     assert_eq!((status(&output), err(&output).as_str()), (HELD, ""));
@@ -360,8 +419,12 @@ fn what_cannot_be_written_is_told_once_and_ends_with_64() {
     let nowhere = cases.path("no-such-folder/result.json");
     let seeds = ["check", GUARDED, "--seeds", "1000000", "--out", &nowhere];
     refuses(&seeds, &["no-such-folder", "name a file in a folder that exists"]);
-    let replay = ["replay", "scenarios/baseline.toml", "--seed", "1", "--history", &nowhere];
-    refuses(&replay, &["no-such-folder", "name a file in a folder that exists"]);
+    let seeds = ["check", GUARDED, "--seeds", "1000000", "--metrics", &nowhere];
+    refuses(&seeds, &["no-such-folder", "name a file in a folder that exists"]);
+    for file in ["--history", "--metrics"] {
+        let replay = ["replay", "scenarios/baseline.toml", "--seed", "1", file, &nowhere];
+        refuses(&replay, &["no-such-folder", "name a file in a folder that exists"]);
+    }
 }
 
 /// The first line of a broken case says where it is broken: `# line 7: ...`, `# orders.csv, line 3: ...`; line 0 is a

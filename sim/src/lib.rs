@@ -10,6 +10,7 @@ compile_error!(
 pub mod build;
 pub mod case;
 pub mod faults;
+pub mod monitor;
 pub mod random;
 pub mod results;
 pub mod run;

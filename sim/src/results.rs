@@ -1,5 +1,6 @@
 //! What a run and a sweep conclude: plain data, the same for people and for machines.
 
+use crate::monitor::{Coverage, Measures};
 use crate::world::Dispatched;
 use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
 use cutover_model::history::Entry;
@@ -27,8 +28,10 @@ pub struct RunResult {
     pub faults: u64,
     /// A judgement a guarantee, in the guarantees' order.
     pub judgements: Vec<Judgement>,
-    /// How often each fault kind began in each phase: (phase, kind) -> times.
-    pub coverage: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How often each fault struck each kind of node in each phase.
+    pub coverage: Coverage,
+    /// Latency, success and cost by phase; empty where the run broke off.
+    pub measures: Measures,
     /// Why the run did not come to its end: a panic's message, or a budget.
     pub failure: Option<String>,
     /// The history, where it was asked for.
@@ -54,8 +57,10 @@ pub struct SweepResult {
     pub digest: String,
     /// A line a guarantee.
     pub guarantees: Vec<GuaranteeResult>,
-    /// How often each fault kind began in each phase, over all seeds.
-    pub coverage: BTreeMap<String, BTreeMap<String, u64>>,
+    /// How often each fault struck each kind of node in each phase, over all seeds.
+    pub coverage: Coverage,
+    /// Latency, success and cost by phase, over the seeds that came to their end.
+    pub measures: Measures,
     /// How many seeds reached each condition.
     pub conditions: BTreeMap<String, u64>,
     /// Runs that did not come to their end: the seed, and why; the first ten.
@@ -85,4 +90,14 @@ pub struct GuaranteeResult {
     pub worst_finding: Option<(Finding, u64)>,
     /// How many seeds reached each of its conditions.
     pub conditions: Vec<(Condition, u64)>,
+}
+
+impl SweepResult {
+    /// The conditions and how many seeds reached each: those that none did first.
+    pub fn conditions_zeroes_first(&self) -> Vec<(&str, u64)> {
+        let mut conditions: Vec<(&str, u64)> =
+            self.conditions.iter().map(|(name, seeds)| (name.as_str(), *seeds)).collect();
+        conditions.sort_by_key(|(_, seeds)| *seeds);
+        conditions
+    }
 }

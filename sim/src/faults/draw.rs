@@ -41,7 +41,7 @@ pub(crate) fn can_hit(case: &Case, nodes: &Nodes, aim: &Aim) -> bool {
 
 /// The failure domains that a fault strikes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Domains {
+pub(super) enum Domains {
     These(BTreeSet<String>),
     All,
 }
@@ -257,7 +257,7 @@ fn fault_kind(kind: Kind, link: Link, figures: Figures) -> Option<FaultKind> {
 }
 
 /// A fault of the list, and the failure domains that it strikes.
-fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Option<(Fault, Domains)> {
+pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Option<(Fault, Domains)> {
     let none = || Domains::These(BTreeSet::new());
     let side = |aim: &Aim| -> Option<(Side, Domains)> {
         let all = each(case, nodes, aim);
@@ -289,7 +289,7 @@ fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Option<(Fault, D
 }
 
 /// Each thing that an aim can mean, with its failure domains.
-fn each(case: &Case, nodes: &Nodes, aim: &Aim) -> Vec<(Side, Domains)> {
+pub(super) fn each(case: &Case, nodes: &Nodes, aim: &Aim) -> Vec<(Side, Domains)> {
     let domain = |domain: &str| Domains::These(BTreeSet::from([domain.to_owned()]));
     let role = |role: fn(u16) -> Role| {
         let sets: BTreeSet<(u16, &str)> =

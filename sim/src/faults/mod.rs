@@ -3,6 +3,7 @@
 
 mod choose;
 pub mod draw;
+pub(crate) mod reach;
 pub mod settings;
 
 pub use draw::draw;

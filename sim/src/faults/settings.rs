@@ -14,17 +14,6 @@ pub struct Settings {
     pub draw: Option<Distribution>,
 }
 
-impl Settings {
-    /// The kinds of fault that the case knows, listed and drawn, in alphabetical order.
-    pub fn kinds(&self) -> Vec<String> {
-        let listed = self.list.iter().map(|listed| listed.kind);
-        let drawn = self.draw.iter().flat_map(|draw| &draw.kinds).map(|drawn| drawn.kind);
-        let kinds: std::collections::BTreeSet<String> =
-            listed.chain(drawn).map(|kind| kind.to_string()).collect();
-        kinds.into_iter().collect()
-    }
-}
-
 /// The kinds of fault, by the words of the case file.
 #[derive(
     Clone,
@@ -39,6 +28,8 @@ impl Settings {
     Deserialize,
     strum::Display,
     strum::EnumIter,
+    strum::EnumString,
+    strum::IntoStaticStr,
 )]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]

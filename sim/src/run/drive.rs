@@ -4,14 +4,14 @@ use super::host;
 use super::ledger::Ledger;
 use crate::build::{self, Setup};
 use crate::case::Case;
+use crate::monitor::Monitor;
 use crate::results::RunResult;
 use crate::world::{Dispatched, World};
-use cutover_model::check::{Subject, Suite, Verdict};
+use cutover_model::check::{Suite, Verdict};
 use cutover_model::history::{EndReason, Entry, Event};
 use cutover_model::machine::Machine;
 use cutover_model::record::NodeId;
 use cutover_model::units::{Span, Time};
-use std::collections::BTreeMap;
 
 /// How long a drained run goes on: what comes late, comes now.
 const LINGER: Span = Span::secs(10);
@@ -25,20 +25,22 @@ pub struct Keep {
     pub messages: bool,
 }
 
-/// Run one seed of a case to its end.
+/// Run one seed of a case to its end; without the monitor, its measures and its coverage stay empty.
 ///
 /// # Panics
 /// If a machine or the world breaks one of its invariants; `host` makes a result of it.
-pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
+pub async fn drive(case: &Case, seed: u64, keep: Keep, monitored: bool) -> RunResult {
     let Setup { mut world, subject, ledger } = build::build(case, seed);
     if keep.messages {
         world.keep_trace();
     }
-    let suite = Suite::new(subject.clone());
+    let monitor = monitored.then(|| Monitor::new(case, &subject));
+    let suite = Suite::new(subject);
     let mut run = Run {
         world,
         ledger,
         suite,
+        monitor,
         keep,
         history: Vec::new(),
         messages: Vec::new(),
@@ -48,13 +50,14 @@ pub async fn drive(case: &Case, seed: u64, keep: Keep) -> RunResult {
     // A task that is hosted beside the run comes to its turn when this one has ended or waits, and this one never
     // waits: the first moment that such a task can see is the last of the run.
     host::pass(run.world.now().since(Time::ZERO));
-    run.finish(case, &subject, seed, reason)
+    run.finish(case, seed, reason)
 }
 
 struct Run<M> {
     world: World<M>,
     ledger: Ledger,
     suite: Suite,
+    monitor: Option<Monitor>,
     keep: Keep,
     history: Vec<Entry>,
     messages: Vec<Dispatched>,
@@ -107,6 +110,9 @@ impl<M: Machine> Run<M> {
                 self.replayed_at = entry.at;
             }
             self.suite.observe(entry);
+            if let Some(monitor) = &mut self.monitor {
+                monitor.observe(entry);
+            }
         }
         if self.keep.history {
             self.history.extend_from_slice(self.world.history());
@@ -119,22 +125,11 @@ impl<M: Machine> Run<M> {
         true
     }
 
-    /// How often each fault kind of the case struck in each of its phases; what did not strike has its zero.
-    fn coverage(&self, case: &Case, subject: &Subject) -> BTreeMap<String, BTreeMap<String, u64>> {
-        let zeroes: BTreeMap<String, u64> = case.faults.kinds().into_iter().map(|kind| (kind, 0)).collect();
-        let phases = (0..=subject.phases.len() as u32).map(|phase| subject.phase_key(phase));
-        let mut coverage: BTreeMap<_, _> = phases.map(|phase| (phase, zeroes.clone())).collect();
-        for (phase, kind) in self.world.faults_by_phase() {
-            let phase = if phase.is_empty() { subject.phase_key(0) } else { phase.clone() };
-            *coverage.entry(phase).or_default().entry(kind.clone()).or_default() += 1;
-        }
-        coverage
-    }
-
-    fn finish(mut self, case: &Case, subject: &Subject, seed: u64, because: EndReason) -> RunResult {
+    fn finish(mut self, case: &Case, seed: u64, because: EndReason) -> RunResult {
         self.world.write(NodeId(0), Event::Ended { because });
         self.observe();
         let judgements = self.suite.judge();
+        let (measures, coverage) = self.monitor.map(Monitor::finish).unwrap_or_default();
         RunResult {
             case: case.name.clone(),
             seed,
@@ -145,7 +140,8 @@ impl<M: Machine> Run<M> {
             events: self.world.events(),
             faults: self.world.faults_begun(),
             judgements,
-            coverage: self.coverage(case, subject),
+            coverage,
+            measures,
             failure: (because == EndReason::StepBudget)
                 .then(|| format!("the step budget of {} events ran out", case.budget)),
             history: self.history,

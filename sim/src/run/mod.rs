@@ -22,7 +22,7 @@ pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
     if case.plan.phases.is_empty() || result.failure.is_some() {
         return result;
     }
-    let twin = alone(&case.without_migration(), seed, Keep::default());
+    let twin = hosted(&case.without_migration(), seed, Keep::default(), false);
     let without = twin.judgements.iter().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
     let with = result.judgements.iter_mut().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
     if let (Some(without), Some(with), None) = (without, with, &twin.failure) {
@@ -34,7 +34,12 @@ pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
 
 /// Run one seed without its twin.
 pub fn alone(case: &Case, seed: u64, keep: Keep) -> RunResult {
-    match host::host(seed, || drive::drive(case, seed, keep)) {
+    hosted(case, seed, keep, true)
+}
+
+/// The twin is there for its downtime alone: nobody reads its measures.
+fn hosted(case: &Case, seed: u64, keep: Keep, monitored: bool) -> RunResult {
+    match host::host(seed, || drive::drive(case, seed, keep, monitored)) {
         Ok(result) => result,
         Err(error) => broken_off(case, seed, error.to_string()),
     }
@@ -80,6 +85,7 @@ fn broken_off(case: &Case, seed: u64, failure: String) -> RunResult {
         faults: 0,
         judgements: Vec::new(),
         coverage: Default::default(),
+        measures: Default::default(),
         failure: Some(failure),
         history: Vec::new(),
         messages: Vec::new(),

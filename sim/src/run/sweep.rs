@@ -1,6 +1,7 @@
 //! Many seeds of one case: run on several threads, folded in the order of their seeds, so that the number of threads
 //! does not show. What is kept does not grow with the number of seeds.
 
+use crate::monitor::{Coverage, Measures};
 use crate::results::{GuaranteeResult, RunResult, SweepResult};
 use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
 use std::collections::BTreeMap;
@@ -59,7 +60,8 @@ pub struct Folded {
     digest: u64,
     seeds: u64,
     guarantees: BTreeMap<Guarantee, Line>,
-    coverage: BTreeMap<String, BTreeMap<String, u64>>,
+    coverage: Coverage,
+    measures: Measures,
     failed: u64,
     failures: Vec<(u64, String)>,
 }
@@ -90,7 +92,8 @@ impl Folded {
                 .filter(|guarantee| *guarantee != Guarantee::Rewind)
                 .map(|guarantee| (guarantee, Line::default()))
                 .collect(),
-            coverage: BTreeMap::new(),
+            coverage: Coverage::default(),
+            measures: Measures::default(),
             failed: 0,
             failures: Vec::new(),
         }
@@ -112,16 +115,15 @@ impl Folded {
         for judgement in &result.judgements {
             self.guarantees.entry(judgement.guarantee).or_default().fold(judgement, result.seed);
         }
-        for (phase, kinds) in &result.coverage {
-            let row = self.coverage.entry(phase.clone()).or_default();
-            for (kind, times) in kinds {
-                *row.entry(kind.clone()).or_default() += times;
-            }
-        }
-        if let Some(failure) = &result.failure {
-            self.failed += 1;
-            if self.failures.len() < FAILURES_KEPT {
-                self.failures.push((result.seed, failure.clone()));
+        self.coverage.add(&result.coverage);
+        match &result.failure {
+            // What a run that broke off did not come to would be missing among its slowest.
+            None => self.measures.add(&result.measures),
+            Some(failure) => {
+                self.failed += 1;
+                if self.failures.len() < FAILURES_KEPT {
+                    self.failures.push((result.seed, failure.clone()));
+                }
             }
         }
     }
@@ -142,6 +144,7 @@ impl Folded {
             digest: format!("{:016x}", self.digest),
             guarantees,
             coverage: self.coverage,
+            measures: self.measures,
             conditions,
             failures: self.failures,
         }
@@ -224,7 +227,8 @@ mod tests {
             events: 0,
             faults: 0,
             judgements: vec![judgement],
-            coverage: BTreeMap::new(),
+            coverage: Coverage::default(),
+            measures: Measures::default(),
             failure: None,
             history: Vec::new(),
             messages: Vec::new(),

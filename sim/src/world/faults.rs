@@ -81,9 +81,7 @@ pub(super) struct Faults {
     /// Faults that wait for a phase of the plan to begin: its name, and how long after.
     waiting: Vec<(String, Span, u32)>,
     circles: Vec<Circle>,
-    phase: String,
     begun: u64,
-    begun_in: Vec<(String, String)>,
 }
 
 /// A fault in force.
@@ -135,11 +133,6 @@ impl<M: Machine> World<M> {
         self.faults.begun
     }
 
-    /// The phase and the kind of each fault that has struck.
-    pub fn faults_by_phase(&self) -> &[(String, String)] {
-        &self.faults.begun_in
-    }
-
     /// End all faults, and let none begin any more. Everything that is meant to run is started.
     pub fn heal(&mut self) {
         for fault in std::mem::take(&mut self.faults.in_force) {
@@ -180,7 +173,6 @@ impl<M: Machine> World<M> {
     }
 
     fn enter_phase(&mut self, name: &str) {
-        name.clone_into(&mut self.faults.phase);
         let waiting = std::mem::take(&mut self.faults.waiting);
         for (phase, after, fault) in waiting {
             if phase == name {
@@ -200,7 +192,6 @@ impl<M: Machine> World<M> {
             return;
         }
         self.faults.begun += 1;
-        self.faults.begun_in.push((self.faults.phase.clone(), fault.kind.clone()));
         let node = first.unwrap_or_else(|| self.first_on_links(&fault));
         self.faults.in_force.push(InForce { number, node, hit: hit.clone() });
         let struck = self.struck_by(&fault, &hit);

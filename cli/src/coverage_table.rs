@@ -1,0 +1,84 @@
+//! What a sweep did not try: the faults that struck in each phase, zeroes first, and the conditions that it reached.
+
+use crate::table::{dense, lines};
+use cutover_sim::monitor::{Cell, Coverage};
+use cutover_sim::results::SweepResult;
+use std::collections::BTreeMap;
+
+/// The width of running text.
+const WIDTH: usize = 100;
+
+/// How often each fault struck in each phase, those with the most zeroes first, and what never struck; with `verbose` a
+/// line for each kind of node that a fault may strike.
+pub fn of_faults(coverage: &Coverage, verbose: bool) -> String {
+    let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for cell in coverage.cells() {
+        let name = if verbose { named(&cell) } else { cell.fault.to_owned() };
+        let row = rows.entry(name).or_insert_with(|| vec![0; coverage.phases().len()]);
+        let phase = coverage.phases().iter().position(|phase| phase == cell.phase).unwrap_or(0);
+        row[phase] += cell.times;
+    }
+    if rows.is_empty() {
+        return "no fault struck\n".to_owned();
+    }
+    let mut rows: Vec<(String, Vec<u64>)> = rows.into_iter().collect();
+    rows.sort_by_key(|(_, row)| {
+        let zeroes = row.iter().filter(|times| **times == 0).count();
+        (std::cmp::Reverse(zeroes), row.iter().sum::<u64>())
+    });
+    let mut header = vec!["faults that struck"];
+    header.extend(coverage.phases().iter().map(String::as_str));
+    let mut table = dense(&header);
+    for (name, row) in rows {
+        table.add_row(std::iter::once(name).chain(row.iter().map(u64::to_string)));
+    }
+    let mut text = lines(&table) + "\n";
+    if !verbose {
+        text += &never_struck(coverage);
+    }
+    text
+}
+
+fn named(cell: &Cell<'_>) -> String {
+    format!("{} {}", cell.fault, cell.component)
+}
+
+/// What no phase saw, and how much there is that some phase did not.
+fn never_struck(coverage: &Coverage) -> String {
+    let mut times: BTreeMap<String, u64> = BTreeMap::new();
+    for cell in coverage.cells() {
+        *times.entry(named(&cell)).or_default() += cell.times;
+    }
+    let never: Vec<&str> =
+        times.iter().filter(|(_, times)| **times == 0).map(|(name, _)| name.as_str()).collect();
+    let (cells, zeroes) = (coverage.cells().count(), coverage.cells().filter(|cell| cell.times == 0).count());
+    let mut listed = String::new();
+    if !never.is_empty() {
+        listed = format!("never struck ({}): {}; ", never.len(), never.join(", "));
+    }
+    wrapped(&format!(
+        "{listed}of {cells} cells, phase by fault by kind of node, {zeroes} are zero (--verbose shows them)"
+    ))
+}
+
+/// What no seed reached; with `verbose` all that seeds should reach, zeroes first.
+pub fn of_conditions(result: &SweepResult, verbose: bool) -> String {
+    let conditions = result.conditions_zeroes_first();
+    if !verbose {
+        let missed: Vec<&str> =
+            conditions.iter().filter(|(_, seeds)| *seeds == 0).map(|(name, _)| *name).collect();
+        let listed = format!("no seed reached ({}): {}", missed.len(), missed.join(", "));
+        return if missed.is_empty() { String::new() } else { wrapped(&listed) + "\n" };
+    }
+    let mut table = dense(&["condition", "seeds that reached it"]);
+    for (name, seeds) in conditions {
+        table.add_row([name.to_owned(), seeds.to_string()]);
+    }
+    lines(&table) + "\n"
+}
+
+fn wrapped(text: &str) -> String {
+    // A name is never broken at its hyphens: somebody may look for it.
+    let options = textwrap::Options::new(WIDTH).word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(text, options.subsequent_indent("  ")) + "\n"
+}
