@@ -223,6 +223,8 @@ impl Machine for Process {
     fn crash(&mut self) {
         unreachable!("nothing crashes here");
     }
+
+    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {}
 }
 
 fn processes(mode: Mode, batch: u64) -> Vec<Process> {

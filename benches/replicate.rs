@@ -76,6 +76,8 @@ impl Machine for Process {
     fn crash(&mut self) {
         unreachable!("nothing crashes here");
     }
+
+    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {}
 }
 
 fn world(batch: u64) -> World<Process> {

@@ -4,6 +4,7 @@
 //! numbers: where a real system jitters, it asks for a timer *between* two spans and the world draws.
 
 use crate::history::Event;
+use crate::incident::{DiskLoss, Incident};
 use crate::message::Message;
 use crate::record::NodeId;
 use crate::units::{Span, Time};
@@ -48,6 +49,8 @@ pub enum Input {
     Disconnected(NodeId),
     /// The process is asked to stop (SIGTERM); it exits by [`Process::Exit`] when it has finished.
     Terminate,
+    /// Something befell it from outside.
+    Incident(Incident),
 }
 
 /// A timer of one machine. Setting a timer with the same name and index replaces it.
@@ -154,6 +157,10 @@ pub trait Machine: Clone + std::fmt::Debug + Eq + Serialize {
 
     /// The process is gone: drop everything that does not survive it. The next input is [`Input::Start`].
     fn crash(&mut self);
+
+    /// The disk lost something while the process was down: take it from what would survive. Nothing changes for a machine that
+    /// keeps nothing on a disk of its own, or keeps it where others look after it (a database, a human head).
+    fn lose(&mut self, loss: DiskLoss);
 }
 
 /// Identifies a request among all those of a node.

@@ -245,4 +245,6 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }

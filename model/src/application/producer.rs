@@ -314,4 +314,6 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }

@@ -361,10 +361,13 @@ impl Machine for Broker {
                 self.flush_offsets();
                 effects.processes.push(Process::Exit);
             }
+            Input::Incident(_) => {}
         }
     }
 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }

@@ -120,13 +120,15 @@ impl Machine for NameService {
                 }
             }
             Input::Terminate => effects.processes.push(Process::Exit),
-            Input::Message { .. } | Input::Timer(_) => {}
+            Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
         }
     }
 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
 
 #[cfg(test)]

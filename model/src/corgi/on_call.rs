@@ -343,7 +343,7 @@ impl Machine for OnCall {
             Input::Timer(WATCH) => self.watch(now, effects),
             Input::Disconnected(node) => self.disconnected(now, node),
             Input::Terminate => effects.processes.push(Process::Exit),
-            Input::Message { .. } | Input::Timer(_) => {}
+            Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
         }
     }
 
@@ -351,6 +351,8 @@ impl Machine for OnCall {
         self.volatile =
             Volatile { ids: RequestIds::default(), sets: vec![Watch::default(); self.durable.sets.len()] };
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
 
 #[cfg(test)]

@@ -247,7 +247,7 @@ impl Machine for Rolling {
                 effects.processes.push(Process::Exit);
                 return;
             }
-            Input::Message { .. } | Input::Timer(_) => return,
+            Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => return,
         }
         self.go_on(now, effects);
     }
@@ -255,4 +255,6 @@ impl Machine for Rolling {
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }

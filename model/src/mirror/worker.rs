@@ -157,6 +157,8 @@ where
     fn crash(&mut self) {
         self.volatile = None;
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
 
 /// One step of a worker that runs.

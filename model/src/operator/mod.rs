@@ -315,12 +315,15 @@ impl Machine for Operator {
                 self.instance_unreachable(node, effects);
             }
             Input::Terminate => effects.processes.push(Process::Exit),
+            Input::Incident(_) => {}
         }
     }
 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
 
 #[cfg(test)]

@@ -111,11 +111,13 @@ impl Machine for Redis {
             }
             Input::Timer(SAVE) => self.save(now, effects),
             Input::Terminate => self.stop(now, effects),
-            Input::Message { .. } | Input::Timer(_) | Input::Disconnected(_) => {}
+            Input::Message { .. } | Input::Timer(_) | Input::Disconnected(_) | Input::Incident(_) => {}
         }
     }
 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }

@@ -133,13 +133,15 @@ impl Machine for SwitchCentre {
                 }
             }
             Input::Terminate => effects.processes.push(crate::machine::Process::Exit),
-            Input::Start { .. } | Input::Message { .. } | Input::Timer(_) => {}
+            Input::Start { .. } | Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
         }
     }
 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
 
 #[cfg(test)]

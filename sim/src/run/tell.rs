@@ -55,5 +55,6 @@ fn dispatched(dispatched: &Dispatched, subject: &Subject) -> String {
         Input::Timer(timer) => format!("- timer {} {}", timer.name, timer.index),
         Input::Disconnected(gone) => format!("- loses its connection with {}", subject.node_name(*gone)),
         Input::Terminate => "- is asked to stop".to_owned(),
+        Input::Incident(incident) => format!("- meets {incident}"),
     }
 }

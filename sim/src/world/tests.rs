@@ -36,12 +36,15 @@ impl Machine for Toy {
                 self.asked_to_stop = true;
                 effects.processes.push(Process::Exit);
             }
+            Input::Incident(_) => {}
         }
     }
 
     fn crash(&mut self) {
         self.heard = 0;
     }
+
+    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {}
 }
 
 impl Toy {

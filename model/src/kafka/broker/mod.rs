@@ -346,6 +346,7 @@ impl Machine for Broker {
             Input::Timer(_) => self.due(cx),
             Input::Disconnected(node) => self.disconnected(cx, node),
             Input::Terminate => self.terminate(cx),
+            Input::Incident(_) => {}
         }
         self.settle(cx);
         self.volatile.deadlines.arm(DEADLINE, now.elapsed, cx.effects);
@@ -355,4 +356,6 @@ impl Machine for Broker {
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }

@@ -197,6 +197,7 @@ impl Machine for Controller {
                 }
             }
             Input::Terminate => effects.processes.push(Process::Exit),
+            Input::Incident(_) => {}
         }
         self.publish(now, effects);
         self.arm(now, effects);
@@ -205,4 +206,6 @@ impl Machine for Controller {
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
+
+    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
