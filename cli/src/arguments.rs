@@ -52,6 +52,10 @@ pub struct Check {
     /// Show every phase, topic and group that was measured, every fault on every kind of node, and every condition.
     #[arg(long)]
     pub verbose: bool,
+    /// Draw faults beyond what the systems tolerate: several at a time in a failure domain, and kinds that the case marks so. What
+    /// breaks then is told, and not held against the plan.
+    #[arg(long)]
+    pub beyond: bool,
     /// For people, or for machines: one JSON object a case, a line each.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
@@ -78,6 +82,9 @@ pub struct Replay {
     /// Also write what was measured into this file, as Prometheus text (docs/results.md tells what it means).
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
+    /// Draw the faults as `check --beyond` does.
+    #[arg(long)]
+    pub beyond: bool,
     /// For people, or for machines: one JSON object.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,

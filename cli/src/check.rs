@@ -22,7 +22,9 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
     let cases: Vec<Case> = arguments
         .cases
         .iter()
-        .map(|path| Case::load(path))
+        .map(|path| {
+            Case::load(path).map(|case| if arguments.beyond { case.beyond_tolerance() } else { case })
+        })
         .collect::<Result<_, _>>()
         .map_err(miette::Report::new)?;
     let mut out = arguments.out.as_deref().map(output::create).transpose()?;
@@ -32,7 +34,7 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
     for (case, path) in cases.iter().zip(&arguments.cases) {
         let result = sweep(case, arguments);
         let expected = case.expect.is_met_by(&result);
-        let object = json::checked(&result, &case.subject(), expected);
+        let object = json::checked(&result, case, expected);
         let line = serde_json::to_string(&object).into_diagnostic()?;
         match arguments.format {
             Format::Json => output::print(&format!("{line}\n"))?,
@@ -41,7 +43,7 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
         if let Some(file) = &mut out {
             writeln!(file, "{line}").into_diagnostic().wrap_err("could not write the result")?;
         }
-        status = worse(status, status_of(result.verdict, expected));
+        status = worse(status, status_of(case, result.verdict, expected));
         swept.push((result, case.subject()));
     }
     if let Some(file) = &mut metrics_file {
@@ -72,10 +74,11 @@ fn sweep(case: &Case, arguments: &Check) -> SweepResult {
     result
 }
 
-/// The status of one case: a violation that is expected is as good as held.
-fn status_of(verdict: Verdict, expected: bool) -> u8 {
+/// The status of one case: a violation that is expected is as good as held, and so is one beyond what the systems tolerate.
+fn status_of(case: &Case, verdict: Verdict, expected: bool) -> u8 {
     match verdict {
         Verdict::Held => EXIT_HELD,
+        Verdict::Violated if case.is_beyond_tolerance() => EXIT_HELD,
         _ if expected => EXIT_HELD,
         Verdict::Unknown => EXIT_UNKNOWN,
         Verdict::Violated => EXIT_VIOLATED,
@@ -118,7 +121,7 @@ fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool, verbose:
     }
     for (seed, failure) in &result.failures {
         let _ = writeln!(text, "seed {seed} did not come to its end: {failure}");
-        let _ = writeln!(text, "  {}", output::replay_command(path, *seed));
+        let _ = writeln!(text, "  {}", output::replay_command(path, *seed, case.is_beyond_tolerance()));
     }
     let _ = writeln!(text, "{}", conclusion(case, result, expected));
     text
@@ -133,7 +136,7 @@ fn story(case: &Case, path: &Path, line: &GuaranteeResult, finding: &Finding, se
         finding.summary
     );
     text += &table::story(&run::story(case, seed, finding, table::STORY_LINES));
-    text + &format!("  {}\n", output::replay_command(path, seed))
+    text + &format!("  {}\n", output::replay_command(path, seed, case.is_beyond_tolerance()))
 }
 
 fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
@@ -146,6 +149,9 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
     }
 }
 
+/// What a verdict beyond the tolerance is worth.
+const BEYOND: &str = " under faults beyond what the systems tolerate: nothing of it is held against the plan";
+
 /// The last words: the verdict, and how much it is worth.
 fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
@@ -157,7 +163,9 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
         Verdict::Violated if expected => text += ", as the case expects",
         Verdict::Violated | Verdict::Unknown => {}
     }
-    if !expected {
+    if case.is_beyond_tolerance() {
+        text += BEYOND;
+    } else if !expected {
         let _ = write!(text, "; the case expects {}", case.expect);
     }
     let _ = write!(text, "\ndigest {}", result.digest);

@@ -11,26 +11,30 @@ const WIDTH: usize = 100;
 /// How often each fault struck in each phase, those with the most zeroes first, and what never struck; with `verbose` a
 /// line for each kind of node that a fault may strike.
 pub fn of_faults(coverage: &Coverage, verbose: bool) -> String {
-    let mut rows: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    // None: no run could have seen it.
+    let mut rows: BTreeMap<String, Vec<Option<u64>>> = BTreeMap::new();
     for cell in coverage.cells() {
         let name = if verbose { named(&cell) } else { cell.fault.to_owned() };
-        let row = rows.entry(name).or_insert_with(|| vec![0; coverage.phases().len()]);
+        let row = rows.entry(name).or_insert_with(|| vec![None; coverage.phases().len()]);
         let phase = coverage.phases().iter().position(|phase| phase == cell.phase).unwrap_or(0);
-        row[phase] += cell.times;
+        if cell.possible > 0 {
+            row[phase] = Some(row[phase].unwrap_or(0) + cell.times);
+        }
     }
     if rows.is_empty() {
         return "no fault struck\n".to_owned();
     }
-    let mut rows: Vec<(String, Vec<u64>)> = rows.into_iter().collect();
+    let mut rows: Vec<(String, Vec<Option<u64>>)> = rows.into_iter().collect();
     rows.sort_by_key(|(_, row)| {
-        let zeroes = row.iter().filter(|times| **times == 0).count();
-        (std::cmp::Reverse(zeroes), row.iter().sum::<u64>())
+        let zeroes = row.iter().filter(|times| **times == Some(0)).count();
+        (std::cmp::Reverse(zeroes), row.iter().flatten().sum::<u64>())
     });
     let mut header = vec!["faults that struck"];
     header.extend(coverage.phases().iter().map(String::as_str));
     let mut table = dense(&header);
     for (name, row) in rows {
-        table.add_row(std::iter::once(name).chain(row.iter().map(u64::to_string)));
+        let told = row.iter().map(|times| times.map_or("-".to_owned(), |times| times.to_string()));
+        table.add_row(std::iter::once(name).chain(told));
     }
     let mut text = lines(&table) + "\n";
     if !verbose {
@@ -46,18 +50,20 @@ fn named(cell: &Cell<'_>) -> String {
 /// What no phase saw, and how much there is that some phase did not.
 fn never_struck(coverage: &Coverage) -> String {
     let mut times: BTreeMap<String, u64> = BTreeMap::new();
-    for cell in coverage.cells() {
+    for cell in coverage.cells().filter(|cell| cell.possible > 0) {
         *times.entry(named(&cell)).or_default() += cell.times;
     }
     let never: Vec<&str> =
         times.iter().filter(|(_, times)| **times == 0).map(|(name, _)| name.as_str()).collect();
-    let (cells, zeroes) = (coverage.cells().count(), coverage.cells().filter(|cell| cell.times == 0).count());
+    let cells = coverage.cells().filter(|cell| cell.possible > 0).count();
+    let zeroes = coverage.cells().filter(Cell::is_missed).count();
     let mut listed = String::new();
     if !never.is_empty() {
         listed = format!("never struck ({}): {}; ", never.len(), never.join(", "));
     }
     wrapped(&format!(
-        "{listed}of {cells} cells, phase by fault by kind of node, {zeroes} are zero (--verbose shows them)"
+        "{listed}of {cells} cells that a run could have seen, phase by fault by kind of node, {zeroes} are zero (--verbose \
+         shows them; - is what no run could have seen)"
     ))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::measured::{Measured, measured};
 use cutover_model::check::{Finding, Guarantee, Subject, Verdict};
+use cutover_sim::case::Case;
 use cutover_sim::monitor::Cell;
 use cutover_sim::results::{RunResult, SweepResult};
 use serde::Serialize;
@@ -14,6 +15,8 @@ pub struct Checked<'a> {
     verdict: Verdict,
     /// Whether the verdict is the one that the case expects.
     expected: bool,
+    /// Whether the faults went beyond what the systems tolerate: what broke then is not held against the plan.
+    beyond: bool,
     seeds: u64,
     first_seed: u64,
     /// The digest of all runs' digests.
@@ -72,6 +75,8 @@ pub struct Replayed<'a> {
     case: &'a str,
     seed: u64,
     verdict: Verdict,
+    /// Whether the faults went beyond what the systems tolerate.
+    beyond: bool,
     digest: &'a str,
     simulated_ms: u64,
     records: u64,
@@ -118,7 +123,8 @@ fn found(finding: &Finding, subject: &Subject) -> FoundHere {
 }
 
 /// What `check` prints of a sweep.
-pub fn checked<'a>(result: &'a SweepResult, subject: &Subject, expected: bool) -> Checked<'a> {
+pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool) -> Checked<'a> {
+    let subject = &case.subject();
     let guarantee = |line: &'a cutover_sim::results::GuaranteeResult| CheckedGuarantee {
         name: line.name,
         verdict: line.verdict,
@@ -145,6 +151,7 @@ pub fn checked<'a>(result: &'a SweepResult, subject: &Subject, expected: bool) -
         case: &result.case,
         verdict: result.verdict,
         expected,
+        beyond: case.is_beyond_tolerance(),
         seeds: result.seeds,
         first_seed: result.first,
         digest: &result.digest,
@@ -161,11 +168,13 @@ pub fn checked<'a>(result: &'a SweepResult, subject: &Subject, expected: bool) -
 }
 
 /// What `replay` prints of a run.
-pub fn replayed<'a>(result: &'a RunResult, subject: &Subject) -> Replayed<'a> {
+pub fn replayed<'a>(result: &'a RunResult, case: &Case) -> Replayed<'a> {
+    let subject = &case.subject();
     Replayed {
         case: &result.case,
         seed: result.seed,
         verdict: result.verdict,
+        beyond: case.is_beyond_tolerance(),
         digest: &result.digest,
         simulated_ms: result.simulated_ms,
         records: result.records,

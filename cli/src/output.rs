@@ -29,9 +29,9 @@ pub fn create(path: &Path) -> miette::Result<File> {
 }
 
 /// The command that replays a seed, ready to be pasted.
-pub fn replay_command(path: &Path, seed: u64) -> String {
+pub fn replay_command(path: &Path, seed: u64, beyond: bool) -> String {
     let path = path.display().to_string();
     let plain = path.chars().all(|letter| letter.is_alphanumeric() || "/._-".contains(letter));
     let path = if plain { path } else { format!("'{}'", path.replace('\'', "'\\''")) };
-    format!("cutover replay {path} --seed {seed}")
+    format!("cutover replay {path} --seed {seed}{}", if beyond { " --beyond" } else { "" })
 }

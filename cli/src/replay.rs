@@ -22,7 +22,10 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
             "--trace tells the run to people"
         ));
     }
-    let case = Case::load(&arguments.case).map_err(miette::Report::new)?;
+    let mut case = Case::load(&arguments.case).map_err(miette::Report::new)?;
+    if arguments.beyond {
+        case = case.beyond_tolerance();
+    }
     let metrics_file = arguments.metrics.as_deref().map(output::create).transpose()?;
     let keep = Keep { history: true, messages: arguments.messages };
     let result = run::replay(&case, arguments.seed, keep);
@@ -35,7 +38,7 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
     }
     match arguments.format {
         Format::Json => {
-            let object = json::replayed(&result, &case.subject());
+            let object = json::replayed(&result, &case);
             output::print(&(serde_json::to_string(&object).into_diagnostic()? + "\n"))?;
         }
         Format::Human => {
@@ -47,7 +50,7 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
     }
     Ok(match result.verdict {
         Verdict::Held => EXIT_HELD,
-        Verdict::Violated if case.expect.allows(&result) => EXIT_HELD,
+        Verdict::Violated if case.is_beyond_tolerance() || case.expect.allows(&result) => EXIT_HELD,
         Verdict::Violated => EXIT_VIOLATED,
         Verdict::Unknown => EXIT_UNKNOWN,
     })
@@ -93,8 +96,11 @@ fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {
         let _ = writeln!(text, "the run did not come to its end: {failure}");
     }
     if !arguments.trace && result.verdict == Verdict::Violated {
-        let _ =
-            writeln!(text, "every event: {} --trace", output::replay_command(&arguments.case, result.seed));
+        let _ = writeln!(
+            text,
+            "every event: {} --trace",
+            output::replay_command(&arguments.case, result.seed, arguments.beyond)
+        );
     }
     let _ = writeln!(
         text,

@@ -1,6 +1,7 @@
 //! The history of a run: what was invoked, acknowledged, delivered, processed and committed, by whom and when; and
 //! around it what was done to the systems. It is all that a checker reads.
 
+use crate::incident::RareBranch;
 use crate::kafka::protocol::ErrorCode;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicPartition};
@@ -291,6 +292,11 @@ pub enum Event {
         kind: String,
         /// What it struck, readable.
         target: String,
+    },
+    /// A branch that is seldom taken was, without a fault: the node sent what the branch is about.
+    Rare {
+        /// Which.
+        branch: RareBranch,
     },
     /// The faults are over and everything is started and connected again.
     Healed,

@@ -58,3 +58,30 @@ pub enum Incident {
     /// The monitoring goes on (to the operator).
     ReportsFresh,
 }
+
+/// A branch that is seldom taken in the systems' own timing: nothing is wrong, and what is allowed at any time happens.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    strum::Display,
+    strum::EnumIter,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum RareBranch {
+    /// A broker answers a fetch with less than it could.
+    ShortFetch,
+    /// The acknowledgement of a send or a commit comes late.
+    LateAcknowledgement,
+    /// Who waits for an acknowledgement times out, although everything was done.
+    SpuriousTimeOut,
+}

@@ -1,6 +1,8 @@
 //! Everything that travels between nodes.
 
+use crate::corgi::protocol::{Request as CorgiRequest, Response as CorgiResponse};
 use crate::kafka::internal::Internal;
+use crate::kafka::protocol::{Request as KafkaRequest, Response as KafkaResponse};
 use crate::machine::RequestId;
 use crate::{corgi, deployment, kafka, redis, report, rewind, switch};
 use serde::Serialize;
@@ -48,5 +50,53 @@ impl Message {
             Message::Redis(message) => message.name(),
             Message::Rewind(message) => message.name(),
         }
+    }
+
+    /// Whether a broker needs its disk for it: to append what is in it, or to read what it asks for.
+    pub fn needs_disk(&self) -> bool {
+        match self {
+            Message::KafkaRequest(_, request) => {
+                matches!(**request, KafkaRequest::Produce { .. } | KafkaRequest::Fetch { .. })
+            }
+            Message::KafkaInternal(internal) => {
+                matches!(**internal, Internal::ReplicaFetch(_) | Internal::ReplicaFetchAnswer(_))
+            }
+            Message::CorgiRequest(_, request) => matches!(
+                **request,
+                CorgiRequest::Send { .. } | CorgiRequest::Pull { .. } | CorgiRequest::Append { .. }
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether it answers a send or a commit: what a client may time out for although it was done.
+    pub fn is_acknowledgement(&self) -> bool {
+        match self {
+            Message::KafkaResponse(_, response) => {
+                matches!(**response, KafkaResponse::Produce { .. } | KafkaResponse::OffsetCommit { .. })
+            }
+            Message::CorgiResponse(_, response) => {
+                matches!(**response, CorgiResponse::Send { .. } | CorgiResponse::Commit)
+            }
+            _ => false,
+        }
+    }
+
+    /// A fetch that asks for as little as it may; nothing for any other message. A broker that answers it answers less than it
+    /// could: as it may at any time.
+    pub fn shortened(&self) -> Option<Message> {
+        let mut short = self.clone();
+        match &mut short {
+            Message::KafkaRequest(_, request) => match &mut **request {
+                KafkaRequest::Fetch { max_bytes, .. } => *max_bytes = 1,
+                _ => return None,
+            },
+            Message::CorgiRequest(_, request) => match &mut **request {
+                CorgiRequest::Pull { max_records, .. } => *max_records = 1,
+                _ => return None,
+            },
+            _ => return None,
+        }
+        Some(short)
     }
 }

@@ -40,6 +40,8 @@ fn fault(kind: Kind, target: &str, at: Span, duration: Span) -> Listed {
         per_million: None,
         skew: None,
         behind: false,
+        ahead: None,
+        bytes: None,
     }
 }
 

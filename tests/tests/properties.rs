@@ -8,8 +8,8 @@ use common::{findings, shipped, violated};
 use cutover_model::units::Span;
 use cutover_sim::build::Layout;
 use cutover_sim::case::Case;
-use cutover_sim::faults::settings::{Aim, Distribution, Drawn, Kind, Listed};
-use cutover_sim::faults::{NodeKind, Nodes};
+use cutover_sim::faults::settings::{Aim, Distribution, Drawn, Listed};
+use cutover_sim::faults::{NodeKind, Nodes, Reach};
 use cutover_sim::run::{self, Keep};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError};
@@ -54,7 +54,8 @@ fn pick<T>(from: &[T], place: u32) -> &T {
 
 /// The fault that a wish comes to, by the bounds of the standard case.
 fn granted(wish: Wish, distribution: &Distribution) -> (Listed, Span) {
-    let drawn: &Drawn = pick(&distribution.kinds, wish.kind);
+    let kinds: Vec<&Drawn> = distribution.drawn().collect();
+    let drawn = *pick(&kinds, wish.kind);
     let (start, end) = (drawn.start.unwrap_or(distribution.start), drawn.end.unwrap_or(distribution.end));
     let duration = between(drawn.least, drawn.most, wish.duration);
     let at = between(start, end.saturating_sub(duration), wish.moment);
@@ -71,7 +72,9 @@ fn granted(wish: Wish, distribution: &Distribution) -> (Listed, Span) {
         latency: drawn.latency.map(share),
         per_million: drawn.per_million.map(|most| (u64::from(most) * wish.figure / 1_000).max(1) as u32),
         skew: drawn.skew.map(share),
-        behind: drawn.kind == Kind::ClockSkew && wish.behind,
+        behind: drawn.skew.is_some() && wish.behind,
+        ahead: drawn.ahead,
+        bytes: drawn.bytes,
     };
     (fault, drawn.settle.unwrap_or(distribution.settle))
 }
@@ -90,11 +93,19 @@ fn domain(aim: &Aim) -> &'static str {
         Aim::Kind(NodeKind::SwitchCentre | NodeKind::Deployment | NodeKind::Operator | NodeKind::Redis) => {
             "control"
         }
-        Aim::Everybody | Aim::Named(_) => panic!("the standard case strikes kinds and roles, not {aim:?}"),
+        Aim::Everybody | Aim::Named(_) => {
+            panic!("the standard case strikes kinds, roles and sites, not {aim:?}")
+        }
     }
 }
 
+/// All of them: what a cut between two sites strikes.
+const DOMAINS: [&str; 6] = ["corgi", "kafka", "mirror", "producers", "consumers", "control"];
+
 fn domains(fault: &Listed) -> BTreeSet<&'static str> {
+    if matches!(fault.target, Aim::Named(_)) {
+        return BTreeSet::from(DOMAINS);
+    }
     std::iter::once(&fault.target).chain(&fault.to).map(domain).collect()
 }
 
@@ -111,7 +122,10 @@ fn schedule(wishes: &[Wish], distribution: &Distribution, nodes: &Nodes) -> Vec<
             .all(|(other, begin, end)| until <= *begin || from >= *end || other.is_disjoint(&domains));
         if free {
             taken.push((domains, from, until));
-            let target = single(nodes, fault.target, wish.node);
+            let target = match fault.kind.reach() {
+                Reach::Part => fault.target,
+                Reach::Node | Reach::Links => single(nodes, fault.target, wish.node),
+            };
             let to = fault.to.map(|to| single(nodes, to, wish.other));
             faults.push(Listed { target, to, ..fault });
         }

@@ -3,6 +3,7 @@
 use super::Subject;
 use crate::deployment::RollOrder;
 use crate::history::{Entry, Event};
+use crate::incident::RareBranch;
 use crate::plan::words::rewound;
 use crate::plan::{Act, PreparedFrom};
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
@@ -258,6 +259,7 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
         Event::FaultEnded { fault, kind, target } => {
             format!("fault {fault} ends: {}", fault_ended(kind, target))
         }
+        Event::Rare { branch } => rare(node, *branch),
         Event::Healed => "the faults are over and everything runs again".to_owned(),
         Event::WorkloadEnded => "the producers have sent everything".to_owned(),
         Event::Ended { because } => format!("the run ends: {because}"),
@@ -278,16 +280,58 @@ fn fault_begun(kind: &str, target: &str) -> String {
         "duplicating-link" => format!("{} come twice at times", messages()),
         "reordering-link" => format!("{} are overtaken at times", messages()),
         "clock-skew" => format!("the clock of {target} is wrong"),
+        "host-crash" => format!("the host of {target} dies, and with it what was not on the disk yet"),
+        "disk-loss" => format!("{target} dies, and its disk with it"),
+        "rolling-restart" => format!("{target} is restarted, one after the other"),
+        "scale-down" => format!("of {target} half are stopped"),
+        "scale-up" => format!("{target} gets more instances"),
+        "isr-shrink" => format!("nothing passes {}", ways(target)),
+        "slow-disk" => format!("the disk of {target} is slow"),
+        "full-disk" => format!("the disk of {target} is full"),
+        "clock-jump" => format!("the clock of {target} jumps"),
+        "fail-over" => format!("the on-call is told to fail {target} over, though nothing is wrong"),
+        "leader-election" => format!("{target} is told to elect the preferred leaders"),
+        "unclean-election" => format!("{target} is told to elect leaders that are not in sync"),
+        "lost-switches" => format!("switches {} get lost", ways(target)),
+        "late-switches" => format!("switches {} come late", ways(target)),
+        "stale-switches" => format!("{target} tells what stood before the last change"),
+        "stale-reports" => format!("the monitoring of {target} stands still"),
+        "quota" => format!("the cloud grants {target} fewer bytes"),
+        "burst" => format!("{target} sends ahead of time what was due later"),
+        "oversized-record" => format!("the next record of {target} is too large"),
         _ => format!("{kind} at {target}"),
+    }
+}
+
+/// A branch that is seldom taken.
+fn rare(node: &str, branch: RareBranch) -> String {
+    match branch {
+        RareBranch::ShortFetch => format!("{node} fetches, and is to get less than there is"),
+        RareBranch::LateAcknowledgement => format!("{node} acknowledges late"),
+        RareBranch::SpuriousTimeOut => format!("{node} acknowledges, and it does not arrive"),
     }
 }
 
 fn fault_ended(kind: &str, target: &str) -> String {
     match kind {
-        "crash" | "restart" => format!("{target} starts again"),
+        "crash" | "restart" | "host-crash" => format!("{target} starts again"),
+        "disk-loss" => format!("{target} starts again with an empty disk"),
+        "rolling-restart" | "scale-down" => format!("{target} is whole again"),
+        "scale-up" => format!("{target} loses the instances that were added"),
+        "slow-disk" => format!("the disk of {target} is as fast as before"),
+        "full-disk" => format!("there is room on the disk of {target} again"),
+        "quota" => format!("the cloud grants {target} what it did before"),
+        "stale-switches" => format!("{target} tells what stands"),
+        "stale-reports" => format!("the monitoring of {target} goes on"),
+        // Done when it began, or not put right.
+        "fail-over" | "leader-election" | "unclean-election" | "burst" | "oversized-record"
+        | "clock-jump" => {
+            format!("{kind} at {target} is over")
+        }
         "pause" => format!("{target} goes on"),
         "clock-skew" => format!("the clock of {target} is as it was"),
-        "cut" | "slow-link" | "lossy-link" | "duplicating-link" | "reordering-link" => {
+        "cut" | "isr-shrink" | "lost-switches" | "late-switches" | "slow-link" | "lossy-link"
+        | "duplicating-link" | "reordering-link" => {
             format!("messages {} pass as before", ways(target))
         }
         _ => format!("{kind} at {target}"),

@@ -1,6 +1,7 @@
 //! One of each event, for the tests of what must know them all.
 
 use crate::history::{EndReason, Event, Setback};
+use crate::incident::RareBranch;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
 use crate::rewind::InstanceId;
@@ -28,6 +29,7 @@ pub(super) fn known(event: &Event) {
         Event::GateOpened { .. } | Event::GateTimedOut { .. } | Event::GateWaiting { .. } => {}
         Event::PlanCompleted | Event::Started { .. } | Event::Stopped { .. } => {}
         Event::FaultBegun { .. } | Event::FaultEnded { .. } | Event::Healed => {}
+        Event::Rare { .. } => {}
         Event::WorkloadEnded | Event::Ended { .. } => {}
         Event::InSyncChanged { .. } | Event::LeadershipTaken { .. } => {}
         Event::LeasesAwaited { .. } | Event::PutBack { .. } => {}
@@ -78,6 +80,7 @@ fn of_systems() -> Vec<Event> {
             struck: vec![NodeId(0)],
         },
         Event::FaultEnded { fault: 0, kind: "crash".to_owned(), target: "corgi-1".to_owned() },
+        Event::Rare { branch: RareBranch::ShortFetch },
         Event::Healed,
         Event::WorkloadEnded,
         Event::Ended { because: EndReason::TimeBudget },

@@ -30,6 +30,39 @@ struct Checkpoint {
     interval: u64,
 }
 
+/// The end of the log as far as it is on the platter. Kafka leaves that to the operating system (`log.flush.interval.messages` is
+/// off), which writes a page down when it has been dirty for [`DIRTY_EXPIRE`]: what is younger than the last full interval is lost
+/// with the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Synced {
+    end: Offset,
+    latest: Offset,
+    /// When the system writes the next time.
+    next: Time,
+}
+
+/// Linux's `vm.dirty_expire_centisecs`.
+const DIRTY_EXPIRE: Span = Span::secs(30);
+
+impl Synced {
+    fn appended(&mut self, end: Offset, now: Time) {
+        self.pass(now);
+        self.latest = end;
+    }
+
+    fn pass(&mut self, now: Time) {
+        if now >= self.next {
+            self.end = self.latest;
+            self.next = Time(now.0 - now.0 % DIRTY_EXPIRE.0) + DIRTY_EXPIRE;
+        }
+    }
+
+    fn truncated(&mut self, end: Offset) {
+        self.end = self.end.min(end);
+        self.latest = self.latest.min(end);
+    }
+}
+
 /// One replica of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Replica {
@@ -45,6 +78,7 @@ pub struct Replica {
     /// records stay hidden.
     ended: Vec<(Offset, Offset)>,
     checkpoint: Checkpoint,
+    synced: Synced,
 }
 
 impl Replica {
@@ -58,6 +92,7 @@ impl Replica {
         let offset = self.log.end();
         self.note(&entry, offset, now);
         self.log.push(entry);
+        self.synced.appended(offset + 1, now);
     }
 
     fn note(&mut self, entry: &Entry, offset: Offset, at: Time) {
@@ -85,6 +120,7 @@ impl Replica {
     /// Drop everything from an offset on; what is known of producers is read anew from what is left.
     pub fn truncate(&mut self, to: Offset, now: Time) {
         self.log.truncate(to);
+        self.synced.truncated(to);
         self.checkpoint.saved = self.checkpoint.saved.min(to);
         self.checkpoint.latest = self.checkpoint.latest.min(to);
         self.producers = ProducerStates::default();
@@ -102,6 +138,7 @@ impl Replica {
     /// Begin anew at an offset: what a follower does that is behind its leader's start.
     pub fn restart_at(&mut self, offset: Offset) {
         self.log.restart_at(offset);
+        self.synced = Synced { end: offset, latest: offset, next: self.synced.next };
         self.producers = ProducerStates::default();
         self.aborted.clear();
         self.checkpoint = Checkpoint { saved: offset, latest: offset, interval: self.checkpoint.interval };
@@ -114,6 +151,14 @@ impl Replica {
         match ended.chain(self.producers.first_open()).min() {
             Some(first) => first.max(self.log.start()).min(high_watermark),
             None => high_watermark,
+        }
+    }
+
+    /// The host died, having last done something at `seen`: what the system had not written down is gone.
+    pub fn lose_unsynced(&mut self, seen: Time) {
+        self.synced.pass(seen);
+        if self.synced.end < self.log.end() {
+            self.truncate(self.synced.end.max(self.log.base()), seen);
         }
     }
 
@@ -168,6 +213,21 @@ mod tests {
         assert_eq!(replica.clone().restarted(Time(7_000_000), EVERY, false), 5);
         assert_eq!(replica.clone().restarted(Time(11_000_000), EVERY, false), 8);
         assert_eq!(replica.restarted(Time(7_000_000), EVERY, true), 8);
+    }
+
+    #[test]
+    fn a_host_that_dies_loses_what_was_appended_since_the_system_last_wrote() {
+        let mut replica = replica(9);
+        let mut younger = replica.clone();
+        replica.lose_unsynced(Time(31_000_000));
+        assert_eq!(replica.log.end(), 9, "written down half a minute after it was appended");
+        younger.lose_unsynced(Time(29_000_000));
+        assert_eq!(younger.log.end(), 0);
+        let payload = Payload::Record(Record::default());
+        let entry = Entry { leader_epoch: 0, timestamp: Time(0), stamp: None, place: 0, payload };
+        replica.push(entry, Time(32_000_000));
+        replica.lose_unsynced(Time(40_000_000));
+        assert_eq!(replica.log.end(), 9);
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Layout {
     pub old: Vec<Vec<NodeId>>,
     /// By group: the instances with the NewClient.
     pub new: Vec<Vec<NodeId>>,
+    /// By group: the instances with the NewClient that stand by.
+    pub spare: Vec<Vec<NodeId>>,
     /// Redis, where the case has one.
     pub redis: Option<NodeId>,
     /// All of them, in the order of their ids.
@@ -70,6 +72,14 @@ impl Layout {
                 layout.add_all(NodeKind::NewConsumer, &format!("{}-new", group.name), group.instances, part);
             layout.new.push(new);
         }
+        for (group, part) in case.groups.iter().zip(0..) {
+            let spare = (0..group.spare_instances).map(|number| {
+                let name = format!("{}-new-{}", group.name, group.instances + number);
+                layout.add_spare(NodeKind::NewConsumer, name, part)
+            });
+            let spare = spare.collect();
+            layout.spare.push(spare);
+        }
         // Behind all others, so that a case has the same nodes with it and without it.
         if case.redis().is_some() {
             layout.redis = Some(layout.add(NodeKind::Redis, "redis".to_owned(), 0));
@@ -81,10 +91,16 @@ impl Layout {
         (0..count).map(|number| self.add(kind, format!("{name}-{number}"), part)).collect()
     }
 
+    fn add_spare(&mut self, kind: NodeKind, name: String, part: u16) -> NodeId {
+        let id = self.add(kind, name, part);
+        self.nodes.0[id.0 as usize].spare = true;
+        id
+    }
+
     fn add(&mut self, kind: NodeKind, name: String, part: u16) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.0.len()).expect("a case has at most 2,000 nodes"));
         let domain = domain_of(kind, part, &name);
-        self.nodes.0.push(Node { id, name, kind, part, domain });
+        self.nodes.0.push(Node { id, name, kind, part, domain, spare: false });
         id
     }
 }

@@ -10,11 +10,11 @@ pub use layout::{Layout, SET_BROKERS};
 pub use process::Process;
 
 use crate::case::Case;
-use crate::faults::{self, NodeKind, When};
+use crate::faults::{self, Fault, NodeKind, When};
 use crate::random::{Stream, Streams};
 use crate::run::ledger::Ledger;
 use crate::workload::Workload;
-use crate::world::{Latency, Network, Node, World};
+use crate::world::{Latency, Moment, Network, Node, Rare, World};
 use cutover_model::check::{Sending, Subject, SubjectGroup, SubjectTopic};
 use cutover_model::client::kafka_producer_settings;
 use cutover_model::record::{NodeId, TopicId};
@@ -31,20 +31,31 @@ pub struct Setup {
     pub ledger: Ledger,
 }
 
-/// Build the world of a case for a seed.
-pub fn build(case: &Case, seed: u64) -> Setup {
+/// The faults that a case draws for a seed.
+pub fn faults(case: &Case, seed: u64) -> Vec<Fault> {
+    faults::draw(case, &Layout::of(case).nodes, &mut Streams::new(seed).stream("faults"))
+}
+
+/// Build the world of a case for a seed, under these faults: a fault's number is its place.
+pub fn build(case: &Case, seed: u64, faults: &[Fault]) -> Setup {
     let streams = Streams::new(seed);
     let layout = Layout::of(case);
     let workload = Workload::draw(case, streams);
     let records: Vec<usize> = workload.producers.iter().map(|sends| sends.len()).collect();
     let mut world = World::new(nodes(case, &layout, &workload, streams), network(case, &layout, streams));
     world.set_circles(layout.corgi.iter().map(|brokers| strikes::circle(brokers)).collect());
-    for fault in faults::draw(case, &layout.nodes, &mut streams.stream("faults")) {
-        let ready = strikes::ready(&fault, &layout, &case.network);
-        match fault.when {
-            When::At(at) => world.add_fault(at, ready),
-            When::InPhase { phase, after } => world.add_fault_in_phase(phase, after, ready),
-        }
+    for fault in faults {
+        let ready = strikes::ready(fault, &layout, &case.network);
+        match &fault.when {
+            When::At(at) => world.add_fault(*at, ready),
+            When::InPhase { phase, after } => world.add_fault_at(Moment::Phase(phase.clone()), *after, ready),
+            When::AtStep { phase, step, after } => {
+                world.add_fault_at(Moment::Step(phase.clone(), *step), *after, ready)
+            }
+        };
+    }
+    if let Some(rare) = &case.faults.rare {
+        world.set_rare(Rare::draw(rare, streams.stream("rare")));
     }
     for node in wire::running_at_first(case, &layout) {
         world.start(node);
@@ -135,8 +146,20 @@ impl Case {
         }
     }
 
-    /// The same case with nothing migrated: workload, faults, settings and nodes stay, the plan has no phases. Faults that
-    /// wait for a phase strike nobody.
+    /// The same case under faults beyond what the systems tolerate.
+    pub fn beyond_tolerance(mut self) -> Case {
+        if let Some(draw) = &mut self.faults.draw {
+            draw.beyond = true;
+        }
+        self
+    }
+
+    /// Whether its faults go beyond what the systems tolerate: what breaks then is not the plan's fault.
+    pub fn is_beyond_tolerance(&self) -> bool {
+        self.faults.draw.as_ref().is_some_and(|draw| draw.beyond)
+    }
+
+    /// The same case with nothing migrated: workload, faults, settings and nodes stay, the plan has no phases.
     pub fn without_migration(&self) -> Case {
         Case { plan: Default::default(), redis: self.redis(), ..self.clone() }
     }

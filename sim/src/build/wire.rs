@@ -39,7 +39,8 @@ pub fn processes(case: &Case, layout: &Layout, workload: &Workload) -> Vec<(Node
     for (number, node) in layout.producers.iter().enumerate() {
         processes.push((*node, Process::Producer(Box::new(builder.producer(workload, number)))));
     }
-    for (switch_centre, instances) in [(None, &layout.old), (Some(layout.switch_centre), &layout.new)] {
+    let centre = Some(layout.switch_centre);
+    for (switch_centre, instances) in [(None, &layout.old), (centre, &layout.new), (centre, &layout.spare)] {
         for (group, nodes) in (0..).zip(instances) {
             for node in nodes {
                 let consumer = builder.consumer(*node, GroupId(group), switch_centre);

@@ -169,6 +169,9 @@ pub struct Group {
     pub ordered: bool,
     /// How many instances it has, of the OldClient before the migration and of the NewClient after it.
     pub instances: u32,
+    /// How many instances of the NewClient stand by: only a fault that scales the group up starts them.
+    #[serde(default)]
+    pub spare_instances: u32,
     /// The application around the client.
     #[serde(default)]
     pub application: application::ConsumerSettings,

@@ -3,15 +3,18 @@
 
 mod choose;
 pub mod draw;
+pub mod kind;
 pub(crate) mod reach;
 pub mod settings;
 
 pub use draw::draw;
+pub use kind::{Figure, Kind, Reach};
 pub use settings::Settings;
 
 use cutover_model::record::NodeId;
-use cutover_model::units::{Span, Time};
+use cutover_model::units::{Bytes, Span, Time};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One fault.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,10 +22,89 @@ use serde::{Deserialize, Serialize};
 pub struct Fault {
     /// When it strikes.
     pub when: When,
-    /// How long it lasts. A restart and a crash end with the process started again.
+    /// How long it lasts. What it stopped is started again at its end.
     pub duration: Span,
-    /// What it does, and to whom.
-    pub kind: FaultKind,
+    /// What it does.
+    pub kind: Kind,
+    /// To whom: for a fault on nodes `from` alone counts.
+    pub on: Link,
+    /// How much of it.
+    pub figures: Figures,
+    /// The failure domains that it strikes.
+    pub domains: Domains,
+    /// Whether it gives way: it does not strike where an earlier one has not ended and settled in one of its failure domains. What
+    /// a case lists strikes nevertheless.
+    pub tolerance: Option<Tolerance>,
+}
+
+/// The figures of a fault; those that its kind does not take are zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Figures {
+    /// How much longer something takes at most.
+    pub latency: Span,
+    /// How many of a million.
+    pub per_million: u32,
+    /// How wrong a clock is.
+    pub skew: Span,
+    /// Whether it is behind; ahead otherwise.
+    pub behind: bool,
+    /// How far ahead.
+    pub ahead: Span,
+    /// How many bytes.
+    pub bytes: Bytes,
+}
+
+/// The failure domains that a fault strikes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Domains {
+    /// These.
+    These(BTreeSet<String>),
+    /// All there are.
+    All,
+}
+
+impl Domains {
+    /// No domain at all.
+    pub fn none() -> Domains {
+        Domains::These(BTreeSet::new())
+    }
+
+    /// That domain alone.
+    pub fn one(domain: &str) -> Domains {
+        Domains::These(BTreeSet::from([domain.to_owned()]))
+    }
+
+    /// Whether they have a domain in common.
+    pub fn meet(&self, other: &Domains) -> bool {
+        match (self, other) {
+            (Domains::These(one), Domains::These(other)) => !one.is_disjoint(other),
+            _ => true,
+        }
+    }
+
+    /// These and those.
+    pub fn with(self, other: Domains) -> Domains {
+        match (self, other) {
+            (Domains::These(one), Domains::These(other)) => {
+                Domains::These(one.into_iter().chain(other).collect())
+            }
+            _ => Domains::All,
+        }
+    }
+}
+
+/// What keeps a fault inside what the systems tolerate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tolerance {
+    /// How long the domains need to recover from it.
+    pub settle: Span,
+    /// It does not strike before.
+    pub start: Time,
+    /// It does not last longer than until then.
+    pub end: Time,
 }
 
 /// When a fault strikes.
@@ -38,74 +120,18 @@ pub enum When {
         /// How long after its beginning.
         after: Span,
     },
-}
-
-/// What a fault does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, strum::Display)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum FaultKind {
-    /// The process dies at once, and is started again at the end.
-    Crash {
-        /// Whose.
-        target: Target,
-    },
-    /// The process stands still (a long collection, a frozen machine) and goes on at the end: what came meanwhile
-    /// comes then.
-    Pause {
-        /// Whose.
-        target: Target,
-    },
-    /// The process is stopped in good order and started again at the end.
-    Restart {
-        /// Whose.
-        target: Target,
-    },
-    /// Messages between the two sides are dropped, and nobody is told.
-    Cut {
-        /// Between which.
-        link: Link,
-    },
-    /// Messages take longer.
-    SlowLink {
-        /// Between which.
-        link: Link,
-        /// How much longer each takes.
-        added: Span,
-    },
-    /// Some messages are dropped.
-    LossyLink {
-        /// Between which.
-        link: Link,
-        /// How many in a million.
-        per_million: u32,
-    },
-    /// Some messages arrive twice.
-    DuplicatingLink {
-        /// Between which.
-        link: Link,
-        /// How many in a million.
-        per_million: u32,
-    },
-    /// Some messages are overtaken by later ones.
-    ReorderingLink {
-        /// Between which.
-        link: Link,
-        /// How many in a million.
-        per_million: u32,
-    },
-    /// The node's wall clock is wrong, on top of its usual skew.
-    ClockSkew {
-        /// Whose.
-        target: Target,
-        /// By how much.
-        skew: Span,
-        /// Whether it is behind; ahead otherwise.
-        behind: bool,
+    /// So long after the operator has done that step for the first time; never, if he does not.
+    AtStep {
+        /// The phase's name.
+        phase: String,
+        /// The line of the phase, from 1.
+        step: u32,
+        /// How long after it.
+        after: Span,
     },
 }
 
-/// The links that a network fault is on.
+/// The links that a network fault is on; of any other fault, `from` is whom it strikes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Link {
@@ -125,6 +151,8 @@ pub enum Side {
     One(Target),
     /// All nodes of a kind.
     Kind(NodeKind),
+    /// All nodes of a part of a kind: a group's instances.
+    Part(NodeKind, u16),
     /// All nodes of a site, by the site's place in the case.
     Site(u16),
     /// Everybody else.
@@ -212,6 +240,8 @@ pub struct Node {
     pub part: u16,
     /// Its failure domain: the nodes of one domain tolerate one fault at a time among them.
     pub domain: String,
+    /// Whether it stands by: nobody starts it but a fault that scales its group up.
+    pub spare: bool,
 }
 
 /// All nodes of a world, in the order of their ids.

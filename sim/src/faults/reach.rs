@@ -1,54 +1,80 @@
 //! Which kinds of node a case's faults may strike at all: so that what never did shows as a zero.
 
 use super::draw::{each, listed_fault};
-use super::settings::Kind;
-use super::{FaultKind, NodeKind, Nodes, Side, Target};
+use super::settings::Drawn;
+use super::{Kind, NodeKind, Nodes, Side, Target, When};
 use crate::case::Case;
-use std::collections::BTreeSet;
+use cutover_model::units::Time;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of a side's nodes, one a node; none for everybody.
 type Kinds = Option<Vec<NodeKind>>;
 
-/// Each kind of fault with each kind of node that it may strike; with none where it may strike anybody. Struck is who
-/// the history says is struck: on links the nodes of the side that has the fewest.
-pub fn reach(case: &Case, nodes: &Nodes) -> BTreeSet<(Kind, Option<NodeKind>)> {
-    let mut reached = BTreeSet::new();
-    for drawn in case.faults.draw.iter().flat_map(|draw| &draw.kinds).filter(|drawn| drawn.weight > 0) {
-        // The nodes of one kind are all the same here: a case may have two thousand of them.
-        let sides_of = |aim| each(case, nodes, aim).into_iter().map(|(side, _)| kinds(case, nodes, &side));
-        let sides: BTreeSet<Kinds> = drawn.targets.iter().flat_map(sides_of).collect();
-        let others: BTreeSet<Kinds> = match &drawn.to {
-            Some(aim) if drawn.kind.on_links() => sides_of(aim).collect(),
-            _ => BTreeSet::from([None]),
-        };
-        for side in &sides {
-            for other in &others {
-                let struck = struck(side, if drawn.kind.on_links() { other } else { side }, drawn.one_way);
-                reached.extend(struck.into_iter().map(|kind| (drawn.kind, kind)));
+/// From when until when a fault may strike.
+pub type Window = (Time, Time);
+
+/// Each kind of fault with each kind of node that it may strike, and when it may; with none where it may strike anybody. Struck
+/// is who the history says is struck: on links the nodes of the side that has the fewest.
+pub fn reach(case: &Case, nodes: &Nodes) -> BTreeMap<(Kind, Option<NodeKind>), Vec<Window>> {
+    let mut reached: BTreeMap<(Kind, Option<NodeKind>), Vec<Window>> = BTreeMap::new();
+    if let Some(draw) = &case.faults.draw {
+        for drawn in draw.drawn().filter(|drawn| drawn.weight > 0) {
+            let window = (drawn.start.unwrap_or(draw.start), drawn.end.unwrap_or(draw.end));
+            // It has to end within the window.
+            let window = (Time::ZERO + window.0, Time::ZERO + window.1.saturating_sub(drawn.least));
+            for struck in drawn_at(case, nodes, drawn) {
+                reached.entry((drawn.kind, struck)).or_default().push(window);
             }
         }
     }
     for listed in &case.faults.list {
-        let Some((fault, _)) = listed_fault(case, nodes, listed) else { continue };
-        let struck = match &fault.kind {
-            FaultKind::Crash { target }
-            | FaultKind::Pause { target }
-            | FaultKind::Restart { target }
-            | FaultKind::ClockSkew { target, .. } => {
-                let side = kinds(case, nodes, &Side::One(*target));
-                struck(&side, &side, true)
-            }
-            FaultKind::Cut { link }
-            | FaultKind::SlowLink { link, .. }
-            | FaultKind::LossyLink { link, .. }
-            | FaultKind::DuplicatingLink { link, .. }
-            | FaultKind::ReorderingLink { link, .. } => {
-                struck(&kinds(case, nodes, &link.from), &kinds(case, nodes, &link.to), link.one_way)
-            }
+        let Some(fault) = listed_fault(case, nodes, listed) else { continue };
+        let (from, to) = (kinds(case, nodes, &fault.on.from), kinds(case, nodes, &fault.on.to));
+        let window = match fault.when {
+            When::At(at) => (at, at),
+            _ => (Time::ZERO, Time::NEVER),
         };
-        reached.extend(struck.into_iter().map(|kind| (listed.kind, kind)));
+        for key in struck_by(fault.kind, &from, &to, fault.on.one_way) {
+            reached.entry(key).or_default().push(window);
+        }
     }
     reached
+}
+
+/// The kinds of node that a kind of the distribution may strike.
+fn drawn_at(case: &Case, nodes: &Nodes, drawn: &Drawn) -> BTreeSet<Option<NodeKind>> {
+    // The nodes of one kind are all the same here: a case may have two thousand of them.
+    let sides_of = |aim| {
+        each(case, nodes, aim, drawn.kind.reach()).into_iter().map(|(side, _)| kinds(case, nodes, &side))
+    };
+    let sides: BTreeSet<Kinds> = drawn.targets.iter().flat_map(sides_of).collect();
+    let others: BTreeSet<Kinds> = match &drawn.to {
+        Some(aim) if drawn.kind.on_links() => sides_of(aim).collect(),
+        _ => BTreeSet::from([None]),
+    };
+    let mut struck = BTreeSet::new();
+    for side in &sides {
+        for other in &others {
+            struck.extend(struck_by(drawn.kind, side, other, drawn.one_way).map(|(_, node)| node));
+        }
+    }
+    struck
+}
+
+fn struck_by(
+    kind: Kind,
+    side: &Kinds,
+    other: &Kinds,
+    one_way: bool,
+) -> impl Iterator<Item = (Kind, Option<NodeKind>)> + use<> {
+    let struck = match kind {
+        // The on-call does it, to the broker set.
+        Kind::FailOver => BTreeSet::from([Some(NodeKind::OnCall)]),
+        Kind::LostSwitches | Kind::LateSwitches => BTreeSet::from([Some(NodeKind::SwitchCentre)]),
+        _ if kind.on_links() => struck(side, other, one_way),
+        _ => struck(side, side, true),
+    };
+    struck.into_iter().map(move |node| (kind, node))
 }
 
 fn kinds(case: &Case, nodes: &Nodes, side: &Side) -> Kinds {
@@ -56,6 +82,10 @@ fn kinds(case: &Case, nodes: &Nodes, side: &Side) -> Kinds {
         Side::One(Target::Node(node)) => Some(vec![nodes.0[node.0 as usize].kind]),
         Side::One(Target::Role(_)) => Some(vec![NodeKind::CorgiBroker]),
         Side::Kind(kind) => Some(nodes.of_kind(*kind).map(|node| node.kind).collect()),
+        Side::Part(kind, part) => {
+            let of_part = nodes.of_kind(*kind).filter(|node| node.part == *part);
+            Some(of_part.map(|node| node.kind).collect())
+        }
         Side::Site(site) => {
             let there = nodes.0.iter().filter(|node| case.network.site_of(node.kind) == *site);
             Some(there.map(|node| node.kind).collect())

@@ -1,7 +1,9 @@
 //! The faults of a case, as its file gives them: a list, a distribution to draw from, or both.
 
 use super::NodeKind;
-use cutover_model::units::Span;
+use super::kind::Figure;
+pub use super::kind::Kind;
+use cutover_model::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
 /// `[faults]`: none, where the table is not there.
@@ -12,60 +14,26 @@ pub struct Settings {
     pub list: Vec<Listed>,
     /// Faults that each run draws from its seed.
     pub draw: Option<Distribution>,
+    /// Branches of the systems' own timing that are seldom taken.
+    pub rare: Option<Rare>,
 }
 
-/// The kinds of fault, by the words of the case file.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::EnumIter,
-    strum::EnumString,
-    strum::IntoStaticStr,
-)]
-#[serde(rename_all = "kebab-case")]
-#[strum(serialize_all = "kebab-case")]
-pub enum Kind {
-    /// The process dies and is started again at the end.
-    Crash,
-    /// The process stands still until the end.
-    Pause,
-    /// The process is stopped in good order, and started again at the end.
-    Restart,
-    /// Messages between `target` and `to` are dropped.
-    Cut,
-    /// Messages between `target` and `to` take `latency` longer.
-    SlowLink,
-    /// `per-million` of the messages between `target` and `to` are dropped.
-    LossyLink,
-    /// `per-million` of the messages between `target` and `to` arrive twice.
-    DuplicatingLink,
-    /// `per-million` of the messages between `target` and `to` are overtaken.
-    ReorderingLink,
-    /// The wall clock of `target` is `skew` ahead, or behind.
-    ClockSkew,
+/// Rare branches: `[faults.rare]`. Nothing is wrong where one is taken: a fetch is answered with less than there is
+/// (`short-fetch`), an acknowledgement comes late (`late-acknowledgement`), or its receiver times out (`spurious-time-out`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct Rare {
+    /// How many of a million seeds have a given branch at all. Default 250,000.
+    pub live_per_million: u32,
+    /// Of a million occasions in such a run, so many take the branch at most; a seed draws how many. Default 5,000.
+    pub per_million: u32,
+    /// How late a late acknowledgement is at most. Default 3s.
+    pub late: Span,
 }
 
-impl Kind {
-    /// Whether it is on links rather than on a node, and takes `to` and `one-way`.
-    pub fn on_links(self) -> bool {
-        matches!(
-            self,
-            Kind::Cut | Kind::SlowLink | Kind::LossyLink | Kind::DuplicatingLink | Kind::ReorderingLink
-        )
-    }
-
-    /// Whether it takes `per-million`.
-    pub fn takes_rate(self) -> bool {
-        matches!(self, Kind::LossyLink | Kind::DuplicatingLink | Kind::ReorderingLink)
+impl Default for Rare {
+    fn default() -> Rare {
+        Rare { live_per_million: 250_000, per_million: 5_000, late: Span::secs(3) }
     }
 }
 
@@ -133,18 +101,52 @@ pub struct Listed {
     /// Whether only what `target` sends to `to` is struck.
     #[serde(default)]
     pub one_way: bool,
-    /// For `slow-link`: how much longer each message takes.
+    /// For slow links and disks and late switches: how much longer each message takes at most.
     #[serde(default)]
     pub latency: Option<Span>,
-    /// For lossy, duplicating and reordering links: how many messages in a million.
+    /// For lossy, duplicating and reordering links and lost switches: how many messages in a million.
     #[serde(default)]
     pub per_million: Option<u32>,
-    /// For `clock-skew`: how wrong the clock is.
+    /// For wrong clocks: how wrong the clock is.
     #[serde(default)]
     pub skew: Option<Span>,
-    /// For `clock-skew`: whether the clock is behind; it is ahead otherwise.
+    /// For wrong clocks: whether the clock is behind; it is ahead otherwise.
     #[serde(default)]
     pub behind: bool,
+    /// For `burst`: what is due within that span is sent at once.
+    #[serde(default)]
+    pub ahead: Option<Span>,
+    /// For `oversized-record`: how large it is. For `quota`: bytes a second and broker.
+    #[serde(default)]
+    pub bytes: Option<Bytes>,
+}
+
+impl Listed {
+    /// The figures that are given.
+    pub fn given(&self) -> Vec<Figure> {
+        let mut given = given(self.latency, self.per_million, self.skew, self.ahead, self.bytes);
+        given.extend(self.to.is_some().then_some(Figure::To));
+        given.extend(self.one_way.then_some(Figure::OneWay));
+        given.extend(self.behind.then_some(Figure::Behind));
+        given
+    }
+}
+
+fn given(
+    latency: Option<Span>,
+    per_million: Option<u32>,
+    skew: Option<Span>,
+    ahead: Option<Span>,
+    bytes: Option<Bytes>,
+) -> Vec<Figure> {
+    let figures = [
+        (latency.is_some(), Figure::Latency),
+        (per_million.is_some(), Figure::PerMillion),
+        (skew.is_some(), Figure::Skew),
+        (ahead.is_some(), Figure::Ahead),
+        (bytes.is_some(), Figure::Bytes),
+    ];
+    figures.into_iter().filter(|(given, _)| *given).map(|(_, figure)| figure).collect()
 }
 
 /// A distribution of faults: `[faults.draw]`.
@@ -161,15 +163,40 @@ pub struct Distribution {
     /// recover before the next one.
     #[serde(default = "default_settle")]
     pub settle: Span,
-    /// Whether more than one fault at a time may strike a failure domain: beyond what the systems tolerate.
+    /// How many faults more strike in each phase of the plan, up to `into-phase` after its beginning.
+    #[serde(default)]
+    pub each_phase: u32,
+    /// How late after its beginning a fault still strikes a phase.
+    #[serde(default = "default_into_phase")]
+    pub into_phase: Span,
+    /// How many faults more strike at the edges of steps: within two seconds of the moment when the operator did one.
+    #[serde(default)]
+    pub at_steps: u32,
+    /// Whether a seed draws from a part of the kinds only, each of them more or less likely than its weight says: so that some
+    /// runs have much of one thing and nothing of another.
+    #[serde(default)]
+    pub swarm: bool,
+    /// Whether to go beyond what the systems tolerate: more than one fault at a time may strike a failure domain, and kinds
+    /// that are `beyond` are drawn too.
     #[serde(default)]
     pub beyond: bool,
     /// What is drawn.
     pub kinds: Vec<Drawn>,
 }
 
+fn default_into_phase() -> Span {
+    Span::secs(60)
+}
+
 fn default_settle() -> Span {
     Span::secs(60)
+}
+
+impl Distribution {
+    /// The kinds that are drawn.
+    pub fn drawn(&self) -> impl Iterator<Item = &Drawn> {
+        self.kinds.iter().filter(|kind| self.beyond || !kind.beyond)
+    }
 }
 
 /// A kind of fault in a distribution: `[[faults.draw.kinds]]`.
@@ -202,15 +229,34 @@ pub struct Drawn {
     /// It does not last longer than until then: for what does not run later.
     #[serde(default)]
     pub end: Option<Span>,
-    /// For `slow-link`: how much longer each message takes.
+    /// For slow links and disks and late switches: how much longer each message takes at most.
     #[serde(default)]
     pub latency: Option<Span>,
-    /// For lossy, duplicating and reordering links: how many messages in a million.
+    /// For lossy, duplicating and reordering links and lost switches: how many messages in a million.
     #[serde(default)]
     pub per_million: Option<u32>,
-    /// For `clock-skew`: how wrong the clock is at most, ahead or behind.
+    /// For wrong clocks: how wrong the clock is at most, ahead or behind.
     #[serde(default)]
     pub skew: Option<Span>,
+    /// For `burst`: what is due within that span is sent at once.
+    #[serde(default)]
+    pub ahead: Option<Span>,
+    /// For `oversized-record`: how large it is. For `quota`: bytes a second and broker.
+    #[serde(default)]
+    pub bytes: Option<Bytes>,
+    /// Whether it is beyond what the systems tolerate: it is drawn only where the whole distribution goes beyond.
+    #[serde(default)]
+    pub beyond: bool,
+}
+
+impl Drawn {
+    /// The figures that are given.
+    pub fn given(&self) -> Vec<Figure> {
+        let mut given = given(self.latency, self.per_million, self.skew, self.ahead, self.bytes);
+        given.extend(self.to.is_some().then_some(Figure::To));
+        given.extend(self.one_way.then_some(Figure::OneWay));
+        given
+    }
 }
 
 fn default_weight() -> u32 {

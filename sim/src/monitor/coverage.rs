@@ -3,13 +3,24 @@
 
 use super::measures::phase_key;
 use crate::case::Case;
-use crate::faults::settings::Kind;
-use crate::faults::{NodeKind, Nodes, reach};
+use crate::faults::reach::{self, Window};
+use crate::faults::{Kind, NodeKind, Nodes};
 use cutover_model::check::Subject;
+use cutover_model::incident::RareBranch;
 use cutover_model::record::NodeId;
+use cutover_model::units::Time;
 use serde::Serialize;
+use std::collections::BTreeSet;
+use strum::IntoEnumIterator;
 
-/// How often each fault of a case struck each kind of node in each phase.
+/// The word for a kind of fault or a rare branch.
+fn word(fault: &str) -> &'static str {
+    let kind = fault.parse::<Kind>().map(Into::into);
+    let branch = || fault.parse::<RareBranch>().map(Into::into).ok();
+    kind.ok().or_else(branch).expect("what is counted is a fault or a branch")
+}
+
+/// How often each fault of a case struck each kind of node in each phase, and in how many runs it could have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// The phases' names: the time before the plan, the plan's phases, the time after it.
@@ -22,8 +33,34 @@ pub struct Coverage {
 struct Row {
     fault: &'static str,
     component: &'static str,
+    /// When it may strike; at any time, where there is none.
+    windows: Vec<Window>,
     /// By phase.
     times: Vec<u64>,
+    /// By phase: in how many runs it could have struck.
+    possible: Vec<u64>,
+}
+
+impl Row {
+    fn new(fault: &'static str, component: Option<NodeKind>, windows: Vec<Window>, phases: usize) -> Row {
+        let component = name_of(component);
+        Row { fault, component, windows, times: vec![0; phases], possible: vec![0; phases] }
+    }
+
+    fn may_strike(&self, span: &PhaseSpan) -> bool {
+        let there =
+            self.component == EVERYBODY || span.ran.iter().any(|kind| name_of(Some(*kind)) == self.component);
+        let meets = |(start, end): &Window| *start <= span.end && *end >= span.begin;
+        there && (self.windows.is_empty() || self.windows.iter().any(meets))
+    }
+}
+
+/// A phase of a run: how long it lasted, and what ran in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct PhaseSpan {
+    pub begin: Time,
+    pub end: Time,
+    pub ran: BTreeSet<NodeKind>,
 }
 
 /// One cell of the matrix.
@@ -31,28 +68,73 @@ struct Row {
 pub struct Cell<'a> {
     /// The phase.
     pub phase: &'a str,
-    /// The kind of fault, the word of the case file.
+    /// The kind of fault, the word of the case file, or the rare branch.
     pub fault: &'static str,
     /// The kind of node that it struck; `everybody` for a fault on any link.
     pub component: &'static str,
     /// How often.
     pub times: u64,
+    /// In how many runs it could have struck: what it strikes ran in that phase, within the time that the case gives the fault.
+    pub possible: u64,
 }
 
+impl Cell<'_> {
+    /// Whether it could have struck and never did.
+    pub fn is_missed(&self) -> bool {
+        self.times == 0 && self.possible > 0
+    }
+}
+
+/// The component of a fault that may strike anybody.
+const EVERYBODY: &str = "everybody";
+
 fn name_of(component: Option<NodeKind>) -> &'static str {
-    component.map_or("everybody", Into::into)
+    component.map_or(EVERYBODY, Into::into)
+}
+
+/// Who sends what a rare branch is about.
+fn takers(branch: RareBranch) -> &'static [NodeKind] {
+    match branch {
+        RareBranch::ShortFetch => &[NodeKind::Mirror, NodeKind::OldConsumer, NodeKind::NewConsumer],
+        RareBranch::LateAcknowledgement | RareBranch::SpuriousTimeOut => {
+            &[NodeKind::CorgiBroker, NodeKind::KafkaBroker]
+        }
+    }
 }
 
 impl Coverage {
     /// Nothing has struck yet in a run of a case: zeroes for all that may strike.
     pub(super) fn of(case: &Case, subject: &Subject, nodes: &Nodes, phases: usize) -> Coverage {
         let phases: Vec<String> = (0..phases).map(|phase| phase_key(subject, phase)).collect();
-        let row = |(fault, component): (Kind, Option<NodeKind>)| Row {
-            fault: fault.into(),
-            component: name_of(component),
-            times: vec![0; phases.len()],
+        let row = |((fault, component), windows): ((Kind, Option<NodeKind>), Vec<Window>)| {
+            Row::new(fault.into(), component, windows, phases.len())
         };
-        Coverage { rows: reach::reach(case, nodes).into_iter().map(row).collect(), phases }
+        let mut rows: Vec<Row> = reach::reach(case, nodes).into_iter().map(row).collect();
+        if case.faults.rare.is_some() {
+            let taken =
+                RareBranch::iter().flat_map(|branch| takers(branch).iter().map(move |kind| (branch, *kind)));
+            rows.extend(
+                taken.map(|(branch, kind)| Row::new(branch.into(), Some(kind), Vec::new(), phases.len())),
+            );
+        }
+        Coverage { rows, phases }
+    }
+
+    /// A run is over: note what could have struck in its phases, which are those that it went through.
+    pub(super) fn conclude(&mut self, spans: &[Option<PhaseSpan>]) {
+        for row in &mut self.rows {
+            for (phase, span) in spans.iter().enumerate() {
+                let possible = span.as_ref().is_some_and(|span| row.may_strike(span));
+                // What did strike could.
+                row.possible[phase] = u64::from(possible || row.times[phase] > 0);
+            }
+        }
+    }
+
+    /// A rare branch was taken by a node.
+    pub(super) fn take(&mut self, phase: usize, branch: RareBranch, taken_by: Option<NodeKind>) {
+        let row = self.row(branch.into(), name_of(taken_by));
+        row.times[phase] += 1;
     }
 
     /// A fault struck these nodes: it counts once for each kind of node among them.
@@ -65,18 +147,18 @@ impl Coverage {
             components.push(None);
         }
         for component in components {
-            *self.times(phase, fault, name_of(component)) += 1;
+            self.row(fault, name_of(component)).times[phase] += 1;
         }
     }
 
-    fn times(&mut self, phase: usize, fault: &str, component: &'static str) -> &mut u64 {
+    fn row(&mut self, fault: &str, component: &'static str) -> &mut Row {
         let known = self.rows.iter().position(|row| row.fault == fault && row.component == component);
         let place = known.unwrap_or_else(|| {
-            let kind = fault.parse::<Kind>().expect("a fault's kind is a word of the case file");
-            self.rows.push(Row { fault: kind.into(), component, times: vec![0; self.phases.len()] });
+            let row = Row { component, ..Row::new(word(fault), None, Vec::new(), self.phases.len()) };
+            self.rows.push(row);
             self.rows.len() - 1
         });
-        &mut self.rows[place].times[phase]
+        &mut self.rows[place]
     }
 
     /// Count everything that another one of the same case has counted.
@@ -85,9 +167,11 @@ impl Coverage {
             self.clone_from(other);
             return;
         }
-        for row in &other.rows {
-            for (phase, times) in row.times.iter().enumerate() {
-                *self.times(phase, row.fault, row.component) += times;
+        for theirs in &other.rows {
+            let row = self.row(theirs.fault, theirs.component);
+            for phase in 0..theirs.times.len() {
+                row.times[phase] += theirs.times[phase];
+                row.possible[phase] += theirs.possible[phase];
             }
         }
     }
@@ -105,15 +189,16 @@ impl Coverage {
                 fault: row.fault,
                 component: row.component,
                 times: row.times[place],
+                possible: row.possible[place],
             })
         })
     }
 
-    /// All cells: what never struck, then the rest from the rarest to the most frequent; of those that struck as often,
-    /// in the order of the phases.
+    /// All cells: what could have struck and never did, then the rest from the rarest to the most frequent, and last what no
+    /// run could have seen; of those that struck as often, in the order of the phases.
     pub fn zeroes_first(&self) -> Vec<Cell<'_>> {
         let mut cells: Vec<Cell<'_>> = self.cells().collect();
-        cells.sort_by_key(|cell| cell.times);
+        cells.sort_by_key(|cell| (cell.possible == 0, cell.times));
         cells
     }
 }

@@ -12,6 +12,7 @@ mod measures;
 mod tests;
 
 pub use cost::{Cost, QueueCost};
+use coverage::PhaseSpan;
 pub use coverage::{Cell, Coverage};
 pub use distribution::Distribution;
 pub use measures::{Measures, Part, PhaseMeasures, Processing, Production, phase_key};
@@ -69,6 +70,10 @@ pub struct Monitor {
     kinds: Vec<NodeKind>,
     kafka_replicas: u64,
     phase: usize,
+    /// By phase that the run has come to: how long it lasted, and what ran in it.
+    spans: Vec<Option<PhaseSpan>>,
+    /// By node: whether its process runs.
+    up: Vec<bool>,
     running: Running,
     /// Until when the cost has been counted.
     counted_until: Time,
@@ -85,6 +90,8 @@ impl Monitor {
         }
         Monitor {
             coverage: Coverage::of(case, subject, &layout.nodes, measures.phases.len()),
+            spans: first_span(measures.phases.len()),
+            up: vec![false; layout.nodes.0.len()],
             measures,
             accounts: Vec::new(),
             places,
@@ -121,19 +128,28 @@ impl Monitor {
                 if let Some(count) = self.running_of(entry.node) {
                     *count += 1;
                 }
+                self.starts(entry.node);
             }
             Event::Stopped { .. } => {
                 self.count_until(entry.at);
                 if let Some(count) = self.running_of(entry.node) {
                     *count = count.saturating_sub(1);
                 }
+                *grown(&mut self.up, entry.node.0 as usize) = false;
             }
             Event::PhaseBegun { phase, .. } => self.enter(entry.at, *phase as usize),
             Event::PlanCompleted => self.enter(entry.at, self.measures.phases.len() - 1),
             Event::FaultBegun { kind, struck, .. } => {
                 self.coverage.strike(self.phase, kind, struck, &self.kinds);
             }
-            Event::Ended { .. } => self.count_until(entry.at),
+            Event::Rare { branch } => {
+                let kind = self.kinds.get(entry.node.0 as usize).copied();
+                self.coverage.take(self.phase, *branch, kind);
+            }
+            Event::Ended { .. } => {
+                self.count_until(entry.at);
+                self.end_phase(entry.at);
+            }
             _ => {}
         }
     }
@@ -159,6 +175,7 @@ impl Monitor {
                 }
             }
         }
+        self.coverage.conclude(&self.spans);
         (self.measures, self.coverage)
     }
 
@@ -283,8 +300,31 @@ impl Monitor {
 
     fn enter(&mut self, at: Time, phase: usize) {
         self.count_until(at);
+        self.end_phase(at);
         self.phase = phase.min(self.measures.phases.len() - 1);
+        let running = self.kinds.iter().zip(&self.up).filter(|(_, up)| **up).map(|(kind, _)| *kind);
+        self.spans[self.phase] = Some(PhaseSpan { begin: at, end: at, ran: running.collect() });
     }
+
+    fn end_phase(&mut self, at: Time) {
+        if let Some(span) = &mut self.spans[self.phase] {
+            span.end = at;
+        }
+    }
+
+    fn starts(&mut self, node: NodeId) {
+        *grown(&mut self.up, node.0 as usize) = true;
+        if let (Some(span), Some(kind)) = (&mut self.spans[self.phase], self.kinds.get(node.0 as usize)) {
+            span.ran.insert(*kind);
+        }
+    }
+}
+
+/// The run begins in the first phase.
+fn first_span(phases: usize) -> Vec<Option<PhaseSpan>> {
+    let mut spans = vec![None; phases];
+    spans[0] = Some(PhaseSpan::default());
+    spans
 }
 
 /// The place with that index, made if it is not there.

@@ -4,6 +4,7 @@ use super::host;
 use super::ledger::Ledger;
 use crate::build::{self, Setup};
 use crate::case::Case;
+use crate::faults::{Fault, When};
 use crate::monitor::Monitor;
 use crate::results::RunResult;
 use crate::world::{Dispatched, World};
@@ -25,12 +26,19 @@ pub struct Keep {
     pub messages: bool,
 }
 
-/// Run one seed of a case to its end; without the monitor, its measures and its coverage stay empty.
+/// Run one seed of a case to its end, under these faults; without the monitor, its measures and its coverage stay empty. Returns
+/// the faults that struck too, with the moments at which they did.
 ///
 /// # Panics
 /// If a machine or the world breaks one of its invariants; `host` makes a result of it.
-pub async fn drive(case: &Case, seed: u64, keep: Keep, monitored: bool) -> RunResult {
-    let Setup { mut world, subject, ledger } = build::build(case, seed);
+pub async fn drive(
+    case: &Case,
+    seed: u64,
+    faults: &[Fault],
+    keep: Keep,
+    monitored: bool,
+) -> (RunResult, Vec<Fault>) {
+    let Setup { mut world, subject, ledger } = build::build(case, seed, faults);
     if keep.messages {
         world.keep_trace();
     }
@@ -50,7 +58,8 @@ pub async fn drive(case: &Case, seed: u64, keep: Keep, monitored: bool) -> RunRe
     // A task that is hosted beside the run comes to its turn when this one has ended or waits, and this one never
     // waits: the first moment that such a task can see is the last of the run.
     host::pass(run.world.now().since(Time::ZERO));
-    run.finish(case, seed, reason)
+    let struck = run.struck(faults);
+    (run.finish(case, seed, reason), struck)
 }
 
 struct Run<M> {
@@ -125,6 +134,17 @@ impl<M: Machine> Run<M> {
         true
     }
 
+    /// The faults that struck, each at the moment when it did, and without asking whether it may.
+    fn struck(&self, faults: &[Fault]) -> Vec<Fault> {
+        let begun = self.world.faults_begun().iter();
+        let struck = begun.map(|(number, at)| Fault {
+            when: When::At(*at),
+            tolerance: None,
+            ..faults[*number as usize].clone()
+        });
+        struck.collect()
+    }
+
     fn finish(mut self, case: &Case, seed: u64, because: EndReason) -> RunResult {
         self.world.write(NodeId(0), Event::Ended { because });
         self.observe();
@@ -138,7 +158,7 @@ impl<M: Machine> Run<M> {
             simulated_ms: self.world.now().as_millis(),
             records: self.ledger.invoked(),
             events: self.world.events(),
-            faults: self.world.faults_begun(),
+            faults: self.world.faults_begun().len() as u64,
             judgements,
             coverage,
             measures,

@@ -9,7 +9,9 @@ mod tell;
 pub use drive::Keep;
 pub use tell::{story, story_in, trace};
 
+use crate::build;
 use crate::case::Case;
+use crate::faults::Fault;
 use crate::results::{RunResult, SweepResult};
 use cutover_model::check::{Guarantee, Verdict, zero_downtime};
 use std::ops::Range;
@@ -18,11 +20,11 @@ use sweep::Folded;
 /// Run one seed, and beside it the same seed and faults without the migration, against which the plan's own share of
 /// the downtime is measured.
 pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
-    let mut result = alone(case, seed, keep);
+    let (mut result, struck) = hosted(case, seed, &build::faults(case, seed), keep, true);
     if case.plan.phases.is_empty() || result.failure.is_some() {
         return result;
     }
-    let twin = hosted(&case.without_migration(), seed, Keep::default(), false);
+    let (twin, _) = hosted(&case.without_migration(), seed, &struck, Keep::default(), false);
     let without = twin.judgements.iter().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
     let with = result.judgements.iter_mut().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
     if let (Some(without), Some(with), None) = (without, with, &twin.failure) {
@@ -34,14 +36,14 @@ pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
 
 /// Run one seed without its twin.
 pub fn alone(case: &Case, seed: u64, keep: Keep) -> RunResult {
-    hosted(case, seed, keep, true)
+    hosted(case, seed, &build::faults(case, seed), keep, true).0
 }
 
 /// The twin is there for its downtime alone: nobody reads its measures.
-fn hosted(case: &Case, seed: u64, keep: Keep, monitored: bool) -> RunResult {
-    match host::host(seed, || drive::drive(case, seed, keep, monitored)) {
-        Ok(result) => result,
-        Err(error) => broken_off(case, seed, error.to_string()),
+fn hosted(case: &Case, seed: u64, faults: &[Fault], keep: Keep, monitored: bool) -> (RunResult, Vec<Fault>) {
+    match host::host(seed, || drive::drive(case, seed, faults, keep, monitored)) {
+        Ok(run) => run,
+        Err(error) => (broken_off(case, seed, error.to_string()), Vec::new()),
     }
 }
 

@@ -3,8 +3,10 @@
 
 use super::network::{Impairment, NodeSet, Rule};
 use super::{Pending, World};
+use crate::faults::{Domains, Tolerance};
 use cutover_model::history::Event;
-use cutover_model::machine::{Input, Machine};
+use cutover_model::incident::{DiskLoss, Incident};
+use cutover_model::machine::{Input, Machine, Process};
 use cutover_model::record::NodeId;
 use cutover_model::units::{Span, Time};
 use serde::Serialize;
@@ -38,17 +40,26 @@ pub enum Side {
     One(Struck),
 }
 
-/// One thing that a fault does for its duration.
+/// One thing that a fault does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum Strike {
-    /// The process dies; at the end of the fault it is started, if it is meant to run then.
-    Crash(Struck),
-    /// The process is asked to stop; at the end of the fault it is started, if it is meant to run then.
+    /// The process dies, and its disk may lose something; at the end the process is started, if it is meant to run then.
+    Crash(Struck, Option<DiskLoss>),
+    /// The process is asked to stop; at the end it is started, if it is meant to run then.
     Restart(Struck),
+    /// The process is started; at the end it is asked to stop.
+    Start(Struck),
     /// The process stands still.
     Pause(Struck),
+    /// What needs the disk takes up to so much longer.
+    SlowDisk(Struck, Span),
     /// The wall clock is wrong by so many microseconds.
     Skew(Struck, i64),
+    /// The wall clock jumps by so many microseconds, and stays wrong.
+    Jump(Struck, i64),
+    /// The machine meets an incident, and another one at the end. One that has an end is told again to a process that
+    /// starts meanwhile; a process that ended of itself meanwhile is started at the end.
+    Incident(Struck, Incident, Option<Incident>),
     /// Messages from one side to the other are impaired.
     Network {
         /// Who sends.
@@ -58,6 +69,40 @@ pub enum Strike {
         /// How.
         impairment: Impairment,
     },
+}
+
+impl Strike {
+    fn struck(&self) -> Option<Struck> {
+        match self {
+            Strike::Crash(struck, _)
+            | Strike::Restart(struck)
+            | Strike::Start(struck)
+            | Strike::Pause(struck)
+            | Strike::SlowDisk(struck, _)
+            | Strike::Skew(struck, _)
+            | Strike::Jump(struck, _)
+            | Strike::Incident(struck, ..) => Some(*struck),
+            Strike::Network { .. } => None,
+        }
+    }
+}
+
+/// A strike within a fault.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Staged {
+    /// How long after the fault's beginning.
+    pub after: Span,
+    /// For how long.
+    pub lasting: Span,
+    /// What it is.
+    pub strike: Strike,
+}
+
+impl Staged {
+    /// A strike that lasts as long as its fault.
+    pub fn whole(strike: Strike, lasting: Span) -> Staged {
+        Staged { after: Span::ZERO, lasting, strike }
+    }
 }
 
 /// A fault that is ready to strike.
@@ -70,7 +115,21 @@ pub struct ReadyFault {
     /// How long it lasts.
     pub duration: Span,
     /// What it does.
-    pub strikes: Vec<Strike>,
+    pub strikes: Vec<Staged>,
+    /// The failure domains that it strikes.
+    pub domains: Domains,
+    /// Where it gives way: it does not strike outside its window, nor where another fault has not ended and settled. Without, it
+    /// strikes in any case.
+    pub tolerance: Option<Tolerance>,
+}
+
+/// What of the plan a fault waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum Moment {
+    /// That the phase begins.
+    Phase(String),
+    /// That the operator has done that line of that phase, or found its gate open.
+    Step(String, u32),
 }
 
 /// The faults of a world.
@@ -78,10 +137,15 @@ pub struct ReadyFault {
 pub(super) struct Faults {
     all: Vec<ReadyFault>,
     in_force: Vec<InForce>,
-    /// Faults that wait for a phase of the plan to begin: its name, and how long after.
-    waiting: Vec<(String, Span, u32)>,
+    /// Faults that wait for a moment of the plan: which, and how long after.
+    waiting: Vec<(Moment, Span, u32)>,
     circles: Vec<Circle>,
-    begun: u64,
+    /// Which faults struck, and when.
+    begun: Vec<(u32, Time)>,
+    /// Which domains have not recovered until when.
+    unsettled: Vec<(Domains, Time)>,
+    /// The phase of the plan that the operator is in.
+    phase: String,
 }
 
 /// A fault in force.
@@ -90,8 +154,8 @@ struct InForce {
     number: u32,
     /// The node that it struck first, under which the history has it.
     node: NodeId,
-    /// The nodes that its strikes hit, by strike.
-    hit: Vec<Option<NodeId>>,
+    /// The strikes that are in force, each with the node that it hit.
+    strikes: Vec<(usize, Option<NodeId>)>,
 }
 
 impl Faults {
@@ -113,35 +177,47 @@ impl Faults {
             Side::One(struck) => NodeSet::one(self.resolve(*struck)),
         }
     }
+
+    /// Whether the systems are ready for that fault now, where it asks.
+    fn may_strike(&mut self, fault: &ReadyFault, now: Time) -> bool {
+        self.unsettled.retain(|(_, until)| *until > now);
+        fault.tolerance.as_ref().is_none_or(|tolerance| {
+            let in_window = now >= tolerance.start && now + fault.duration <= tolerance.end;
+            in_window && !self.unsettled.iter().any(|(domains, _)| domains.meet(&fault.domains))
+        })
+    }
 }
 
 impl<M: Machine> World<M> {
-    /// Let a fault strike at that time.
-    pub fn add_fault(&mut self, at: Time, fault: ReadyFault) {
+    /// Let a fault strike at that time. Returns its number.
+    pub fn add_fault(&mut self, at: Time, fault: ReadyFault) -> u32 {
         let number = self.keep_fault(fault);
         self.queue.push(at, Pending::FaultBegins(number));
+        number
     }
 
-    /// Let a fault strike so long after the beginning of that phase; it never does if the phase never begins.
-    pub fn add_fault_in_phase(&mut self, phase: String, after: Span, fault: ReadyFault) {
+    /// Let a fault strike so long after that moment of the plan; it never does if the moment never comes. Returns its number.
+    pub fn add_fault_at(&mut self, moment: Moment, after: Span, fault: ReadyFault) -> u32 {
         let number = self.keep_fault(fault);
-        self.faults.waiting.push((phase, after, number));
+        self.faults.waiting.push((moment, after, number));
+        number
     }
 
-    /// How many faults have struck.
-    pub fn faults_begun(&self) -> u64 {
-        self.faults.begun
+    /// Which faults have struck, and when.
+    pub fn faults_begun(&self) -> &[(u32, Time)] {
+        &self.faults.begun
     }
 
     /// End all faults, and let none begin any more. Everything that is meant to run is started.
     pub fn heal(&mut self) {
         for fault in std::mem::take(&mut self.faults.in_force) {
-            self.undo(&fault);
+            self.undo_all(fault);
         }
         self.faults.waiting.clear();
         self.faults.all.clear();
         self.network.heal();
         for node in 0..self.nodes.len() {
+            self.nodes[node].heal();
             self.start_if_wanted(NodeId(node as u32));
         }
         self.write(NodeId(0), Event::Healed);
@@ -157,10 +233,16 @@ impl<M: Machine> World<M> {
         self.faults.circles = circles;
     }
 
-    /// What the world itself takes from the history: the phase that it is in, and who leads.
+    /// What the world itself takes from the history: the moment of the plan that it is at, and who leads.
     pub(super) fn notice(&mut self, event: &Event) {
         match event {
-            Event::PhaseBegun { name, .. } => self.enter_phase(name),
+            Event::PhaseBegun { name, .. } => {
+                self.faults.phase.clone_from(name);
+                self.reach(&Moment::Phase(name.clone()));
+            }
+            Event::StepDone { step, .. } | Event::GateOpened { step, .. } => {
+                self.reach(&Moment::Step(self.faults.phase.clone(), *step));
+            }
             Event::LeaderChanged { leader: Some(leader), .. } => {
                 for circle in &mut self.faults.circles {
                     if circle.members.binary_search(leader).is_ok() {
@@ -172,68 +254,71 @@ impl<M: Machine> World<M> {
         }
     }
 
-    fn enter_phase(&mut self, name: &str) {
+    fn reach(&mut self, reached: &Moment) {
         let waiting = std::mem::take(&mut self.faults.waiting);
-        for (phase, after, fault) in waiting {
-            if phase == name {
+        for (moment, after, fault) in waiting {
+            if moment == *reached {
                 self.queue.push(self.now + after, Pending::FaultBegins(fault));
             } else {
-                self.faults.waiting.push((phase, after, fault));
+                self.faults.waiting.push((moment, after, fault));
             }
         }
     }
 
     pub(super) fn begin_fault(&mut self, number: u32) {
         let Some(fault) = self.faults.all.get(number as usize).cloned() else { return };
-        let hit: Vec<Option<NodeId>> = fault.strikes.iter().map(|strike| self.hit(strike)).collect();
-        let first = hit.iter().flatten().next().copied();
-        let on_links = fault.strikes.iter().any(|strike| matches!(strike, Strike::Network { .. }));
-        if first.is_none() && !on_links {
+        let hit: Vec<NodeId> = fault.strikes.iter().filter_map(|staged| self.hit(&staged.strike)).collect();
+        let on_links = fault.strikes.iter().any(|staged| matches!(staged.strike, Strike::Network { .. }));
+        if (hit.is_empty() && !on_links) || !self.faults.may_strike(&fault, self.now) {
             return;
         }
-        self.faults.begun += 1;
-        let node = first.unwrap_or_else(|| self.first_on_links(&fault));
-        self.faults.in_force.push(InForce { number, node, hit: hit.clone() });
+        self.faults.begun.push((number, self.now));
+        let settle = fault.tolerance.as_ref().map_or(Span::ZERO, |tolerance| tolerance.settle);
+        self.faults.unsettled.push((fault.domains.clone(), self.now + fault.duration + settle));
+        let node = hit.first().copied().unwrap_or_else(|| self.first_on_links(&fault));
+        self.faults.in_force.push(InForce { number, node, strikes: Vec::new() });
         let struck = self.struck_by(&fault, &hit);
         self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target, struck });
-        for (strike, node) in fault.strikes.iter().zip(hit) {
-            self.strike(number, strike, node);
+        for (place, staged) in fault.strikes.iter().enumerate() {
+            if staged.after == Span::ZERO {
+                self.begin_strike(number, place);
+            } else {
+                self.queue.push(self.now + staged.after, Pending::StrikeBegins { fault: number, place });
+            }
+            if staged.after + staged.lasting < fault.duration {
+                let ends = self.now + staged.after + staged.lasting;
+                self.queue.push(ends, Pending::StrikeEnds { fault: number, place });
+            }
         }
         self.queue.push(self.now + fault.duration, Pending::FaultEnds(number));
     }
 
-    /// The node that a strike hits; none for a strike on links, and where the node does not run.
+    /// The node that a strike hits; none for a strike on links, and where the node does not run (or, if it is to be started, does).
     fn hit(&self, strike: &Strike) -> Option<NodeId> {
-        let struck = match strike {
-            Strike::Crash(struck)
-            | Strike::Restart(struck)
-            | Strike::Pause(struck)
-            | Strike::Skew(struck, _) => *struck,
-            Strike::Network { .. } => return None,
-        };
-        let node = self.faults.resolve(struck);
-        self.nodes[node.0 as usize].running.then_some(node)
+        let node = self.faults.resolve(strike.struck()?);
+        let running = self.nodes[node.0 as usize].running;
+        (running != matches!(strike, Strike::Start(_))).then_some(node)
     }
 
     /// The nodes that a fault strikes, each once: on links those of the side that has the fewest. None where it may be
     /// anybody.
-    fn struck_by(&self, fault: &ReadyFault, hit: &[Option<NodeId>]) -> Vec<NodeId> {
-        let on_links = fault.strikes.iter().filter_map(|strike| {
-            let Strike::Network { from, to, .. } = strike else { return None };
+    fn struck_by(&self, fault: &ReadyFault, hit: &[NodeId]) -> Vec<NodeId> {
+        let on_links = fault.strikes.iter().filter_map(|staged| {
+            let Strike::Network { from, to, .. } = &staged.strike else { return None };
             let named = [from, to].into_iter().filter_map(|side| match self.faults.side(side) {
                 NodeSet::Some(nodes) => Some(nodes),
                 NodeSet::All => None,
             });
             named.min_by_key(Vec::len)
         });
-        let mut struck: Vec<NodeId> = hit.iter().flatten().copied().chain(on_links.flatten()).collect();
+        let mut struck: Vec<NodeId> = hit.iter().copied().chain(on_links.flatten()).collect();
         struck.sort_unstable();
         struck.dedup();
         struck
     }
 
     fn first_on_links(&self, fault: &ReadyFault) -> NodeId {
-        let sides = fault.strikes.iter().flat_map(|strike| match strike {
+        let sides = fault.strikes.iter().flat_map(|staged| match &staged.strike {
             Strike::Network { from, to, .. } => vec![self.faults.side(from), self.faults.side(to)],
             _ => Vec::new(),
         });
@@ -244,40 +329,78 @@ impl<M: Machine> World<M> {
         named.next().unwrap_or(NodeId(0))
     }
 
-    fn strike(&mut self, fault: u32, strike: &Strike, hit: Option<NodeId>) {
+    pub(super) fn begin_strike(&mut self, fault: u32, place: usize) {
+        let Some(ready) = self.faults.all.get(fault as usize) else { return };
+        let strike = ready.strikes[place].strike.clone();
+        let hit = self.hit(&strike);
+        let Some(force) = self.faults.in_force.iter_mut().find(|force| force.number == fault) else { return };
+        force.strikes.push((place, hit));
         match (strike, hit) {
-            (Strike::Crash(_), Some(node)) => self.end(node, false),
+            (Strike::Crash(_, loss), Some(node)) => {
+                self.end(node, false);
+                if let Some(loss) = loss {
+                    self.node_mut(node).machine.lose(loss);
+                }
+            }
             (Strike::Restart(_), Some(node)) => self.input(node, Input::Terminate),
+            (Strike::Start(_), Some(node)) => self.start(node),
             (Strike::Pause(_), Some(node)) => self.pause(node),
+            (Strike::SlowDisk(_, latency), Some(node)) => self.node_mut(node).disk.slow_down(latency),
             (Strike::Skew(_, micros), Some(node)) => self.node_mut(node).skew_micros += micros,
+            (Strike::Jump(_, micros), Some(node)) => self.node_mut(node).jump(micros),
+            (Strike::Incident(_, begins, ends), Some(node)) => {
+                if ends.is_some() {
+                    self.node_mut(node).incidents.push(begins);
+                }
+                self.input(node, Input::Incident(begins));
+            }
             (Strike::Network { from, to, impairment }, _) => {
-                let (from, to) = (self.faults.side(from), self.faults.side(to));
-                self.network.lay(Rule { fault, from, to, impairment: *impairment });
+                let (from, to) = (self.faults.side(&from), self.faults.side(&to));
+                self.network.lay(Rule { fault, from, to, impairment });
             }
             (_, None) => {}
+        }
+    }
+
+    pub(super) fn end_strike(&mut self, fault: u32, place: usize) {
+        let Some(force) = self.faults.in_force.iter_mut().find(|force| force.number == fault) else { return };
+        if let Some(at) = force.strikes.iter().position(|(struck, _)| *struck == place) {
+            let (_, hit) = force.strikes.remove(at);
+            self.undo(fault, place, hit);
         }
     }
 
     pub(super) fn end_fault(&mut self, number: u32) {
         if let Some(place) = self.faults.in_force.iter().position(|fault| fault.number == number) {
             let fault = self.faults.in_force.remove(place);
-            self.undo(&fault);
+            self.undo_all(fault);
         }
     }
 
-    fn undo(&mut self, InForce { number, node, hit }: &InForce) {
-        let (number, node) = (*number, *node);
-        let ReadyFault { kind, target, strikes, .. } = self.faults.all[number as usize].clone();
+    fn undo_all(&mut self, InForce { number, node, strikes }: InForce) {
         self.network.lift(number);
-        for (strike, node) in strikes.iter().zip(hit) {
-            match (strike, node) {
-                (Strike::Crash(_) | Strike::Restart(_), Some(node)) => self.start_if_wanted(*node),
-                (Strike::Pause(_), Some(node)) => self.resume(*node),
-                (Strike::Skew(_, micros), Some(node)) => self.node_mut(*node).skew_micros -= micros,
-                (Strike::Network { .. }, _) | (_, None) => {}
-            }
+        for (place, hit) in strikes {
+            self.undo(number, place, hit);
         }
+        let ReadyFault { kind, target, .. } = self.faults.all[number as usize].clone();
         self.write(node, Event::FaultEnded { fault: number, kind, target });
+    }
+
+    fn undo(&mut self, fault: u32, place: usize, hit: Option<NodeId>) {
+        let Some(node) = hit else { return };
+        match self.faults.all[fault as usize].strikes[place].strike.clone() {
+            Strike::Crash(..) | Strike::Restart(_) => self.start_if_wanted(node),
+            Strike::Start(_) => self.process(node, Process::Terminate(node)),
+            Strike::Pause(_) => self.resume(node),
+            Strike::SlowDisk(_, latency) => self.node_mut(node).disk.speed_up(latency),
+            Strike::Skew(_, micros) => self.node_mut(node).skew_micros -= micros,
+            Strike::Incident(_, begins, Some(ends)) => {
+                self.node_mut(node).forget(begins);
+                self.input(node, Input::Incident(ends));
+                self.start_if_wanted(node);
+            }
+            Strike::Jump(..) | Strike::Incident(_, _, None) | Strike::Network { .. } => {}
+        }
     }
 
     pub(super) fn start_if_wanted(&mut self, node: NodeId) {

@@ -4,16 +4,19 @@
 //! equal inputs give equal worlds: a world can be cloned, compared, serialized and stepped on.
 
 mod digest;
+mod disk;
 mod faults;
 mod network;
 mod node;
 mod queue;
+mod rare;
 
 pub use digest::Digest;
-pub use faults::{Circle, ReadyFault, Side, Strike, Struck};
+pub use faults::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 pub use network::{Impairment, Latency, Network, NodeSet, Rule};
 pub use node::Node;
 pub use queue::Queue;
+pub use rare::Rare;
 
 use cutover_model::history::{Entry, Event};
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
@@ -21,6 +24,7 @@ use cutover_model::message::Message;
 use cutover_model::record::NodeId;
 use cutover_model::units::{Span, Time};
 use node::Waiting;
+use rare::Turn;
 use serde::Serialize;
 use std::hash::Hash;
 
@@ -42,6 +46,12 @@ enum Pending {
     FaultBegins(u32),
     /// A fault ends.
     FaultEnds(u32),
+    /// A strike of a fault begins.
+    StrikeBegins { fault: u32, place: usize },
+    /// A strike of a fault ends before the fault.
+    StrikeEnds { fault: u32, place: usize },
+    /// What waited for a slow disk comes to its turn.
+    Served { node: NodeId, incarnation: u32, input: Input },
 }
 
 /// What the world dispatched, for a trace.
@@ -63,6 +73,7 @@ pub struct World<M> {
     network: Network,
     queue: Queue<Pending>,
     faults: faults::Faults,
+    rare: Option<Rare>,
     timers_set: u64,
     events: u64,
     digest: Digest,
@@ -80,6 +91,7 @@ impl<M: Machine> World<M> {
             network,
             queue: Queue::default(),
             faults: faults::Faults::default(),
+            rare: None,
             timers_set: 0,
             events: 0,
             digest: Digest::default(),
@@ -112,6 +124,11 @@ impl<M: Machine> World<M> {
     /// A node, to set it up.
     pub fn node_mut(&mut self, node: NodeId) -> &mut Node<M> {
         &mut self.nodes[node.0 as usize]
+    }
+
+    /// Let rare branches be taken.
+    pub fn set_rare(&mut self, rare: Rare) {
+        self.rare = Some(rare);
     }
 
     /// Keep every dispatched input from now on, until it is taken.
@@ -165,6 +182,13 @@ impl<M: Machine> World<M> {
             Pending::Restart { node } => self.start_if_wanted(node),
             Pending::FaultBegins(fault) => self.begin_fault(fault),
             Pending::FaultEnds(fault) => self.end_fault(fault),
+            Pending::StrikeBegins { fault, place } => self.begin_strike(fault, place),
+            Pending::StrikeEnds { fault, place } => self.end_strike(fault, place),
+            Pending::Served { node, incarnation, input } => {
+                if self.nodes[node.0 as usize].incarnation == incarnation {
+                    self.input(node, input);
+                }
+            }
         }
         true
     }
@@ -184,8 +208,18 @@ impl<M: Machine> World<M> {
             return;
         }
         receiver.connect(from);
+        let served_at = if receiver.disk.is_slow() && message.needs_disk() {
+            receiver.disk.serve(self.now, &mut receiver.stream)
+        } else {
+            self.now
+        };
         self.nodes[from.0 as usize].connect(to);
-        self.input(to, Input::Message { from, message });
+        let input = Input::Message { from, message };
+        if served_at > self.now {
+            self.queue.push(served_at, Pending::Served { node: to, incarnation, input });
+        } else {
+            self.input(to, input);
+        }
     }
 
     fn run_out(&mut self, node: NodeId, number: u64) {
@@ -258,12 +292,27 @@ impl<M: Machine> World<M> {
     }
 
     fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
+        match self.rare.as_mut().and_then(|rare| rare.turn(&message)) {
+            None => self.transmit(from, to, message, Span::ZERO),
+            Some((branch, turn)) => {
+                self.write(from, Event::Rare { branch });
+                match turn {
+                    Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
+                    Turn::Late(span) => self.transmit(from, to, message, span),
+                    Turn::Withheld => {}
+                }
+            }
+        }
+    }
+
+    /// Hand a message to the network, so much later than now.
+    fn transmit(&mut self, from: NodeId, to: NodeId, message: Message, later: Span) {
         let incarnation = self.nodes[to.0 as usize].incarnation;
         if from == to {
             self.queue.push(self.now + LOOPBACK, Pending::Message { from, to, incarnation, message });
             return;
         }
-        let arrivals = self.network.carry(self.now, from, to);
+        let arrivals = self.network.carry(self.now + later, from, to);
         if let Some(second) = arrivals.second {
             self.queue.push(second, Pending::Message { from, to, incarnation, message: message.clone() });
         }
@@ -322,6 +371,9 @@ impl<M: Machine> World<M> {
         let incarnation = slot.incarnation;
         self.write(node, Event::Started { incarnation });
         self.dispatch(node, Input::Start { incarnation });
+        for incident in self.nodes[node.0 as usize].incidents.clone() {
+            self.input(node, Input::Incident(incident));
+        }
     }
 
     /// End a process, unless it does not run; everybody connected with it hears of it.

@@ -1,6 +1,8 @@
 //! A node's slot in the world: its machine, whether its process runs, its timers, its clock, its connections.
 
+use super::disk::Disk;
 use crate::random::Stream;
+use cutover_model::incident::Incident;
 use cutover_model::machine::{Input, Machine, Now, Timer};
 use cutover_model::record::NodeId;
 use cutover_model::units::{Span, Time};
@@ -23,6 +25,12 @@ pub struct Node<M> {
     pub restart_after: Option<Span>,
     /// The wall clock's error in microseconds.
     pub skew_micros: i64,
+    /// The part of it that a jump left behind.
+    pub(super) jumped_micros: i64,
+    /// How fast its disk is.
+    pub(super) disk: Disk,
+    /// What befell it and lasts.
+    pub(super) incidents: Vec<Incident>,
     pub(super) backlog: Vec<Waiting>,
     /// By the other node: whether there is a connection with it.
     connections: Vec<bool>,
@@ -51,6 +59,9 @@ impl<M: Machine> Node<M> {
             pauses: 0,
             restart_after: None,
             skew_micros: 0,
+            jumped_micros: 0,
+            disk: Disk::default(),
+            incidents: Vec::new(),
             backlog: Vec::new(),
             connections: Vec::new(),
             stream,
@@ -99,6 +110,24 @@ impl<M: Machine> Node<M> {
         self.backlog.clear();
         self.connections.clear();
         self.machine.crash();
+    }
+
+    /// Forget an incident that is over.
+    pub(super) fn forget(&mut self, incident: Incident) {
+        if let Some(place) = self.incidents.iter().position(|lasting| *lasting == incident) {
+            self.incidents.remove(place);
+        }
+    }
+
+    /// The wall clock jumps.
+    pub(super) fn jump(&mut self, micros: i64) {
+        self.skew_micros += micros;
+        self.jumped_micros += micros;
+    }
+
+    /// Somebody puts right what jumped.
+    pub(super) fn heal(&mut self) {
+        self.skew_micros -= std::mem::take(&mut self.jumped_micros);
     }
 
     /// Note that there is no connection with that node any more, until the next message.

@@ -1,6 +1,7 @@
 //! The world with a toy machine: it answers a report request with an event, and beats a timer.
 
 use super::*;
+use crate::faults::Domains;
 use crate::random::Streams;
 use cutover_model::machine::{Now, RequestId, Timer};
 
@@ -78,7 +79,9 @@ fn fault(strike: Strike, secs: u64) -> ReadyFault {
         kind: "fault".into(),
         target: "toy".into(),
         duration: Span::secs(secs),
-        strikes: vec![strike],
+        strikes: vec![Staged::whole(strike, Span::secs(secs))],
+        domains: Domains::All,
+        tolerance: None,
     }
 }
 
@@ -103,7 +106,7 @@ fn equal_worlds_step_to_equal_worlds() {
 #[test]
 fn a_crash_loses_the_volatile_state_and_is_heard_at_once() {
     let mut world = world();
-    world.add_fault(at(3) + Span::millis(500), fault(Strike::Crash(Struck::Node(NodeId(1))), 4));
+    world.add_fault(at(3) + Span::millis(500), fault(Strike::Crash(Struck::Node(NodeId(1)), None), 4));
     run_until(&mut world, at(4));
     assert_eq!(world.nodes()[0].machine.lost, 1, "the connection broke");
     run_until(&mut world, at(7));
@@ -174,12 +177,12 @@ fn a_closed_connection_is_told_to_the_other_side_alone_and_the_next_message_open
 #[test]
 fn healing_ends_every_fault() {
     let mut world = world();
-    world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(0))), 100));
+    world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(0)), None), 100));
     world.add_fault(at(1), fault(Strike::Pause(Struck::Node(NodeId(1))), 100));
     run_until(&mut world, at(2));
     world.heal();
     assert!(world.nodes().iter().all(|node| node.running && node.pauses == 0));
-    assert_eq!(world.faults_begun(), 2);
+    assert_eq!(world.faults_begun().len(), 2);
 }
 
 #[test]
@@ -218,5 +221,5 @@ fn a_fault_that_finds_nothing_to_strike_does_not_count() {
     world.end(NodeId(1), false);
     world.add_fault(at(2), fault(Strike::Pause(Struck::Node(NodeId(1))), 1));
     run_until(&mut world, at(5));
-    assert_eq!(world.faults_begun(), 0);
+    assert_eq!(world.faults_begun().len(), 0);
 }

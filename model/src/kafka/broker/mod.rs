@@ -8,6 +8,7 @@ mod admin;
 mod appends;
 mod fetch;
 mod fetcher;
+mod incidents;
 mod isr;
 mod leader;
 mod lifecycle;
@@ -346,7 +347,7 @@ impl Machine for Broker {
             Input::Timer(_) => self.due(cx),
             Input::Disconnected(node) => self.disconnected(cx, node),
             Input::Terminate => self.terminate(cx),
-            Input::Incident(_) => {}
+            Input::Incident(incident) => self.meet(cx, incident),
         }
         self.settle(cx);
         self.volatile.deadlines.arm(DEADLINE, now.elapsed, cx.effects);
@@ -357,5 +358,7 @@ impl Machine for Broker {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, loss: crate::incident::DiskLoss) {
+        self.lose_disk(loss);
+    }
 }

@@ -30,6 +30,8 @@ pub(in crate::kafka) type Connection = (NodeId, u16);
 pub(super) struct Quotas {
     produced: Meter,
     fetched: Meter,
+    /// What the cloud grants this broker for the time being, whatever the settings say.
+    granted: Option<Bytes>,
     muted: BTreeMap<Connection, Muted>,
 }
 
@@ -83,14 +85,22 @@ impl Meter {
 }
 
 impl Broker {
+    /// The cloud grants each broker so much from now on; without, what the settings say.
+    pub(super) fn grant(&mut self, bytes_per_second: Option<Bytes>) {
+        self.volatile.quotas.granted = bytes_per_second;
+    }
+
     /// This broker's share of what the whole cluster may do in a second.
     fn share(&self, whole: Option<Bytes>) -> Option<u64> {
+        if let Some(granted) = self.volatile.quotas.granted {
+            return Some(granted.0.max(1));
+        }
         whole.map(|whole| (whole.0 / u64::from(self.settings.brokers.max(1))).max(1))
     }
 
     /// What a produce request counts: its bytes times the replicas that they are written to. Nothing where there is no quota.
     pub(super) fn produce_cost(&self, batches: &[ProduceBatch]) -> u64 {
-        if self.settings.quota.produce.is_none() {
+        if self.share(self.settings.quota.produce).is_none() {
             return 0;
         }
         let cost = |batch: &ProduceBatch| {

@@ -151,6 +151,15 @@ impl Controller {
         Ok(())
     }
 
+    /// Somebody has every partition's leader elected: the preferred one where it can lead, or any where there is none.
+    pub(super) fn elect_everywhere(&mut self, unclean: bool, effects: &mut Effects) {
+        let partitions: Vec<TopicPartition> = self.durable.image.partitions.keys().collect();
+        for at in partitions {
+            // What needs no election, or can have none, is left alone: the tool prints it.
+            let _ = self.elect_leader(at, unclean, effects);
+        }
+    }
+
     /// Recorded: "Producing", 18.
     fn elect_leader(&mut self, at: TopicPartition, unclean: bool, effects: &mut Effects) -> Done {
         let state = self.durable.image.partitions.get(at).ok_or(ErrorCode::UnknownTopicOrPartition)?.clone();

@@ -14,6 +14,7 @@ use super::protocol::BrokerId;
 use super::settings::Settings;
 use super::wiring::{Wiring, is_internal};
 use crate::history::Event;
+use crate::incident::Incident;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
 use crate::record::{NodeId, Queue};
@@ -197,6 +198,7 @@ impl Machine for Controller {
                 }
             }
             Input::Terminate => effects.processes.push(Process::Exit),
+            Input::Incident(Incident::ElectLeaders { unclean }) => self.elect_everywhere(unclean, effects),
             Input::Incident(_) => {}
         }
         self.publish(now, effects);

@@ -7,12 +7,15 @@ use crate::case::error::{Problem, advice, nearest};
 use crate::case::tree::{Node, Place};
 use crate::faults::NodeKind;
 use crate::faults::draw::can_hit;
-use crate::faults::settings::{Aim, Distribution, Drawn, Kind, Listed};
-use cutover_model::units::Span;
+use crate::faults::settings::{Aim, Distribution, Drawn, Listed};
+use crate::faults::{Figure, Kind};
+use cutover_model::units::{Bytes, Span};
 use strum::IntoEnumIterator;
 
 /// The most faults of a run.
 const MOST_FAULTS: u64 = 10_000;
+/// The most faults that are aimed at a phase, or at steps.
+const MOST_AIMED: u64 = 1_000;
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     let there = place(tree, way!["faults", "list"]);
@@ -20,10 +23,22 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     for (at, fault) in case.faults.list.iter().enumerate() {
         listed(case, tree, at, fault)?;
     }
-    match &case.faults.draw {
-        Some(distribution) => drawn(case, tree, distribution),
-        None => Ok(()),
+    if let Some(distribution) = &case.faults.draw {
+        drawn(case, tree, distribution)?;
     }
+    if let Some(rare) = &case.faults.rare {
+        let there = |key: &'static str| place(tree, way!["faults", "rare", key]);
+        within(
+            u64::from(rare.live_per_million),
+            0,
+            1_000_000,
+            "`live-per-million`",
+            there("live-per-million"),
+        )?;
+        within(u64::from(rare.per_million), 1, 1_000_000, "`per-million`", there("per-million"))?;
+        positive(rare.late, there("late"))?;
+    }
+    Ok(())
 }
 
 fn listed(case: &Case, tree: &Node, at: usize, fault: &Listed) -> Result<(), Problem> {
@@ -63,8 +78,16 @@ fn listed(case: &Case, tree: &Node, at: usize, fault: &Listed) -> Result<(), Pro
         }
     }
     positive(fault.duration, there("duration"))?;
-    figures(fault.kind, &Figures::from(fault), there)?;
+    let limited = Limited {
+        latency: fault.latency,
+        per_million: fault.per_million,
+        skew: fault.skew,
+        ahead: fault.ahead,
+        bytes: fault.bytes,
+    };
+    figures(fault.kind, &fault.given(), &limited, there)?;
     aim(case, &fault.target, fault.kind.on_links(), there("target"))?;
+    strikes(case, fault.kind, &fault.target, there("target"))?;
     fault.to.iter().try_for_each(|to| aim(case, to, true, there("to")))
 }
 
@@ -75,6 +98,8 @@ fn drawn(case: &Case, tree: &Node, distribution: &Distribution) -> Result<(), Pr
     if distribution.kinds.is_empty() {
         return Err(Problem::new(there("kinds"), "nothing to draw from", "add [[faults.draw.kinds]]"));
     }
+    within(u64::from(distribution.each_phase), 0, MOST_AIMED, "`each-phase`", there("each-phase"))?;
+    within(u64::from(distribution.at_steps), 0, MOST_AIMED, "`at-steps`", there("at-steps"))?;
     if distribution.kinds.iter().all(|kind| kind.weight == 0) {
         let there = place(tree, way!["faults", "draw", "kinds", 0, "weight"]);
         return Err(Problem::new(there, "all weights are 0", "give one kind a weight of at least 1"));
@@ -105,13 +130,21 @@ fn drawn_kind(
             "write a shorter `most`, or a longer window",
         ));
     }
-    figures(kind.kind, &Figures::from(kind), there)?;
+    let limited = Limited {
+        latency: kind.latency,
+        per_million: kind.per_million,
+        skew: kind.skew,
+        ahead: kind.ahead,
+        bytes: kind.bytes,
+    };
+    figures(kind.kind, &kind.given(), &limited, there)?;
     if kind.targets.is_empty() {
         return Err(Problem::new(there("targets"), "no targets", "name one, such as \"kafka-broker\""));
     }
     for (number, target) in kind.targets.iter().enumerate() {
         let place = place(tree, way!["faults", "draw", "kinds", at, "targets", number]);
-        aim(case, target, kind.kind.on_links(), place)?;
+        aim(case, target, kind.kind.on_links(), place.clone())?;
+        strikes(case, kind.kind, target, place)?;
     }
     kind.to.iter().try_for_each(|to| aim(case, to, true, there("to")))
 }
@@ -128,70 +161,62 @@ fn window(case: &Case, start: Span, end: Span, there: Place) -> Result<(), Probl
     Ok(())
 }
 
-/// The figures of a fault that only some kinds take.
-struct Figures {
-    to: bool,
-    one_way: bool,
+/// The figures of a fault, as far as they have limits of their own.
+struct Limited {
     latency: Option<Span>,
     per_million: Option<u32>,
     skew: Option<Span>,
-    behind: bool,
+    ahead: Option<Span>,
+    bytes: Option<Bytes>,
 }
 
-impl From<&Listed> for Figures {
-    fn from(fault: &Listed) -> Figures {
-        Figures {
-            to: fault.to.is_some(),
-            one_way: fault.one_way,
-            latency: fault.latency,
-            per_million: fault.per_million,
-            skew: fault.skew,
-            behind: fault.behind,
+/// Each figure is one that the kind takes, and each one that it needs is there.
+fn figures(
+    kind: Kind,
+    given: &[Figure],
+    limited: &Limited,
+    there: impl Fn(&'static str) -> Place,
+) -> Result<(), Problem> {
+    for figure in Figure::iter() {
+        let (is_given, is_taken) = (given.contains(&figure), kind.figures().contains(&figure));
+        if is_given && !is_taken {
+            let message = format!("`{figure}` means nothing for a `{kind}`");
+            return Err(Problem::new(there(figure.into()), message, "remove it"));
+        }
+        if is_taken && !is_given && !figure.is_optional() {
+            let help = format!("add `{figure} = ...`");
+            return Err(Problem::new(there("kind"), format!("a `{kind}` needs `{figure}`"), help));
         }
     }
-}
-
-impl From<&Drawn> for Figures {
-    fn from(fault: &Drawn) -> Figures {
-        Figures {
-            to: fault.to.is_some(),
-            one_way: fault.one_way,
-            latency: fault.latency,
-            per_million: fault.per_million,
-            skew: fault.skew,
-            behind: false,
-        }
-    }
-}
-
-fn figures(kind: Kind, figures: &Figures, there: impl Fn(&'static str) -> Place) -> Result<(), Problem> {
-    let given = [
-        ("to", figures.to, kind.on_links()),
-        ("one-way", figures.one_way, kind.on_links()),
-        ("latency", figures.latency.is_some(), kind == Kind::SlowLink),
-        ("per-million", figures.per_million.is_some(), kind.takes_rate()),
-        ("skew", figures.skew.is_some(), kind == Kind::ClockSkew),
-        ("behind", figures.behind, kind == Kind::ClockSkew),
-    ];
-    for (key, given, taken) in given {
-        if given && !taken {
-            return Err(Problem::new(
-                there(key),
-                format!("`{key}` means nothing for a `{kind}`"),
-                "remove it",
-            ));
-        }
-        let needed = matches!(key, "latency" | "per-million" | "skew");
-        if taken && needed && !given {
-            let help = format!("add `{key} = ...`");
-            return Err(Problem::new(there("kind"), format!("a `{kind}` needs `{key}`"), help));
-        }
-    }
-    if let Some(rate) = figures.per_million {
+    if let Some(rate) = limited.per_million {
         within(u64::from(rate), 1, 1_000_000, "`per-million`", there("per-million"))?;
     }
-    figures.latency.iter().try_for_each(|latency| positive(*latency, there("latency")))?;
-    figures.skew.iter().try_for_each(|skew| positive(*skew, there("skew")))
+    limited.latency.iter().try_for_each(|latency| positive(*latency, there("latency")))?;
+    limited.ahead.iter().try_for_each(|ahead| positive(*ahead, there("ahead")))?;
+    if let Some(bytes) = limited.bytes {
+        within(bytes.0, 1, u64::from(u32::MAX), "`bytes`", there("bytes"))?;
+    }
+    limited.skew.iter().try_for_each(|skew| positive(*skew, there("skew")))
+}
+
+/// Whether a kind of fault means anything for what it is aimed at.
+fn strikes(case: &Case, kind: Kind, aim: &Aim, there: Place) -> Result<(), Problem> {
+    let nodes = Layout::of(case).nodes;
+    let struck = |node: NodeKind| match kind.can_strike(node) {
+        true => Ok(()),
+        false => {
+            let kinds: Vec<String> =
+                NodeKind::iter().filter(|node| kind.can_strike(*node)).map(|node| node.to_string()).collect();
+            let help = format!("write one of: {}", kinds.join(", "));
+            Err(Problem::new(there.clone(), format!("a `{kind}` does nothing to a `{node}`"), help))
+        }
+    };
+    match aim {
+        Aim::CorgiMaster | Aim::CorgiSlave => struck(NodeKind::CorgiBroker),
+        Aim::Kind(node) => struck(*node),
+        Aim::Named(name) => nodes.named(name).map_or(Ok(()), |node| struck(node.kind)),
+        Aim::Everybody => Ok(()),
+    }
 }
 
 /// Whether an aim can be hit in this case.

@@ -120,6 +120,8 @@ fn groups(case: &Case, tree: &Node) -> Result<(), Problem> {
     for (at, group) in case.groups.iter().enumerate() {
         let instances = place(tree, way!["groups", at, "instances"]);
         within(u64::from(group.instances), 1, MOST_NODES, "`instances`", instances)?;
+        let spare = place(tree, way!["groups", at, "spare-instances"]);
+        within(u64::from(group.spare_instances), 0, MOST_NODES, "`spare-instances`", spare)?;
         if group.topics.is_empty() {
             let there = place(tree, way!["groups", at, "topics"]);
             return Err(Problem::new(there, "a group without topics reads nothing", "name a topic"));
@@ -143,7 +145,9 @@ fn counts(case: &Case, tree: &Node) -> Result<(), Problem> {
     let producers = place(tree, way!["producers", "count"]);
     within(u64::from(case.producers.count), 1, MOST_NODES, "`count`", producers)?;
     // Each instance is two nodes: its OldClient's process and its NewClient's.
-    let consumers: u64 = case.groups.iter().map(|group| 2 * u64::from(group.instances)).sum();
+    let of_group =
+        |group: &crate::case::Group| 2 * u64::from(group.instances) + u64::from(group.spare_instances);
+    let consumers: u64 = case.groups.iter().map(of_group).sum();
     let nodes = u64::from(case.producers.count)
         + consumers
         + u64::from(case.mirror.workers)

@@ -1,7 +1,8 @@
 use super::*;
-use crate::faults::Node;
+use crate::faults::{Kind, Node};
 use crate::random::Streams;
 use cutover_model::record::NodeId;
+use cutover_model::units::Span;
 
 fn case(faults: &str) -> Case {
     let text = format!(
@@ -16,7 +17,14 @@ fn nodes() -> Nodes {
     let mut add = |name: &str, kind, part, domain: &str, count: u32| {
         for number in 0..count {
             let id = NodeId(nodes.len() as u32);
-            nodes.push(Node { id, name: format!("{name}-{number}"), kind, part, domain: domain.to_owned() });
+            nodes.push(Node {
+                id,
+                name: format!("{name}-{number}"),
+                kind,
+                part,
+                domain: domain.to_owned(),
+                spare: false,
+            });
         }
     };
     add("corgi-0", NodeKind::CorgiBroker, 0, "corgi-0", 3);
@@ -37,7 +45,7 @@ const DISTRIBUTION: &str = "[faults.draw]\ncount = 12\nstart = '20s'\nend = '9m'
 fn moments(faults: &[Fault]) -> Vec<(Time, Time)> {
     let moment = |fault: &Fault| match fault.when {
         When::At(at) => Some((at, at + fault.duration)),
-        When::InPhase { .. } => None,
+        When::InPhase { .. } | When::AtStep { .. } => None,
     };
     faults.iter().filter_map(moment).collect()
 }
@@ -58,34 +66,12 @@ fn every_seed_gets_all_its_faults_spread_over_the_window() {
     }
 }
 
-fn domain(nodes: &Nodes, target: Target) -> String {
-    match target {
-        Target::Node(id) => nodes.0[id.0 as usize].domain.clone(),
-        Target::Role(Role::CorgiMaster(set) | Role::CorgiSlave(set)) => format!("corgi-{set}"),
-    }
-}
-
-fn domains(nodes: &Nodes, fault: &Fault) -> Vec<String> {
-    let of = |side: Side| match side {
-        Side::One(target) => Some(domain(nodes, target)),
-        _ => None,
-    };
-    match &fault.kind {
-        FaultKind::Crash { target } | FaultKind::Pause { target } | FaultKind::ClockSkew { target, .. } => {
-            vec![domain(nodes, *target)]
-        }
-        FaultKind::Cut { link } => [link.from, link.to].into_iter().filter_map(of).collect(),
-        other => panic!("{other} is not in the distribution"),
-    }
-}
-
-fn meetings(nodes: &Nodes, faults: &[Fault]) -> usize {
+fn meetings(faults: &[Fault]) -> usize {
     let moments = moments(faults);
     let mut meetings = 0;
     for one in 0..faults.len() {
         for other in 0..one {
-            let shared =
-                domains(nodes, &faults[one]).iter().any(|of| domains(nodes, &faults[other]).contains(of));
+            let shared = faults[one].domains.meet(&faults[other].domains);
             // Every kind settles for at least 10 s.
             let apart = moments[one].0 >= moments[other].1 + Span::secs(10);
             meetings += usize::from(shared && !apart);
@@ -101,8 +87,8 @@ fn one_fault_at_a_time_in_a_failure_domain_unless_told_otherwise() {
     let mut met = 0;
     for seed in 0..100 {
         let faults = draw(&inside, &nodes(), &mut Streams::new(seed).stream("faults"));
-        assert_eq!(meetings(&nodes(), &faults), 0, "seed {seed}: {faults:#?}");
-        met += meetings(&nodes(), &draw(&beyond, &nodes(), &mut Streams::new(seed).stream("faults")));
+        assert_eq!(meetings(&faults), 0, "seed {seed}: {faults:#?}");
+        met += meetings(&draw(&beyond, &nodes(), &mut Streams::new(seed).stream("faults")));
     }
     assert!(met > 0);
 }
@@ -125,11 +111,15 @@ fn listed_faults_keep_their_times_and_phases() {
          [[faults.list]]\nat = '30s'\nduration = '10s'\nkind = 'restart'\ntarget = 'kafka-1'",
     );
     let faults = draw(&case, &nodes(), &mut Streams::new(1).stream("faults"));
-    assert_eq!(faults[0].kind, FaultKind::Restart { target: Target::Node(NodeId(7)) });
+    assert_eq!((faults[0].kind, faults[0].on.from), (Kind::Restart, Side::One(Target::Node(NodeId(7)))));
     let link = Link { from: Side::Site(1), to: Side::Site(0), one_way: false };
-    assert_eq!(faults[1].kind, FaultKind::SlowLink { link, added: Span::millis(200) });
+    assert_eq!(
+        (faults[1].kind, faults[1].on, faults[1].figures.latency),
+        (Kind::SlowLink, link, Span::millis(200))
+    );
     assert_eq!(faults[2].when, When::InPhase { phase: "cut-read".to_owned(), after: Span::secs(2) });
-    assert_eq!(faults[2].kind, FaultKind::Crash { target: Target::Role(Role::CorgiMaster(0)) });
+    let master = Side::One(Target::Role(Role::CorgiMaster(0)));
+    assert_eq!((faults[2].kind, faults[2].on.from), (Kind::Crash, master));
 }
 
 #[test]
@@ -153,6 +143,7 @@ fn standard_nodes() -> Nodes {
                 kind,
                 part,
                 domain: domain.to_owned(),
+                spare: false,
             });
         }
     };

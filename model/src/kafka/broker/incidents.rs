@@ -1,0 +1,80 @@
+//! What befalls a broker from outside: a full disk, a lost one, a lower quota.
+
+use super::{Broker, Context, Durable};
+use crate::incident::{DiskLoss, Incident};
+use crate::machine::Process;
+
+impl Broker {
+    pub(super) fn meet(&mut self, cx: &mut Context<'_>, incident: Incident) {
+        match incident {
+            // Its only log directory fails at the next write, be it the checkpoint of the high watermarks; a broker without a log
+            // directory halts, and no start succeeds before there is room again (Kafka's `LogDirFailureChannel`, KIP-112).
+            Incident::DiskFilled => cx.effects.processes.push(Process::Exit),
+            Incident::Quota { bytes_per_second } => self.grant(bytes_per_second),
+            _ => {}
+        }
+    }
+
+    /// The disk loses something while the process is down. The controller's log is synced at each write; the replicas' logs are
+    /// left to the operating system.
+    pub(super) fn lose_disk(&mut self, loss: DiskLoss) {
+        match loss {
+            DiskLoss::Everything => self.durable = Durable::default(),
+            DiskLoss::UnsyncedTail => {
+                let seen = self.durable.last_seen;
+                for (_, replica) in self.durable.replicas.iter_mut() {
+                    replica.lose_unsynced(seen);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Input;
+    use super::*;
+    use crate::kafka::protocol::BrokerId;
+    use crate::kafka::{Settings, Wiring};
+    use crate::machine::{Effects, Machine, Now};
+    use crate::record::NodeId;
+    use crate::units::{Bytes, Time};
+
+    fn broker() -> Broker {
+        let wiring =
+            Wiring { controller: NodeId(0), brokers: vec![(BrokerId(1), NodeId(1))], topics: Vec::new() };
+        let mut broker = Broker::new(Settings::default(), wiring, BrokerId(1));
+        broker.step(Now::exact(Time::ZERO), Input::Start { incarnation: 1 }, &mut Effects::default());
+        broker
+    }
+
+    #[test]
+    fn a_full_disk_halts_a_broker_and_nothing_else_does() {
+        for (incident, halts) in [(Incident::DiskFilled, true), (Incident::DiskFreed, false)] {
+            let mut effects = Effects::default();
+            broker().step(Now::exact(Time(1)), Input::Incident(incident), &mut effects);
+            assert_eq!(effects.processes.contains(&Process::Exit), halts, "{incident}");
+        }
+    }
+
+    #[test]
+    fn what_the_cloud_grants_goes_before_the_settings_until_it_is_taken_back() {
+        let mut broker = broker();
+        let mut meet = |bytes_per_second| {
+            let incident = Incident::Quota { bytes_per_second };
+            broker.step(Now::exact(Time(1)), Input::Incident(incident), &mut Effects::default());
+            broker.fetch_cap()
+        };
+        assert_eq!(meet(Some(Bytes(100))), 1_000);
+        assert_eq!(meet(None), u64::MAX);
+    }
+
+    #[test]
+    fn an_empty_disk_knows_nothing_of_the_cluster() {
+        let mut broker = broker();
+        assert!(broker.durable.last_seen == Time::ZERO);
+        broker.durable.orderly = true;
+        broker.lose(DiskLoss::Everything);
+        assert_eq!(broker.durable, Durable::default());
+    }
+}

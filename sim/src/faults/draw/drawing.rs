@@ -1,0 +1,240 @@
+//! Drawing from a distribution: faults spread over the run, and faults aimed at the phases and steps of the plan.
+
+use super::super::choose::{pick, weighted};
+use super::super::settings::{Distribution, Drawn};
+use super::super::{Domains, Fault, Figures, Link, Nodes, Side, Tolerance, When};
+use super::{Taken, each};
+use crate::case::Case;
+use crate::random::Stream;
+use cutover_model::units::{Span, Time};
+
+/// How often a draw is tried again before the window is searched from its start.
+const TRIES: u32 = 200;
+/// How late after a step a fault still strikes at its edge.
+const EDGE: Span = Span::secs(2);
+/// How long a phase that begins as soon as it may is taken to last, for the choice of what to aim at it.
+const PHASE: Span = Span::secs(120);
+/// A swarm makes a kind up to so many times as likely.
+const SWARM_MOST: u64 = 8;
+
+/// Everything that one kind of the distribution can strike.
+struct Choice<'a> {
+    kind: &'a Drawn,
+    weight: u64,
+    sides: Vec<(Side, Domains)>,
+    others: Vec<(Side, Domains)>,
+    tolerance: Tolerance,
+}
+
+/// A fault without its time.
+struct Blow {
+    on: Link,
+    domains: Domains,
+    duration: Span,
+    figures: Figures,
+}
+
+pub(super) struct Drawing<'a> {
+    distribution: &'a Distribution,
+    choices: Vec<Choice<'a>>,
+}
+
+impl<'a> Drawing<'a> {
+    pub(super) fn new(
+        case: &Case,
+        nodes: &Nodes,
+        distribution: &'a Distribution,
+        stream: &mut Stream,
+    ) -> Drawing<'a> {
+        let choice = |kind: &'a Drawn| {
+            let reach = kind.kind.reach();
+            let sides = kind.targets.iter().flat_map(|aim| each(case, nodes, aim, reach)).collect();
+            let others = match &kind.to {
+                Some(aim) if kind.kind.on_links() => each(case, nodes, aim, reach),
+                _ => vec![(Side::Everybody, Domains::none())],
+            };
+            let tolerance = Tolerance {
+                settle: kind.settle.unwrap_or(distribution.settle),
+                start: Time::ZERO + kind.start.unwrap_or(distribution.start),
+                end: Time::ZERO + kind.end.unwrap_or(distribution.end),
+            };
+            Choice { kind, weight: u64::from(kind.weight), sides, others, tolerance }
+        };
+        // What this case does not have (no mirror, no such group) is not drawn.
+        let choices = distribution.drawn().map(choice);
+        let choices = choices.filter(|choice| !choice.sides.is_empty() && !choice.others.is_empty());
+        let mut drawing = Drawing { distribution, choices: choices.collect() };
+        if distribution.swarm {
+            drawing.swarm(stream);
+        }
+        drawing
+    }
+
+    /// Take some of the kinds, each more or less likely than the case says.
+    fn swarm(&mut self, stream: &mut Stream) {
+        let drawn: Vec<u64> = self.choices.iter().map(|_| stream.below(2 * SWARM_MOST)).collect();
+        let factors = drawn.iter().map(|drawn| (drawn + 1).saturating_sub(SWARM_MOST));
+        if factors.clone().all(|factor| factor == 0) {
+            return;
+        }
+        for (choice, factor) in self.choices.iter_mut().zip(factors) {
+            choice.weight *= factor;
+        }
+    }
+
+    /// Draw one fault in each of as many stretches of the window as there are faults, so that every phase gets some.
+    pub(super) fn spread(&self, taken: &mut Taken, faults: &mut Vec<Fault>, stream: &mut Stream) {
+        let start = Time::ZERO + self.distribution.start;
+        let end = Time::ZERO + self.distribution.end;
+        let stretch = Span(end.since(start).0 / u64::from(self.distribution.count.max(1)));
+        for number in 0..u64::from(self.distribution.count) {
+            let from = start + stretch * number;
+            let drawn = self
+                .tried(from, from + stretch, taken, stream)
+                .or_else(|| self.tried(start, end, taken, stream))
+                .or_else(|| self.searched(taken));
+            let Some((choice, blow, at)) = drawn else { return };
+            taken.take(&blow.domains, at, at + blow.duration + choice.tolerance.settle);
+            faults.push(self.fault(choice, blow, When::At(at)));
+        }
+    }
+
+    /// Draw the faults that strike in each phase and at the edges of steps. When that will be nobody knows: whether one still
+    /// fits is seen when it strikes.
+    pub(super) fn aim_at_the_plan(&self, case: &Case, faults: &mut Vec<Fault>, stream: &mut Stream) {
+        let mut not_before = Span::ZERO;
+        let mut phases = Vec::new();
+        for phase in &case.plan.phases {
+            not_before = not_before.max(phase.not_before);
+            phases.push((phase, Time::ZERO + not_before));
+        }
+        for (phase, begins) in &phases {
+            for _ in 0..self.distribution.each_phase {
+                let after = stream.between(Span::ZERO, self.distribution.into_phase);
+                let when = When::InPhase { phase: phase.name.clone(), after };
+                faults.extend(self.aimed(*begins, when, stream));
+            }
+        }
+        for _ in 0..self.distribution.at_steps {
+            let Some((phase, begins)) = pick(stream, &phases) else { return };
+            let lines = phase.steps.len().max(1) as u64;
+            let step = stream.below(lines) as u32 + 1;
+            let after = stream.between(Span::ZERO, EDGE);
+            faults.extend(self.aimed(
+                *begins,
+                When::AtStep { phase: phase.name.clone(), step, after },
+                stream,
+            ));
+        }
+    }
+
+    /// A fault for a phase that begins about then.
+    fn aimed(&self, begins: Time, when: When, stream: &mut Stream) -> Option<Fault> {
+        let fits = |choice: &Choice<'_>| {
+            choice.tolerance.start <= begins + PHASE && choice.tolerance.end >= begins + PHASE
+        };
+        let weights = self.choices.iter().map(|choice| if fits(choice) { choice.weight } else { 0 });
+        let choice = &self.choices[weighted(stream, weights)?];
+        let blow = self.blow(choice, stream)?;
+        Some(self.fault(choice, blow, when))
+    }
+
+    fn fault(&self, choice: &Choice<'_>, blow: Blow, when: When) -> Fault {
+        Fault {
+            when,
+            duration: blow.duration,
+            kind: choice.kind.kind,
+            on: blow.on,
+            figures: blow.figures,
+            domains: blow.domains,
+            tolerance: (!self.distribution.beyond).then(|| choice.tolerance.clone()),
+        }
+    }
+
+    fn tried(
+        &self,
+        from: Time,
+        until: Time,
+        taken: &Taken,
+        stream: &mut Stream,
+    ) -> Option<(&Choice<'a>, Blow, Time)> {
+        for _ in 0..TRIES {
+            let choice = &self.choices[weighted(stream, self.weights())?];
+            let at = from + stream.between(Span::ZERO, until.since(from));
+            if let Some(blow) = self.blow(choice, stream)
+                && self.fits(choice, &blow, at, taken)
+            {
+                return Some((choice, blow, at));
+            }
+        }
+        None
+    }
+
+    /// What a kind does this time.
+    fn blow(&self, choice: &Choice<'_>, stream: &mut Stream) -> Option<Blow> {
+        let (from, domains) = pick(stream, &choice.sides)?.clone();
+        let (to, others) = pick(stream, &choice.others)?.clone();
+        let duration = stream.between(choice.kind.least, choice.kind.most);
+        let behind = stream.chance(500_000);
+        let skew = stream.between(Span::millis(1), choice.kind.skew.unwrap_or_default());
+        blow(choice, (from, to), domains.with(others), duration, (skew, behind))
+    }
+
+    /// The first place in the window where anything fits, at its shortest: so that a run has as many faults as it can.
+    fn searched(&self, taken: &Taken) -> Option<(&Choice<'a>, Blow, Time)> {
+        for choice in self.choices.iter().filter(|choice| choice.weight > 0) {
+            for (from, domains) in &choice.sides {
+                for (to, others) in &choice.others {
+                    let domains = domains.clone().with(others.clone());
+                    let skew = (choice.kind.skew.unwrap_or_default(), false);
+                    let Some(blow) = blow(choice, (*from, *to), domains, choice.kind.least, skew) else {
+                        continue;
+                    };
+                    let mut at = choice.tolerance.start;
+                    while at < choice.tolerance.end {
+                        if self.fits(choice, &blow, at, taken) {
+                            return Some((choice, blow, at));
+                        }
+                        at += Span::secs(1);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn weights(&self) -> impl Iterator<Item = u64> + Clone {
+        self.choices.iter().map(|choice| choice.weight)
+    }
+
+    fn fits(&self, choice: &Choice<'_>, blow: &Blow, at: Time, taken: &Taken) -> bool {
+        let until = at + blow.duration;
+        let in_window = at >= choice.tolerance.start && until <= choice.tolerance.end;
+        let free = || taken.free(&blow.domains, at, until + choice.tolerance.settle);
+        in_window && (self.distribution.beyond || free())
+    }
+}
+
+/// What a kind does; none where a link would be one to itself, or from a site to itself.
+fn blow(
+    choice: &Choice<'_>,
+    (from, to): (Side, Side),
+    domains: Domains,
+    duration: Span,
+    (skew, behind): (Span, bool),
+) -> Option<Blow> {
+    let kind = choice.kind;
+    if kind.kind.on_links() && from == to {
+        return None;
+    }
+    let wrong_clock = kind.skew.is_some();
+    let figures = Figures {
+        latency: kind.latency.unwrap_or_default(),
+        per_million: kind.per_million.unwrap_or_default(),
+        skew: if wrong_clock { skew } else { Span::ZERO },
+        behind: wrong_clock && behind,
+        ahead: kind.ahead.unwrap_or_default(),
+        bytes: kind.bytes.unwrap_or_default(),
+    };
+    Some(Blow { on: Link { from, to, one_way: kind.one_way }, domains, duration, figures })
+}

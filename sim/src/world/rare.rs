@@ -1,0 +1,111 @@
+//! Rare branches of the systems' own timing, on two levels: a seed decides which branches are live in its run at all and how
+//! likely each is, and each occasion then takes its branch or does not.
+
+use crate::faults::settings::Rare as Settings;
+use crate::random::Stream;
+use cutover_model::incident::RareBranch;
+use cutover_model::message::Message;
+use cutover_model::units::Span;
+use serde::Serialize;
+use strum::IntoEnumIterator;
+
+/// The rare branches of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Rare {
+    /// The branches that are live, each with how many of a million occasions take it.
+    live: Vec<(RareBranch, u32)>,
+    late: Span,
+    stream: Stream,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// It is replaced by another one.
+    Shortened(Message),
+    /// It is sent so much later.
+    Late(Span),
+    /// It is not sent.
+    Withheld,
+}
+
+impl Rare {
+    /// Draw what is live in a run.
+    pub fn draw(settings: &Settings, mut stream: Stream) -> Rare {
+        let mut live = Vec::new();
+        for branch in RareBranch::iter() {
+            let is_live = stream.chance(settings.live_per_million);
+            let per_million = 1 + stream.below(u64::from(settings.per_million)) as u32;
+            if is_live {
+                live.push((branch, per_million));
+            }
+        }
+        Rare { live, late: settings.late, stream }
+    }
+
+    /// What becomes of a message, where it takes a branch.
+    pub(super) fn turn(&mut self, message: &Message) -> Option<(RareBranch, Turn)> {
+        for (branch, per_million) in &self.live {
+            let turn = match branch {
+                RareBranch::ShortFetch => message.shortened().map(Turn::Shortened),
+                RareBranch::LateAcknowledgement => {
+                    message.is_acknowledgement().then_some(Turn::Late(self.late))
+                }
+                RareBranch::SpuriousTimeOut => message.is_acknowledgement().then_some(Turn::Withheld),
+            };
+            let Some(turn) = turn else { continue };
+            if self.stream.chance(*per_million) {
+                let turn = match turn {
+                    Turn::Late(most) => Turn::Late(self.stream.between(Span::millis(1), most)),
+                    turn => turn,
+                };
+                return Some((*branch, turn));
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Streams;
+    use cutover_model::corgi::protocol::{Request, Response};
+    use cutover_model::machine::RequestId;
+    use cutover_model::record::{GroupId, TopicPartition};
+
+    fn rare(seed: u64, live_per_million: u32) -> Rare {
+        let settings = Settings { live_per_million, per_million: 1_000_000, ..Settings::default() };
+        Rare::draw(&settings, Streams::new(seed).stream("rare"))
+    }
+
+    fn taken(rare: &mut Rare, message: &Message) -> Vec<RareBranch> {
+        (0..200).filter_map(|_| rare.turn(message)).map(|(branch, _)| branch).collect()
+    }
+
+    #[test]
+    fn a_seed_has_some_of_the_branches_and_none_without_a_chance() {
+        let live: Vec<usize> = (0..200).map(|seed| rare(seed, 500_000).live.len()).collect();
+        assert!((0..=3).all(|count| live.contains(&count)));
+        assert!((0..200).all(|seed| rare(seed, 0).live.is_empty()));
+    }
+
+    #[test]
+    fn each_branch_is_taken_by_the_messages_that_it_is_about() {
+        let pull = Request::Pull {
+            group: GroupId(0),
+            partition: TopicPartition::new(0, 0),
+            offset: 0,
+            max_records: 32,
+        };
+        let pull = Message::CorgiRequest(RequestId::default(), Box::new(pull));
+        let commit = Message::CorgiResponse(RequestId::default(), Box::new(Response::Commit));
+        let mut rare = rare(1, 1_000_000);
+        let of_pull = taken(&mut rare, &pull);
+        assert!(!of_pull.is_empty() && of_pull.iter().all(|branch| *branch == RareBranch::ShortFetch));
+        let of_commit = taken(&mut rare, &commit);
+        assert!(of_commit.contains(&RareBranch::LateAcknowledgement));
+        assert!(of_commit.contains(&RareBranch::SpuriousTimeOut));
+        assert!(taken(&mut rare, &Message::ReportRequest(RequestId::default())).is_empty());
+    }
+}
