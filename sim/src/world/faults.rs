@@ -389,7 +389,12 @@ impl<M: Machine> World<M> {
     fn undo(&mut self, fault: u32, place: usize, hit: Option<NodeId>) {
         let Some(node) = hit else { return };
         match self.faults.all[fault as usize].strikes[place].strike.clone() {
-            Strike::Crash(..) | Strike::Restart(_) => self.start_if_wanted(node),
+            Strike::Crash(..) => self.start_if_wanted(node),
+            Strike::Restart(_) => {
+                // One that still stops is started when it has.
+                self.node_mut(node).start_when_ended = true;
+                self.start_if_wanted(node);
+            }
             Strike::Start(_) => self.process(node, Process::Terminate(node)),
             Strike::Pause(_) => self.resume(node),
             Strike::SlowDisk(_, latency) => self.node_mut(node).disk.speed_up(latency),

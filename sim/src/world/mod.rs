@@ -349,10 +349,12 @@ impl<M: Machine> World<M> {
                 self.tell_disconnected(peer, actor);
             }
             Process::Exit => {
-                let orderly = !self.nodes[actor.0 as usize].wanted;
+                let slot = &self.nodes[actor.0 as usize];
+                let (orderly, at_once) = (!slot.wanted, slot.start_when_ended);
                 self.end(actor, orderly);
                 let slot = &self.nodes[actor.0 as usize];
-                if let (true, Some(after)) = (slot.wanted, slot.restart_after) {
+                let after = if at_once { Some(Span::ZERO) } else { slot.restart_after };
+                if let (true, Some(after)) = (slot.wanted, after) {
                     self.queue.push(self.now + after, Pending::Restart { node: actor });
                 }
             }
@@ -366,6 +368,7 @@ impl<M: Machine> World<M> {
             return;
         }
         slot.running = true;
+        slot.start_when_ended = false;
         slot.wanted = true;
         slot.incarnation += 1;
         let incarnation = slot.incarnation;

@@ -23,6 +23,8 @@ pub struct Node<M> {
     pub pauses: u32,
     /// After how long a supervisor starts a process that ended of itself; without it nobody does.
     pub restart_after: Option<Span>,
+    /// Whether it is started as soon as it has ended: it was to be back by now, and still stops.
+    pub(super) start_when_ended: bool,
     /// The wall clock's error in microseconds.
     pub skew_micros: i64,
     /// The part of it that a jump left behind.
@@ -58,6 +60,7 @@ impl<M: Machine> Node<M> {
             incarnation: 0,
             pauses: 0,
             restart_after: None,
+            start_when_ended: false,
             skew_micros: 0,
             jumped_micros: 0,
             disk: Disk::default(),
@@ -105,6 +108,7 @@ impl<M: Machine> Node<M> {
     /// The process is gone, with its timers, its connections and what waited for it.
     pub(super) fn end(&mut self) {
         self.running = false;
+        self.start_when_ended = false;
         self.pauses = 0;
         self.timers.clear();
         self.backlog.clear();
