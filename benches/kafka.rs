@@ -3,6 +3,7 @@
 //! committed data reads. The client sends the next batch when the one before is acknowledged.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use cutover_benches::in_one_room;
 use cutover_model::kafka::protocol::{
     Acks, Body, BrokerId, CoordinatorKey, ErrorCode, FetchPartition, Isolation, ProduceBatch, ProducerId,
     ProducerStamp, Request, Response, TransactionalId,
@@ -12,8 +13,7 @@ use cutover_model::machine::{Effects, Input, Machine, Now, RequestIds, Timer};
 use cutover_model::message::Message;
 use cutover_model::record::{NodeId, Offset, Record, RecordId, TopicId, TopicPartition};
 use cutover_model::units::Span;
-use cutover_sim::random::Streams;
-use cutover_sim::world::{Latency, Network, Node, World};
+use cutover_sim::world::World;
 use serde::Serialize;
 use std::hint::black_box;
 
@@ -255,16 +255,8 @@ fn processes(mode: Mode, batch: u64) -> Vec<Process> {
 }
 
 fn world(mode: Mode, batch: u64) -> World<Process> {
-    let processes = processes(mode, batch);
-    let streams = Streams::new(1);
-    let latency = Latency { least: Span::millis(1), most: Span::millis(1) };
-    let network = Network::new(vec![0; processes.len()], vec![vec![latency]], streams.stream("network"));
-    let nodes = processes.into_iter().zip(0..);
-    let nodes = nodes.map(|(process, number)| Node::new(process, streams.stream_of("node", number)));
-    let mut world = World::new(nodes.collect(), network);
-    (0..=3).for_each(|node| world.start(NodeId(node)));
     // The brokers are let in first.
-    while world.now().as_millis() < 1_000 && world.step() {}
+    let mut world = in_one_room(processes(mode, batch), &[0, 1, 2, 3]);
     world.start(CONSUMER);
     world.start(PRODUCER);
     world

@@ -4,6 +4,7 @@
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use cutover_benches::endpoint::endpoint_path;
+use cutover_benches::in_one_room;
 use cutover_model::corgi::broker::Broker;
 use cutover_model::corgi::protocol::{Request, Response, SendStatus};
 use cutover_model::corgi::settings::Replication;
@@ -12,9 +13,7 @@ use cutover_model::corgi::{Settings, name_service::NameService};
 use cutover_model::machine::{Effects, Input, Machine, Now, RequestIds};
 use cutover_model::message::Message;
 use cutover_model::record::{NodeId, Record, RecordId, TopicId, TopicPartition};
-use cutover_model::units::Span;
-use cutover_sim::random::Streams;
-use cutover_sim::world::{Latency, Network, Node, World};
+use cutover_sim::world::World;
 use serde::Serialize;
 use std::hint::black_box;
 
@@ -92,15 +91,8 @@ fn world(batch: u64) -> World<Process> {
     let mut processes: Vec<Process> = (0..3).map(broker).collect();
     processes.push(Process::NameService(Box::new(NameService::new(settings.clone(), wiring.clone()))));
     processes.push(Process::Client(Client { batch, ..Client::default() }));
-    let streams = Streams::new(1);
-    let latency = Latency { least: Span::millis(1), most: Span::millis(1) };
-    let network = Network::new(vec![0; processes.len()], vec![vec![latency]], streams.stream("network"));
-    let nodes = processes.into_iter().zip(0..);
-    let nodes = nodes.map(|(process, number)| Node::new(process, streams.stream_of("node", number)));
-    let mut world = World::new(nodes.collect(), network);
-    [3, 0, 1, 2].into_iter().for_each(|node| world.start(NodeId(node)));
     // The slaves find their master first.
-    while world.now().as_millis() < 1_000 && world.step() {}
+    let mut world = in_one_room(processes, &[3, 0, 1, 2]);
     world.start(CLIENT);
     world
 }

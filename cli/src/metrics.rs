@@ -6,7 +6,7 @@
 use crate::measured::topic_name;
 use cutover_model::check::Subject;
 use cutover_model::units::Span;
-use cutover_sim::monitor::{Coverage, Distribution, Measures, PhaseMeasures, phase_key};
+use cutover_sim::monitor::{Cost, Coverage, Distribution, Measures, PhaseMeasures, Processing, phase_key};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -174,25 +174,23 @@ fn processing(out: &mut Exposition, places: &[Place<'_>]) {
         Kind::Summary,
         "From a record's first send to its first processing by a group, by the phase of the send.",
     );
-    for place in places {
-        for of in &place.measures.processing {
-            let (topic, group) = (topic_name(place.subject, of.topic), place.subject.group_name(of.group));
-            let labels =
-                [("case", place.case), ("phase", &place.phase), ("topic", &topic), ("group", &group)];
-            out.summary(time, &labels, &of.end_to_end);
-        }
-    }
+    each_processing(places, |labels, of| out.summary(time, labels, &of.end_to_end));
     out.family(
         left,
         Kind::Gauge,
         "Acknowledged records that a group had not processed by the end of their run.",
     );
+    each_processing(places, |labels, of| out.sample(left, labels, of.unprocessed));
+}
+
+/// Show `sample` each phase's groups and topics, with their labels.
+fn each_processing(places: &[Place<'_>], mut sample: impl FnMut(&Labels<'_>, &Processing)) {
     for place in places {
         for of in &place.measures.processing {
             let (topic, group) = (topic_name(place.subject, of.topic), place.subject.group_name(of.group));
             let labels =
                 [("case", place.case), ("phase", &place.phase), ("topic", &topic), ("group", &group)];
-            out.sample(left, &labels, of.unprocessed);
+            sample(&labels, of);
         }
     }
 }
@@ -200,48 +198,37 @@ fn processing(out: &mut Exposition, places: &[Place<'_>]) {
 fn cost(out: &mut Exposition, places: &[Place<'_>]) {
     let name = "cutover_simulated_seconds_total";
     out.family(name, Kind::Counter, "Simulated time.");
-    for place in places {
-        let labels = [("case", place.case), ("phase", place.phase.as_str())];
-        out.sample(name, &labels, seconds(place.measures.cost.simulated));
-    }
+    each_cost(places, |labels, cost| out.sample(name, labels, seconds(cost.simulated)));
     let name = "cutover_acknowledged_bytes_total";
     out.family(name, Kind::Counter, "Bytes of the records that were acknowledged for the first time.");
-    for place in places {
-        let labels = [("case", place.case), ("phase", place.phase.as_str())];
-        out.sample(name, &labels, place.measures.cost.acknowledged_bytes);
-    }
+    each_cost(places, |labels, cost| out.sample(name, labels, cost.acknowledged_bytes));
     let name = "cutover_process_seconds_total";
     out.family(
         name,
         Kind::Counter,
         "Process time of a system's brokers, or of the mirror's workers, together.",
     );
-    for place in places {
-        let cost = &place.measures.cost;
+    each_cost(places, |labels, cost| {
         let systems =
             [("corgi", cost.corgi.brokers_up), ("kafka", cost.kafka.brokers_up), ("mirror", cost.mirror_up)];
         for (system, span) in systems {
-            let labels = [("case", place.case), ("phase", &place.phase), ("system", system)];
-            out.sample(name, &labels, seconds(span));
+            out.sample(name, &[labels, &[("system", system)]].concat(), seconds(span));
         }
-    }
+    });
     let name = "cutover_stored_bytes_total";
     out.family(name, Kind::Counter, "Bytes that a queue's brokers wrote, all replicas together.");
-    for place in places {
-        let cost = &place.measures.cost;
+    each_cost(places, |labels, cost| {
         for (system, queue) in [("corgi", &cost.corgi), ("kafka", &cost.kafka)] {
-            let labels = [("case", place.case), ("phase", &place.phase), ("system", system)];
-            out.sample(name, &labels, queue.stored_bytes);
+            out.sample(name, &[labels, &[("system", system)]].concat(), queue.stored_bytes);
         }
-    }
+    });
     let name = "cutover_sent_bytes_total";
     out.family(
         name,
         Kind::Counter,
         "Bytes that went over the network to, between and from a queue's brokers.",
     );
-    for place in places {
-        let cost = &place.measures.cost;
+    each_cost(places, |labels, cost| {
         for (system, queue) in [("corgi", &cost.corgi), ("kafka", &cost.kafka)] {
             let ways = [
                 ("produced", queue.produced_bytes),
@@ -250,11 +237,16 @@ fn cost(out: &mut Exposition, places: &[Place<'_>]) {
                 ("consumed", queue.consumed_bytes),
             ];
             for (way, bytes) in ways {
-                let labels =
-                    [("case", place.case), ("phase", &place.phase), ("system", system), ("way", way)];
-                out.sample(name, &labels, bytes);
+                out.sample(name, &[labels, &[("system", system), ("way", way)]].concat(), bytes);
             }
         }
+    });
+}
+
+/// Show `sample` each phase's cost, with its labels.
+fn each_cost(places: &[Place<'_>], mut sample: impl FnMut(&Labels<'_>, &Cost)) {
+    for place in places {
+        sample(&[("case", place.case), ("phase", &place.phase)], &place.measures.cost);
     }
 }
 

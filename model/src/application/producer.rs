@@ -20,13 +20,14 @@ use super::subscription::{SUBSCRIBE, Subscription};
 use super::topic_shape::TopicShape;
 use super::{ProducerLibrary, timer_index};
 use crate::history::Event;
+use crate::incident::Incident;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
 use crate::mirror::PartitionMap;
 use crate::record::{NodeId, Partitioner, Queue, Record, TopicPartition};
 use crate::report::Report;
 use crate::switch::{Hold, WriteTo};
-use crate::units::Time;
+use crate::units::{Bytes, Time};
 use outbox::{Attempt, Flight, Outbox};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,6 +77,8 @@ pub struct ProducerApplication<C, K> {
 struct Durable {
     /// How much of the schedule was sent.
     invoked: usize,
+    /// The size that the next record has, where it is not the schedule's.
+    oversized: Option<Bytes>,
     outbox: Outbox,
 }
 
@@ -157,22 +160,25 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
             }
         }
         self.send_everything_due(now, effects);
-        self.invoke(now, effects);
+        self.invoke(now, now.elapsed, effects);
     }
 
-    /// Call send for what is due by the schedule, and wake for the next.
-    fn invoke(&mut self, now: Now, effects: &mut Effects) {
+    /// Call send for what is due by the schedule at `until`, and wake for the next.
+    fn invoke(&mut self, now: Now, until: Time, effects: &mut Effects) {
         if self.volatile.stopping {
             return;
         }
         let schedule = Arc::clone(&self.setup.schedule);
         while let Some(next) = schedule.get(self.durable.invoked) {
-            if next.at > now.elapsed {
+            if next.at > until {
                 effects.set_timer(NEXT, next.at.since(now.elapsed));
                 return;
             }
             self.durable.invoked += 1;
-            let record = Record { created_at: now.wall, copied_from: -1, ..next.record };
+            let mut record = Record { created_at: now.wall, copied_from: -1, ..next.record };
+            if let Some(bytes) = self.durable.oversized.take() {
+                record.bytes = u32::try_from(bytes.0).unwrap_or(u32::MAX);
+            }
             effects.record(Event::Invoked { record });
             self.durable.outbox.add(record);
             self.send_due(now, record.source_partition(), effects);
@@ -275,7 +281,11 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
     fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
         match input {
             Input::Start { incarnation } => self.start(now, incarnation, effects),
-            Input::Timer(NEXT) => self.invoke(now, effects),
+            Input::Timer(NEXT) => self.invoke(now, now.elapsed, effects),
+            // The callers come early, all at once.
+            Input::Incident(Incident::Burst { ahead }) => self.invoke(now, now.elapsed + ahead, effects),
+            Input::Incident(Incident::Oversized { bytes }) => self.durable.oversized = Some(bytes),
+            Input::Incident(_) => {}
             Input::Timer(Timer { name: RETRY, index }) => {
                 let source = self.volatile.resting.iter().find(|source| timer_index(**source) == index);
                 if let Some(source) = source.copied() {

@@ -36,13 +36,18 @@ fn sought(scene: &mut Scene, node: NodeId, meant: InstanceId) {
 fn told(scene: &mut Scene, by: InstanceId) {
     let (group, partition) = (BILLING, PARTITION);
     scene.event(OPERATOR, Event::Rewound { rewind: 1, group, partition, by });
+    acted(scene, Confirm::Partitions);
+}
+
+/// The operator takes the rewind to offset 4 for done.
+fn acted(scene: &mut Scene, confirm: Confirm) {
     scene.act(Act::Rewind {
         group: "billing".to_owned(),
         topics: vec![],
         partitions: vec![],
         instance: None,
         to: RewindTo::Offset(4),
-        confirm: Confirm::Partitions,
+        confirm,
     });
 }
 
@@ -104,14 +109,7 @@ fn one_that_was_never_confirmed_promises_nothing() {
 #[test]
 fn one_that_the_operator_only_takes_for_done_is_found() {
     let mut scene = asked(None);
-    scene.act(Act::Rewind {
-        group: "billing".to_owned(),
-        topics: vec![],
-        partitions: vec![],
-        instance: None,
-        to: RewindTo::Offset(4),
-        confirm: Confirm::Instances,
-    });
+    acted(&mut scene, Confirm::Instances);
     scene.send((0, 10), 10).reads_copies(A, &[10]).drained();
     let judgement = judged(&scene);
     assert_eq!(grounds(&judgement), [(Ground::NotRewound, id((0, 4)))]);

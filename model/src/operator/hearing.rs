@@ -1,6 +1,7 @@
 //! What comes in: timers, confirmations, reports, Kafka's answers.
 
 use crate::deployment;
+use crate::incident::Incident;
 use crate::machine::{Effects, Now, Timer};
 use crate::message::Message;
 use crate::operator::admin::{Desk, Goal};
@@ -50,6 +51,27 @@ impl Operator {
             }
             Message::Redis(message) => self.redis_told(from, *message, effects),
             Message::Rewind(message) => self.instance_told(*message, effects),
+            _ => {}
+        }
+    }
+
+    /// The monitoring stands still, or goes on: then he looks at once.
+    pub(super) fn befall(&mut self, incident: Incident, now: Now, effects: &mut Effects) {
+        let Volatile { reports, admin, .. } = &mut self.volatile;
+        match incident {
+            Incident::ReportsStale => {
+                reports.stand_still();
+                // The tool with which he prepares offsets is his own, and no part of it.
+                if let Goal::Figures(_) = admin.goal {
+                    admin.rest();
+                }
+            }
+            Incident::ReportsFresh => {
+                reports.go_on();
+                if self.volatile.busy == Busy::Waiting {
+                    self.ask(now, effects);
+                }
+            }
             _ => {}
         }
     }

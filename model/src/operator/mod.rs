@@ -315,7 +315,7 @@ impl Machine for Operator {
                 self.instance_unreachable(node, effects);
             }
             Input::Terminate => effects.processes.push(Process::Exit),
-            Input::Incident(_) => {}
+            Input::Incident(incident) => self.befall(incident, now, effects),
         }
     }
 

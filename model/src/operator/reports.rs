@@ -15,6 +15,8 @@ pub(super) struct Reports {
     told: BTreeMap<NodeId, Told>,
     /// Questions without an answer: whom, and when.
     pending: Vec<(RequestId, NodeId, Time)>,
+    /// The monitoring stands still: nobody is asked, and what was told last is all that is shown.
+    is_stale: bool,
 }
 
 /// One report.
@@ -29,8 +31,26 @@ pub(super) struct Told {
 }
 
 impl Reports {
+    /// The monitoring stands still from now on: what is on its way is not shown either.
+    pub(super) fn stand_still(&mut self) {
+        self.is_stale = true;
+        self.pending.clear();
+    }
+
+    /// The monitoring goes on.
+    pub(super) fn go_on(&mut self) {
+        self.is_stale = false;
+    }
+
+    pub(super) fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
     /// Ask those nodes how they stand.
     pub(super) fn ask(&mut self, nodes: &[NodeId], now: Time, ids: &mut RequestIds, effects: &mut Effects) {
+        if self.is_stale {
+            return;
+        }
         for node in nodes {
             let id = ids.next_id();
             self.pending.push((id, *node, now));

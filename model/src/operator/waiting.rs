@@ -81,7 +81,8 @@ impl Operator {
         let Volatile { reports, admin, ids, .. } = &mut self.volatile;
         reports.give_up(oldest);
         reports.ask(&nodes, now.elapsed, ids, effects);
-        if let Some(group) = figures {
+        // Kafka's figures come by the same monitoring.
+        if let (Some(group), false) = (figures, reports.is_stale()) {
             let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
             admin.try_again(self.settings.request_timeout, &mut desk);
             admin.ask_figures(group, &mut desk);

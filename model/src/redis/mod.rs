@@ -69,6 +69,8 @@ pub enum Response {
     Done,
     /// What the scan found, by key.
     Found(Vec<Registration>),
+    /// `MISCONF`: nothing is written as long as the store could not go to disk.
+    Refused,
 }
 
 impl Message {
@@ -80,6 +82,7 @@ impl Message {
             Message::Request(_, Request::Scan { .. }) => "redis-scan",
             Message::Response(_, Response::Done) => "redis-done",
             Message::Response(_, Response::Found(_)) => "redis-found",
+            Message::Response(_, Response::Refused) => "redis-refused",
         }
     }
 }

@@ -3,10 +3,11 @@
 use super::settings::{Persistence, Settings};
 use super::snapshots::{SAVE, Unsaved};
 use super::{Key, Message, Request, Response};
+use crate::incident::{DiskLoss, Incident};
 use crate::machine::{Effects, Input, Machine, Now, Process};
 use crate::message;
 use crate::rewind::{InstanceId, Registration};
-use crate::units::Time;
+use crate::units::{Span, Time};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,6 +33,8 @@ struct Durable {
 struct Volatile {
     stored: Stored,
     unsaved: Unsaved,
+    /// Nothing can be written to the disk.
+    disk_is_full: bool,
 }
 
 impl Redis {
@@ -41,6 +44,9 @@ impl Redis {
     }
 
     fn answer(&mut self, request: Request, now: Now, effects: &mut Effects) -> Response {
+        if self.refuses_writes() && !matches!(request, Request::Scan { .. }) {
+            return Response::Refused;
+        }
         match request {
             Request::Set { key, value, time_to_live } => {
                 // Redis keeps the moment at which a key is gone, by its wall clock, and not the time that is left.
@@ -64,12 +70,38 @@ impl Redis {
     }
 
     fn wrote(&mut self, now: Now, effects: &mut Effects) {
+        let appends = self.settings.persistence == Persistence::AppendOnly;
+        if appends && self.volatile.disk_is_full {
+            return self.append_failed(now, effects);
+        }
         if self.volatile.unsaved.wrote(&self.settings, now.elapsed, effects) {
-            self.durable.stored = self.volatile.stored.clone();
+            self.save(now, effects);
         }
     }
 
+    /// The write is in memory and answered, if it need not be on disk for that: then the next is refused. Else there is no way
+    /// back, and Redis exits.
+    fn append_failed(&mut self, now: Now, effects: &mut Effects) {
+        if self.settings.append_sync_interval == Span::ZERO {
+            effects.processes.push(Process::Exit);
+        } else {
+            self.volatile.unsaved.failed(&self.settings, now.elapsed, effects);
+        }
+    }
+
+    fn refuses_writes(&self) -> bool {
+        let minds = match self.settings.persistence {
+            Persistence::None => false,
+            Persistence::Snapshot => self.settings.stop_writes_on_save_error,
+            Persistence::AppendOnly => true,
+        };
+        minds && self.volatile.unsaved.has_failed()
+    }
+
     fn save(&mut self, now: Now, effects: &mut Effects) {
+        if self.volatile.disk_is_full {
+            return self.volatile.unsaved.failed(&self.settings, now.elapsed, effects);
+        }
         self.volatile.unsaved.written(now.elapsed, effects);
         self.durable.stored = self.volatile.stored.clone();
     }
@@ -81,10 +113,11 @@ impl Redis {
             Persistence::Snapshot | Persistence::AppendOnly => self.durable.stored.clone(),
         };
         stored.retain(|_, (_, gone_at)| *gone_at > now.wall);
-        self.volatile = Volatile { stored, unsaved: Unsaved::since(now.elapsed) };
+        self.volatile = Volatile { stored, unsaved: Unsaved::since(now.elapsed), disk_is_full: false };
     }
 
-    /// A stop in good order writes a snapshot where there are points for one, and forces the file to disk.
+    /// A stop in good order writes a snapshot where there are points for one, and forces the file to disk. Where that fails,
+    /// Redis goes on ("Error trying to save the DB, can't exit").
     fn stop(&mut self, now: Now, effects: &mut Effects) {
         let saves = match self.settings.persistence {
             Persistence::None => false,
@@ -94,7 +127,9 @@ impl Redis {
         if saves {
             self.save(now, effects);
         }
-        effects.processes.push(Process::Exit);
+        if !saves || !self.volatile.disk_is_full {
+            effects.processes.push(Process::Exit);
+        }
     }
 }
 
@@ -111,6 +146,9 @@ impl Machine for Redis {
             }
             Input::Timer(SAVE) => self.save(now, effects),
             Input::Terminate => self.stop(now, effects),
+            Input::Incident(Incident::DiskFilled) => self.volatile.disk_is_full = true,
+            // The store is written at the next attempt.
+            Input::Incident(Incident::DiskFreed) => self.volatile.disk_is_full = false,
             Input::Message { .. } | Input::Timer(_) | Input::Disconnected(_) | Input::Incident(_) => {}
         }
     }
@@ -119,5 +157,11 @@ impl Machine for Redis {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, loss: DiskLoss) {
+        match loss {
+            // What is on disk was forced there: see `append-sync-interval`.
+            DiskLoss::UnsyncedTail => {}
+            DiskLoss::Everything => self.durable = Durable::default(),
+        }
+    }
 }

@@ -17,6 +17,10 @@ pub struct Settings {
     /// much a crash loses at most; 0 forces each write (`always`). A crash is taken for the host's: of a process that is merely
     /// killed the page cache keeps what was written.
     pub append_sync_interval: Span,
+    /// `stop-writes-on-bgsave-error`: with `persistence = "snapshot"`, whether writes are refused from a snapshot that could not be
+    /// written (the disk is full) to the next that could; else Redis goes on in memory. With `append-only` they are always
+    /// refused, and with an `append-sync-interval` of 0 Redis exits.
+    pub stop_writes_on_save_error: bool,
 }
 
 /// What a restart of Redis finds again.
@@ -51,6 +55,7 @@ impl Default for Settings {
                 SavePoint { after: Span::secs(60), writes: 10_000 },
             ],
             append_sync_interval: Span::secs(1),
+            stop_writes_on_save_error: true,
         }
     }
 }

@@ -8,6 +8,11 @@ use serde::Serialize;
 
 pub(super) const SAVE: Timer = Timer::new("redis/save", 0);
 
+/// How long after a snapshot that failed the next is tried (`CONFIG_BGSAVE_RETRY_DELAY`).
+const SNAPSHOT_RETRY: Span = Span::secs(5);
+/// How long after the appended file could not be written it is tried again.
+const APPEND_RETRY: Span = Span::secs(1);
+
 /// What is not on disk yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Unsaved {
@@ -17,12 +22,14 @@ pub(super) struct Unsaved {
     since: Time,
     /// When the timer runs out.
     wakes_at: Option<Time>,
+    /// The last attempt to write the store failed.
+    has_failed: bool,
 }
 
 impl Unsaved {
     /// Nothing is unsaved from now on.
     pub(super) fn since(now: Time) -> Unsaved {
-        Unsaved { writes: 0, since: now, wakes_at: None }
+        Unsaved { writes: 0, since: now, wakes_at: None, has_failed: false }
     }
 
     /// There was a write. Returns whether the store is to be written now.
@@ -50,6 +57,22 @@ impl Unsaved {
         effects.cancel_timer(SAVE);
         *self = Unsaved::since(now);
         true
+    }
+
+    /// The store could not be written: it is tried again after a while.
+    pub(super) fn failed(&mut self, settings: &Settings, now: Time, effects: &mut Effects) {
+        let retry = match settings.persistence {
+            Persistence::AppendOnly => APPEND_RETRY,
+            Persistence::Snapshot | Persistence::None => SNAPSHOT_RETRY,
+        };
+        self.has_failed = true;
+        self.wakes_at = Some(now + retry);
+        effects.set_timer(SAVE, retry);
+    }
+
+    /// Whether the last attempt to write the store failed.
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed
     }
 
     /// When the first of the points is reached for which there were writes enough.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::machine::{Effects, Input, Machine, Now, TimerEffect};
+use crate::incident::{DiskLoss, Incident};
+use crate::machine::{Effects, Input, Machine, Now, Process, TimerEffect};
 use crate::message;
 use crate::record::NodeId;
 use crate::rewind::Address;
@@ -21,7 +22,10 @@ struct Bench {
 
 impl Bench {
     fn new(persistence: Persistence) -> Bench {
-        let settings = Settings { persistence, ..Settings::default() };
+        Bench::of(Settings { persistence, ..Settings::default() })
+    }
+
+    fn of(settings: Settings) -> Bench {
         let mut bench = Bench { redis: Redis::new(settings), now: Time(1_000_000), skew: Span::ZERO };
         bench.step(Input::Start { incarnation: 1 });
         bench
@@ -154,4 +158,96 @@ fn a_file_that_is_appended_to_loses_what_was_not_forced_to_disk() {
     bench.set(registration(2, 1), 30);
     bench.crash();
     assert_eq!(bench.found(), [registration(1, 1)]);
+}
+
+impl Bench {
+    fn sets(&mut self, value: Registration) -> Response {
+        let key = Key { group: value.group, instance: value.instance };
+        self.ask(Request::Set { key, value, time_to_live: Span::secs(900) })
+    }
+
+    fn saves(&mut self, after: Span) -> Effects {
+        self.now += after;
+        self.step(Input::Timer(snapshots::SAVE))
+    }
+}
+
+#[test]
+fn a_snapshot_that_fails_stops_the_writes_until_one_succeeds() {
+    let mut bench = Bench::new(Persistence::Snapshot);
+    bench.step(Input::Incident(Incident::DiskFilled));
+    for incarnation in 1..=100 {
+        assert_eq!(bench.sets(registration(1, incarnation)), Response::Done, "no snapshot was tried yet");
+    }
+    let effects = bench.saves(Span::secs(300));
+    assert!(matches!(effects.timers[..], [TimerEffect::Set(snapshots::SAVE, _)]), "{:?}", effects.timers);
+    assert_eq!(bench.sets(registration(2, 1)), Response::Refused);
+    assert_eq!(bench.found().len(), 100, "it can be read");
+    assert!(bench.step(Input::Terminate).processes.is_empty(), "it cannot save, and so goes on");
+    bench.saves(Span::secs(5));
+    assert_eq!(bench.sets(registration(2, 1)), Response::Refused);
+    bench.step(Input::Incident(Incident::DiskFreed));
+    assert_eq!(bench.sets(registration(2, 1)), Response::Refused, "until the next attempt");
+    bench.saves(Span::secs(5));
+    assert_eq!(bench.sets(registration(2, 1)), Response::Done);
+    bench.crash();
+    assert_eq!(bench.found().len(), 100);
+}
+
+#[test]
+fn writes_go_on_in_memory_where_nobody_minds_that_a_snapshot_failed() {
+    let mut bench = Bench::of(Settings { stop_writes_on_save_error: false, ..Settings::default() });
+    bench.step(Input::Incident(Incident::DiskFilled));
+    bench.set(registration(1, 1), 900);
+    bench.saves(Span::secs(3_600));
+    assert_eq!(bench.sets(registration(2, 1)), Response::Done);
+    bench.crash();
+    assert!(bench.found().is_empty());
+    let mut bench = Bench::new(Persistence::None);
+    bench.step(Input::Incident(Incident::DiskFilled));
+    assert_eq!(
+        (bench.sets(registration(1, 1)), bench.sets(registration(1, 2))),
+        (Response::Done, Response::Done)
+    );
+}
+
+#[test]
+fn an_appended_file_that_cannot_be_written_stops_the_writes_behind_the_first() {
+    let mut bench = Bench::new(Persistence::AppendOnly);
+    bench.step(Input::Incident(Incident::DiskFilled));
+    assert_eq!(bench.sets(registration(1, 1)), Response::Done);
+    assert_eq!(bench.sets(registration(2, 1)), Response::Refused);
+    bench.step(Input::Incident(Incident::DiskFreed));
+    bench.saves(Span::secs(1));
+    assert_eq!(bench.sets(registration(2, 1)), Response::Done);
+    bench.crash();
+    assert_eq!(bench.found(), [registration(1, 1)]);
+}
+
+#[test]
+fn redis_exits_where_each_write_must_be_on_disk_and_cannot() {
+    let persistence = Persistence::AppendOnly;
+    let mut bench =
+        Bench::of(Settings { persistence, append_sync_interval: Span::ZERO, ..Settings::default() });
+    bench.step(Input::Incident(Incident::DiskFilled));
+    let value = registration(1, 1);
+    let key = Key { group: value.group, instance: value.instance };
+    let request = Request::Set { key, value, time_to_live: Span::secs(9) };
+    let message = Message::Request(RequestId::default(), request);
+    let message = message::Message::Redis(Box::new(message));
+    assert_eq!(bench.step(Input::Message { from: CLIENT, message }).processes, [Process::Exit]);
+}
+
+#[test]
+fn a_lost_disk_loads_nothing_and_a_lost_tail_what_was_forced_to_it() {
+    for (loss, found) in [(DiskLoss::UnsyncedTail, 1), (DiskLoss::Everything, 0)] {
+        let mut bench = Bench::new(Persistence::AppendOnly);
+        bench.set(registration(1, 1), 900);
+        bench.saves(Span::secs(1));
+        bench.set(registration(2, 1), 900);
+        bench.redis.crash();
+        bench.redis.lose(loss);
+        bench.step(Input::Start { incarnation: 2 });
+        assert_eq!(bench.found().len(), found, "{loss:?}");
+    }
 }

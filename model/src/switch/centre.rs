@@ -5,6 +5,7 @@
 //! access rights.
 
 use super::{Change, Message, Settings, Switches};
+use crate::incident::Incident;
 use crate::machine::{Effects, Input, Machine, Now, Timer};
 use crate::message;
 use crate::record::NodeId;
@@ -25,6 +26,8 @@ pub struct SwitchCentre {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Durable {
     switches: Switches,
+    /// What stood before the last change.
+    before: Switches,
     /// The version that each of the operator's changes led to, by its number.
     taken: BTreeMap<u64, u64>,
 }
@@ -32,6 +35,9 @@ struct Durable {
 /// The connections: a subscriber whose connection broke has to subscribe again.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Volatile {
+    /// What subscribers are told, where it is not what stands: those who ask and those who are pushed to get it from a
+    /// replica of the database that has stopped following. A centre that starts reads from another, unless it is told again.
+    stale: Option<Switches>,
     /// The version that each subscriber said it has.
     subscribers: BTreeMap<NodeId, u64>,
 }
@@ -47,6 +53,11 @@ impl SwitchCentre {
         &self.durable.switches
     }
 
+    /// What subscribers are told.
+    fn shown(&self) -> &Switches {
+        self.volatile.stale.as_ref().unwrap_or(&self.durable.switches)
+    }
+
     fn take(&mut self, from: NodeId, message: Message, effects: &mut Effects) {
         match message {
             Message::Change { number, changes } => self.change(from, number, &changes, effects),
@@ -57,9 +68,10 @@ impl SwitchCentre {
             }
             Message::Applied { version } => {
                 // An answer to an earlier push must not take the newer version's push off the list.
+                let shown = self.shown().version;
                 if let Some(applied) = self.volatile.subscribers.get_mut(&from) {
                     *applied = version.max(*applied);
-                    if *applied >= self.durable.switches.version {
+                    if *applied >= shown {
                         effects.cancel_timer(push_timer(from));
                     }
                 }
@@ -72,21 +84,44 @@ impl SwitchCentre {
     fn change(&mut self, from: NodeId, number: u64, changes: &[Change], effects: &mut Effects) {
         if !self.durable.taken.contains_key(&number) {
             let switches = &mut self.durable.switches;
+            self.durable.before.clone_from(switches);
             changes.iter().for_each(|change| apply(switches, change));
             switches.version += 1;
             self.durable.taken.insert(number, switches.version);
-            let [least, most] = self.settings.push_delay;
-            for subscriber in self.volatile.subscribers.keys() {
-                effects.set_timer_between(push_timer(*subscriber), least, most);
-            }
+            self.announce(effects);
         }
         let version = self.durable.taken[&number];
         effects.send(from, message::Message::Switch(Box::new(Message::Changed { number, version })));
     }
 
+    /// Push what is shown to whoever has not got it, each after a delay of his own.
+    fn announce(&self, effects: &mut Effects) {
+        let [least, most] = self.settings.push_delay;
+        let shown = self.shown().version;
+        for (subscriber, applied) in &self.volatile.subscribers {
+            if *applied < shown {
+                effects.set_timer_between(push_timer(*subscriber), least, most);
+            }
+        }
+    }
+
+    fn befall(&mut self, incident: Incident, effects: &mut Effects) {
+        match incident {
+            Incident::SwitchesStale => {
+                let before = &self.durable.before;
+                self.volatile.stale.get_or_insert_with(|| before.clone());
+            }
+            Incident::SwitchesFresh => {
+                self.volatile.stale = None;
+                self.announce(effects);
+            }
+            _ => {}
+        }
+    }
+
     fn push(&self, to: NodeId, effects: &mut Effects) {
         let Some(applied) = self.volatile.subscribers.get(&to) else { return };
-        let switches = self.durable.switches.clone();
+        let switches = self.shown().clone();
         if *applied < switches.version {
             effects.set_timer(push_timer(to), self.settings.repeat_interval);
         }
@@ -133,7 +168,8 @@ impl Machine for SwitchCentre {
                 }
             }
             Input::Terminate => effects.processes.push(crate::machine::Process::Exit),
-            Input::Start { .. } | Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
+            Input::Incident(incident) => self.befall(incident, effects),
+            Input::Start { .. } | Input::Message { .. } | Input::Timer(_) => {}
         }
     }
 
@@ -233,5 +269,53 @@ mod tests {
         step(&mut centre, Input::Disconnected(INSTANCE));
         assert!(tell(&mut centre, OPERATOR, change(1, WriteTo::Both)).timers.is_empty());
         assert!(step(&mut centre, Input::Timer(push_timer(INSTANCE))).sends.is_empty());
+    }
+
+    fn befall(centre: &mut SwitchCentre, incident: Incident) -> Effects {
+        step(centre, Input::Incident(incident))
+    }
+
+    fn pushed(effects: &Effects) -> Switches {
+        match &said(effects)[..] {
+            [(INSTANCE, Message::Push(switches))] => switches.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_stale_replica_shows_what_stood_before_the_last_change_and_all_hear_the_truth_behind_it() {
+        let mut centre = SwitchCentre::new(Settings::default());
+        let group = GroupId(2);
+        let pause = Message::Change { number: 1, changes: vec![Change::Pause(group)] };
+        tell(&mut centre, OPERATOR, pause);
+        let resume = Message::Change { number: 2, changes: vec![Change::Resume(group)] };
+        tell(&mut centre, OPERATOR, resume);
+        assert!(befall(&mut centre, Incident::SwitchesStale).sends.is_empty());
+        let shown = pushed(&tell(&mut centre, INSTANCE, Message::Subscribe));
+        assert!(shown.version == 1 && shown.pauses(group));
+        // A change is taken and answered, and nobody hears of it.
+        let effects = tell(&mut centre, OPERATOR, change(3, WriteTo::Kafka));
+        assert_eq!(said(&effects), vec![(OPERATOR, Message::Changed { number: 3, version: 3 })]);
+        let effects = tell(&mut centre, INSTANCE, Message::Applied { version: 1 });
+        assert_eq!(effects.timers, vec![TimerEffect::Cancel(push_timer(INSTANCE))]);
+        assert_eq!(tell(&mut centre, OPERATOR, change(4, WriteTo::Both)).timers, vec![]);
+        // Told again, it stands where it stood.
+        befall(&mut centre, Incident::SwitchesStale);
+        assert_eq!(pushed(&tell(&mut centre, INSTANCE, Message::Subscribe)).version, 1);
+        let effects = befall(&mut centre, Incident::SwitchesFresh);
+        let drawn = After::Between(Span::millis(50), Span::secs(3));
+        assert_eq!(effects.timers, vec![TimerEffect::Set(push_timer(INSTANCE), drawn)]);
+        let shown = pushed(&step(&mut centre, Input::Timer(push_timer(INSTANCE))));
+        assert_eq!((shown.version, shown.write, shown.pauses(group)), (4, WriteTo::Both, false));
+    }
+
+    #[test]
+    fn a_centre_in_which_nothing_was_changed_has_nothing_older_to_show() {
+        let mut centre = SwitchCentre::new(Settings::default());
+        befall(&mut centre, Incident::SwitchesStale);
+        tell(&mut centre, OPERATOR, change(1, WriteTo::Kafka));
+        assert_eq!(pushed(&tell(&mut centre, INSTANCE, Message::Subscribe)), Switches::default());
+        centre.crash();
+        assert_eq!(pushed(&tell(&mut centre, INSTANCE, Message::Subscribe)).write, WriteTo::Kafka);
     }
 }

@@ -309,3 +309,40 @@ fn asked_to_stop_it_flushes_and_exits() {
     assert_eq!(bench.processes, vec![Process::Exit]);
     assert_eq!(bench.sent(Queue::Corgi), vec![(0, 1), (1, 1)]);
 }
+
+/// What the records that were sent look like in the history: sequence, creation and size.
+fn invoked(bench: &Bench) -> Vec<(u32, u64, u32)> {
+    let invoked = |event: &Event| match event {
+        Event::Invoked { record } => {
+            Some((record.id.sequence, record.created_at.as_millis() / 1_000, record.bytes))
+        }
+        _ => None,
+    };
+    bench.events.iter().filter_map(invoked).collect()
+}
+
+#[test]
+fn in_a_burst_what_is_due_soon_is_due_now_and_created_now() {
+    let mut bench = Bench::new(Settings::default(), 9);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.at_second(1);
+    bench.timers.clear();
+    bench.step(Input::Incident(Incident::Burst { ahead: Span::secs(3) }));
+    assert_eq!(invoked(&bench), [(0, 0, 0), (1, 1, 0), (2, 1, 0), (3, 1, 0), (4, 1, 0)]);
+    assert!(bench.timers.contains(&TimerEffect::Set(NEXT, After::Exactly(Span::secs(4)))));
+    bench.at_second(4);
+    assert_eq!(invoked(&bench).len(), 5, "what came early does not come twice");
+    assert_eq!(bench.sent(Queue::Corgi).len(), 1, "one lane sends one after the other");
+}
+
+#[test]
+fn the_next_record_alone_is_oversized_even_behind_a_crash() {
+    let mut bench = Bench::new(Settings::default(), 4);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.step(Input::Incident(Incident::Oversized { bytes: Bytes(3_000_000) }));
+    bench.application.crash();
+    bench.at = Time::ZERO + Span::millis(500);
+    bench.step(Input::Start { incarnation: 2 });
+    bench.at_second(2);
+    assert_eq!(invoked(&bench), [(0, 0, 0), (1, 2, 3_000_000), (2, 2, 0)]);
+}

@@ -53,35 +53,15 @@ impl Broker {
             return Err(ErrorCode::InvalidTransactionTimeout);
         }
         self.check_transaction_coordinator(id)?;
-        if !self.volatile.transactions.by_id.contains_key(&id) {
-            let Some(producer) = self.take_producer_id() else {
-                let request =
-                    Request::InitProducerId { transaction: Some(id), transaction_timeout: timeout, current };
-                self.volatile.transactions.unnamed.push((caller, request));
-                self.ask_for_producer_ids(cx);
-                return Ok(());
-            };
-            let state = StoredTransaction {
-                transaction: id,
-                producer,
-                epoch: -1,
-                last_epoch: -1,
-                timeout,
-                phase: TransactionPhase::Empty,
-                partitions: Vec::new(),
-                started: None,
-                updated: cx.time(),
-            };
-            self.volatile
-                .transactions
-                .by_id
-                .insert(id, Transaction { state, changing: false, fenced: false });
+        if !self.volatile.transactions.by_id.contains_key(&id) && !self.named(cx, id, timeout) {
+            self.wait_for_a_name(cx, caller, id, timeout, current);
+            return Ok(());
         }
         let Some(known) = self.volatile.transactions.by_id.get(&id) else { return Ok(()) };
         if known.changing {
             return Err(ErrorCode::ConcurrentTransactions);
         }
-        let mut state = known.state.clone();
+        let state = known.state.clone();
         if current.is_some_and(|(producer, _)| state.epoch >= 0 && producer != state.producer) {
             return Err(ErrorCode::ProducerFenced);
         }
@@ -93,36 +73,74 @@ impl Broker {
                 self.abort_with_next_epoch(cx, state, Changed::TakenOver(caller));
                 Ok(())
             }
-            _ => {
-                let (epoch, last_epoch) = match self.renamed(&state, current) {
-                    Renaming::NotNeeded => next_epoch(&state, current)?,
-                    Renaming::To(producer) => {
-                        state.producer = producer;
-                        (0, -1)
-                    }
-                    Renaming::Waits => {
-                        let transaction = Some(id);
-                        let request =
-                            Request::InitProducerId { transaction, transaction_timeout: timeout, current };
-                        self.volatile.transactions.unnamed.push((caller, request));
-                        self.ask_for_producer_ids(cx);
-                        return Ok(());
-                    }
-                };
-                let next = StoredTransaction {
-                    epoch,
-                    last_epoch,
-                    timeout,
-                    phase: TransactionPhase::Empty,
-                    partitions: Vec::new(),
-                    started: None,
-                    updated: cx.time(),
-                    ..state
-                };
-                self.change(cx, next, Changed::Initialised(caller));
-                Ok(())
-            }
+            _ => self.initialise_again(cx, caller, state, timeout, current),
         }
+    }
+
+    /// A transactional id that is new here gets a producer id. Returns whether there was one at hand.
+    fn named(&mut self, cx: &Context<'_>, id: TransactionalId, timeout: Span) -> bool {
+        let Some(producer) = self.take_producer_id() else { return false };
+        let state = StoredTransaction {
+            transaction: id,
+            producer,
+            epoch: -1,
+            last_epoch: -1,
+            timeout,
+            phase: TransactionPhase::Empty,
+            partitions: Vec::new(),
+            started: None,
+            updated: cx.time(),
+        };
+        let transaction = Transaction { state, changing: false, fenced: false };
+        self.volatile.transactions.by_id.insert(id, transaction);
+        true
+    }
+
+    /// The question is asked again when the controller has given producer ids.
+    fn wait_for_a_name(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        id: TransactionalId,
+        timeout: Span,
+        current: Option<(ProducerId, i16)>,
+    ) {
+        let request =
+            Request::InitProducerId { transaction: Some(id), transaction_timeout: timeout, current };
+        self.volatile.transactions.unnamed.push((caller, request));
+        self.ask_for_producer_ids(cx);
+    }
+
+    /// A producer without an open transaction begins anew, in its next epoch or under another id.
+    fn initialise_again(
+        &mut self,
+        cx: &mut Context<'_>,
+        caller: Caller,
+        state: StoredTransaction,
+        timeout: Span,
+        current: Option<(ProducerId, i16)>,
+    ) -> Result<(), ErrorCode> {
+        let (producer, (epoch, last_epoch)) = match self.renamed(&state, current) {
+            Renaming::NotNeeded => (state.producer, next_epoch(&state, current)?),
+            Renaming::To(producer) => (producer, (0, -1)),
+            Renaming::Waits => {
+                self.wait_for_a_name(cx, caller, state.transaction, timeout, current);
+                return Ok(());
+            }
+        };
+        let next = StoredTransaction {
+            producer,
+            epoch,
+            last_epoch,
+            timeout,
+            phase: TransactionPhase::Empty,
+            partitions: Vec::new(),
+            started: None,
+            updated: cx.time(),
+            ..state
+        };
+        self.change(cx, next, Changed::Initialised(caller));
+        Ok(())
     }
 
     /// A producer whose epochs are used up goes on under another id (Kafka: `prepareProducerIdRotation`); the last epoch

@@ -1,6 +1,7 @@
 //! Gates: what opens them, what keeps them shut, and what is done when they are given up.
 
 use super::*;
+use crate::incident::Incident;
 use crate::record::{Offset, Queue, TopicPartition};
 use crate::switch::{Change, WriteTo};
 
@@ -377,4 +378,34 @@ fn what_is_waited_for_is_told_every_minute_with_its_reason() {
         because: "1 of 2 new processes of the mirror are ready (report 5 s old)".to_owned(),
     };
     assert_eq!(dialogue.events.last(), Some(&expected));
+}
+
+#[test]
+fn where_the_monitoring_stands_still_the_last_answer_grows_old_and_no_fresh_one_comes() {
+    let line = "{ wait = { for = \"old-stopped\", group = \"billing\" }, fresh = true }";
+    let mut dialogue = at_gate(line);
+    dialogue.report(|_| Some(deployment_report(1, 2)));
+    dialogue.pass(Span::secs(5));
+    // What is on its way is not shown either.
+    let (node, id) = dialogue.asked()[0];
+    dialogue.input(Input::Incident(Incident::ReportsStale));
+    dialogue.hear(node, Message::Report(id, Box::new(deployment_report(0, 2))));
+    dialogue.pass(Span::secs(10));
+    assert!(dialogue.asked().is_empty() && !dialogue.opened());
+    assert_eq!(dialogue.why(), "1 OldClients of billing still run (report 15 s old)");
+    dialogue.input(Input::Incident(Incident::ReportsFresh));
+    dialogue.report(|_| Some(deployment_report(0, 2)));
+    assert!(dialogue.opened());
+}
+
+#[test]
+fn a_gate_that_is_not_fresh_opens_on_what_was_shown_last_as_long_as_it_is_young() {
+    let wait = "{ wait = { for = \"upgraded\", group = \"billing\" } }";
+    let lines = format!("{{ wait = {{ for = \"old-stopped\", group = \"billing\" }} }}, {wait}");
+    let mut dialogue = at_gate(&lines);
+    dialogue.report(|_| Some(deployment_report(0, 2)));
+    dialogue.input(Input::Incident(Incident::ReportsStale));
+    dialogue.pass(Span::secs(2));
+    let opened = dialogue.events.iter().filter(|event| matches!(event, Event::GateOpened { .. })).count();
+    assert_eq!(opened, 2);
 }
