@@ -345,6 +345,14 @@ pub enum Event {
         /// Which instance told him.
         by: InstanceId,
     },
+    /// A broker starts, and its disk has lost what it had of some partitions: the host died before it was written, or the
+    /// disk was replaced. Other brokers may have it still.
+    DiskLost {
+        /// The queue.
+        queue: Queue,
+        /// The partitions, each with the end of its log at that broker before and after.
+        partitions: Vec<(TopicPartition, Offset, Offset)>,
+    },
 }
 
 /// Why a producer sends records again.

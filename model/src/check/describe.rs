@@ -376,16 +376,28 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
         ),
         Event::Truncated { queue, partition, from, to } => {
             let partition = subject.partition_name(*partition);
-            let lost = if *to + 1 == *from {
-                format!("offset {to}")
-            } else {
-                format!("offsets {to} to {}", from - 1)
-            };
+            let lost = offsets(*to, *from);
             format!("the log of {partition} in {} at {node} loses {lost}", queue_name(*queue))
+        }
+        Event::DiskLost { queue, partitions } => {
+            let lost = |(partition, from, to): &(TopicPartition, Offset, Offset)| {
+                format!("{} of {}", offsets(*to, *from), subject.partition_name(*partition))
+            };
+            let named: Vec<String> = partitions.iter().take(RECORDS_NAMED).map(lost).collect();
+            let more = match partitions.len().saturating_sub(RECORDS_NAMED) {
+                0 => String::new(),
+                more => format!(" and something of {more} more partitions"),
+            };
+            format!("the disk of {node} in {} has lost {}{more}", queue_name(*queue), named.join(", "))
         }
         // The rest was described before; a line that says little is better than a broken trace.
         _ => format!("{node} did something"),
     }
+}
+
+/// The offsets from one on up to another, which is not among them.
+fn offsets(first: Offset, end: Offset) -> String {
+    if first + 1 == end { format!("offset {first}") } else { format!("offsets {first} to {}", end - 1) }
 }
 
 fn node_names(subject: &Subject, nodes: &[NodeId]) -> String {

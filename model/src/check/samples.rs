@@ -32,7 +32,7 @@ pub(super) fn known(event: &Event) {
         Event::Rare { .. } => {}
         Event::WorkloadEnded | Event::Ended { .. } => {}
         Event::InSyncChanged { .. } | Event::LeadershipTaken { .. } => {}
-        Event::LeasesAwaited { .. } | Event::PutBack { .. } => {}
+        Event::LeasesAwaited { .. } | Event::PutBack { .. } | Event::DiskLost { .. } => {}
     }
 }
 
@@ -72,6 +72,7 @@ fn of_systems() -> Vec<Event> {
         Event::InSyncChanged { partition, in_sync: vec![NodeId(1)], unclean: true },
         Event::LeadershipTaken { partition, epoch: 3, end: 7 },
         Event::LeasesAwaited { partition, span: Span::secs(60) },
+        Event::DiskLost { queue, partitions: vec![(partition, 9, 0)] },
         Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
         Event::FaultBegun {
             fault: 0,

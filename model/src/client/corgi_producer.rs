@@ -235,6 +235,9 @@ impl CorgiProducer {
             Response::Refused(Refusal::UnknownPartition) => {
                 self.failed(now, partition, place, Failure::Hopeless);
             }
+            Response::Refused(Refusal::DiskFull) => {
+                self.failed(now, partition, place, Failure::NotStored);
+            }
             Response::Refused(Refusal::NotMaster) => {
                 self.volatile.route.suspect(now);
                 self.failed(now, partition, place, Failure::NotStored);

@@ -1,8 +1,10 @@
 //! A Corgi broker: the master of its set or one of its slaves, as its durable role says.
 //!
 //! A crash of the process loses nothing of the log (e11: the page cache survives); leases, members, waiting sends and
-//! the offsets committed since the last flush are gone. Slaves serve no reads here, other than in e2kill.
+//! the offsets committed since the last flush are gone. What a dead host and a replaced disk take: `disk`. Slaves serve
+//! no reads here, other than in e2kill.
 
+mod disk;
 mod grouping;
 mod replication;
 mod roles;
@@ -15,11 +17,13 @@ use crate::corgi::log::Log;
 use crate::corgi::protocol::{Epoch, Length, Refusal, Request, Response};
 use crate::corgi::{Settings, Wiring};
 use crate::history::Event;
+use crate::incident::{DiskLoss, Incident};
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::report::Report;
 use crate::units::{Span, Time};
+use disk::Disk;
 use litemap::LiteMap;
 use serde::Serialize;
 use std::collections::VecDeque;
@@ -62,6 +66,7 @@ struct Durable {
     log: Log,
     /// The groups' offsets as they were last flushed.
     offsets: LiteMap<(GroupId, TopicPartition), Offset>,
+    disk: Disk,
 }
 
 /// What a broker is.
@@ -79,6 +84,7 @@ struct Volatile {
     /// Counts the changes of the offsets, unlike in an earlier life.
     offsets_version: u64,
     flush_is_due: bool,
+    disk_is_full: bool,
     master: Mastership,
     slave: Slavery,
 }
@@ -179,6 +185,7 @@ impl Broker {
             epoch_start: 0,
             log: Log::default(),
             offsets: LiteMap::new(),
+            disk: Disk::default(),
         };
         Broker { settings, wiring, set, node, durable, volatile: Volatile::default() }
     }
@@ -206,6 +213,7 @@ impl Broker {
             ..Volatile::default()
         };
         self.volatile.slave.heard_at = now;
+        self.report_loss(effects);
         self.register(effects);
         effects.set_timer(REGISTER, self.settings.name_service.register_interval);
         // Nobody can hold a lease before the set's first master has ever run.
@@ -345,6 +353,7 @@ impl Broker {
 impl Machine for Broker {
     fn step(&mut self, now: Now, input: Input, effects: &mut Effects) {
         let now = now.elapsed;
+        let all_was_synced = self.sync_begins(now);
         match input {
             Input::Start { incarnation } => self.start(now, incarnation, effects),
             Input::Message { from, message } => match message {
@@ -361,13 +370,18 @@ impl Machine for Broker {
                 self.flush_offsets();
                 effects.processes.push(Process::Exit);
             }
+            Input::Incident(Incident::DiskFilled) => self.volatile.disk_is_full = true,
+            Input::Incident(Incident::DiskFreed) => self.disk_freed(now, effects),
             Input::Incident(_) => {}
         }
+        self.sync_ends(now, all_was_synced);
     }
 
     fn crash(&mut self) {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, loss: DiskLoss) {
+        self.lose_from_disk(loss);
+    }
 }

@@ -12,6 +12,7 @@ use crate::corgi::on_call::OnCall;
 use crate::corgi::wiring::Topic;
 use crate::corgi::{Settings, Wiring};
 use crate::history::Event;
+use crate::incident::{DiskLoss, Incident};
 use crate::machine::{After, Effects, Input, Machine, Now, Process, Timer, TimerEffect};
 use crate::record::{GroupId, NodeId, Offset, Record, RecordId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
@@ -64,6 +65,7 @@ pub(crate) struct Seen {
     /// Two instances of the group held a partition at the same time.
     pub(crate) overlaps: Vec<(Time, TopicPartition)>,
     pub(crate) truncated: Vec<(NodeId, TopicPartition, Offset, Offset)>,
+    pub(crate) disk_lost: Vec<(NodeId, TopicPartition, Offset, Offset)>,
     pub(crate) masters: Vec<(Time, NodeId)>,
 }
 
@@ -201,6 +203,19 @@ impl World {
         for peer in peers {
             self.enqueue(self.now + LATENCY, peer, Input::Disconnected(node));
         }
+    }
+
+    /// The node's host dies, and its disk loses that.
+    pub(crate) fn lose(&mut self, node: NodeId, loss: DiskLoss) {
+        self.crash(node);
+        match self.nodes.get_mut(&node) {
+            Some(Node::Broker(machine)) => machine.lose(loss),
+            other => panic!("{other:?} is no broker"),
+        }
+    }
+
+    pub(crate) fn befall(&mut self, node: NodeId, incident: Incident) {
+        self.step(node, Input::Incident(incident));
     }
 
     pub(crate) fn pause(&mut self, node: NodeId) {
@@ -345,6 +360,10 @@ impl World {
             match event {
                 Event::Truncated { partition, from, to, .. } => {
                     self.seen.truncated.push((node, partition, from, to));
+                }
+                Event::DiskLost { partitions, .. } => {
+                    let lost = partitions.into_iter();
+                    self.seen.disk_lost.extend(lost.map(|(partition, from, to)| (node, partition, from, to)));
                 }
                 Event::LeaderChanged { leader: Some(leader), .. } => {
                     self.seen.masters.push((self.now, leader))

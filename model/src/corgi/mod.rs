@@ -1,7 +1,7 @@
 //! Corgi: the self-built master-slave queue that the service moves away from. Broker sets of one master and two
 //! slaves, a name service, and a human who does the failover.
 //!
-//! Deliberately left out: reads from slaves, loss of unflushed records in a host's crash (e14), a byte-exact log
+//! Deliberately left out: reads from slaves, a byte-exact log
 //! (positions count records), delayed records, retention and expansion.
 
 pub mod settings;
@@ -20,5 +20,7 @@ pub mod protocol;
 mod failover_tests;
 #[cfg(test)]
 pub(crate) mod harness;
+#[cfg(test)]
+mod incident_tests;
 #[cfg(test)]
 mod one_fault_tests;

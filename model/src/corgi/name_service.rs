@@ -128,6 +128,7 @@ impl Machine for NameService {
         self.volatile = Volatile::default();
     }
 
+    /// It has nothing on a disk.
     fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
 }
 

@@ -7,6 +7,7 @@
 use crate::corgi::protocol::{Epoch, Length, Refusal, Request, Response, Status};
 use crate::corgi::settings::Promote;
 use crate::corgi::{Settings, Wiring};
+use crate::incident::{DiskLoss, Incident};
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::record::NodeId;
@@ -71,6 +72,8 @@ struct Watch {
     seen: Option<(Time, Option<(NodeId, Span)>)>,
     /// The last order to each broker.
     orders: BTreeMap<NodeId, RequestId>,
+    /// Somebody has told him to make another broker the master.
+    wanted: bool,
 }
 
 impl OnCall {
@@ -129,12 +132,15 @@ impl OnCall {
             watch.unreachable_since.get_or_insert(asked_at);
         }
         let suspicious = watch.unreachable_since.is_some();
+        let wanted = watch.wanted;
         let id = self.ask(self.durable.sets[set].master, Request::Status, effects);
         self.volatile.sets[set].looking = Some((id, now));
-        if suspicious {
+        if suspicious || wanted {
             for slave in self.slaves(set) {
                 self.ask(slave, Request::Status, effects);
             }
+        }
+        if suspicious {
             self.ask(self.wiring.name_service, Request::Seen { set: set as u16 }, effects);
         }
     }
@@ -159,10 +165,32 @@ impl OnCall {
         slaves_miss_it && service_misses_it
     }
 
+    /// Somebody orders that another broker be the master of a set. He begins once both slaves have answered him: with
+    /// one of them away, the set would stand still until it is back.
+    fn fail_over(&mut self, now: Time, set: usize, effects: &mut Effects) {
+        let under_way = self.durable.sets.get(set).is_none_or(|notes| notes.failover.is_some());
+        if !under_way {
+            self.volatile.sets[set].wanted = true;
+            self.look(now, set, effects);
+        }
+    }
+
+    /// Whether he was told to move a set to another master, and can.
+    fn may_move(&self, now: Time, set: usize) -> bool {
+        let watch = &self.volatile.sets[set];
+        let lately = |at: Time| now.since(at) <= self.settings.on_call.answer_wait;
+        watch.wanted
+            && self.slaves(set).iter().all(|slave| {
+                let said = watch.statuses.get(slave).filter(|(at, _)| lately(*at));
+                said.is_some_and(|(_, status)| !status.master && status.epoch == self.durable.sets[set].epoch)
+            })
+    }
+
     /// Decides for a failover and notes it.
     fn begin(&mut self, set: usize, effects: &mut Effects) {
         let watch = &mut self.volatile.sets[set];
         watch.orders.clear();
+        watch.wanted = false;
         let known = watch.statuses.values().map(|(_, status)| status.epoch).max().unwrap_or(0);
         let lengths = watch.statuses.iter().map(|(node, (_, status))| (*node, status.length)).collect();
         let notes = &mut self.durable.sets[set];
@@ -253,7 +281,13 @@ impl OnCall {
         }
     }
 
-    fn status(&mut self, now: Time, (set, node): (usize, NodeId), status: Status) {
+    fn status(
+        &mut self,
+        now: Time,
+        (set, node): (usize, NodeId),
+        (id, status): (RequestId, Status),
+        effects: &mut Effects,
+    ) {
         let watch = &mut self.volatile.sets[set];
         watch.statuses.insert(node, (now, status));
         let notes = &mut self.durable.sets[set];
@@ -261,13 +295,20 @@ impl OnCall {
             return;
         }
         if node == notes.master {
+            let asked_last = watch.looking.is_some_and(|(looking, _)| looking == id);
             // It is back before he decided: he stands down.
             watch.looking = None;
             watch.unreachable_since = None;
+            if asked_last && !status.master {
+                // It says of itself that it is no master any more: its disk lost something. There is nothing to wait for.
+                self.begin(set, effects);
+            }
         } else if status.master && status.epoch > notes.epoch {
             notes.master = node;
             notes.epoch = status.epoch;
             *watch = Watch::default();
+        } else if self.may_move(now, set) {
+            self.begin(set, effects);
         }
     }
 
@@ -291,7 +332,7 @@ impl OnCall {
         let Some(set) = self.wiring.sets.iter().position(|brokers| brokers.contains(&from)) else { return };
         let ordered = self.volatile.sets[set].orders.get(&from) == Some(&id);
         match response {
-            Response::Status(status) => self.status(now, (set, from), *status),
+            Response::Status(status) => self.status(now, (set, from), (id, *status), effects),
             Response::Done { epoch, length } if ordered => {
                 self.done((set, from), *epoch, *length, effects);
             }
@@ -343,6 +384,7 @@ impl Machine for OnCall {
             Input::Timer(WATCH) => self.watch(now, effects),
             Input::Disconnected(node) => self.disconnected(now, node),
             Input::Terminate => effects.processes.push(Process::Exit),
+            Input::Incident(Incident::FailOver { set }) => self.fail_over(now, usize::from(set), effects),
             Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
         }
     }
@@ -352,7 +394,8 @@ impl Machine for OnCall {
             Volatile { ids: RequestIds::default(), sets: vec![Watch::default(); self.durable.sets.len()] };
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    /// His notes are on no disk.
+    fn lose(&mut self, _loss: DiskLoss) {}
 }
 
 #[cfg(test)]

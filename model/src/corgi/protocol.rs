@@ -186,6 +186,8 @@ pub enum Refusal {
     NotFollowing,
     /// Somebody else holds the lease of a partition whose offset was to be committed.
     Fenced,
+    /// The broker's disk is full: nothing was stored.
+    DiskFull,
 }
 
 /// How a broker stands, for the on-call.

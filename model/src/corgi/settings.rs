@@ -36,6 +36,15 @@ pub struct Settings {
     /// Whether a returning broker cuts its log to what it shares with the present master. Without, it keeps its own
     /// records, gets only what lies behind its own end, and acknowledges what it does not have (e3, e4). Default true.
     pub truncate_on_return: bool,
+    /// How often a broker forces its log to its disk. A host that dies takes back what came since; a process that dies
+    /// takes back nothing (e11, e14). With `0s` before each answer (RocketMQ's SYNC_FLUSH). Default 500ms (its
+    /// ASYNC_FLUSH).
+    pub flush_interval: Span,
+    /// What a broker does whose disk lost something while its host was down: `follow` (it does not serve, and comes
+    /// back as a slave that is filled from the set's master; if it was the master, the on-call promotes a slave) or
+    /// `serve` (it goes on as its configuration says, with whatever it finds, as RocketMQ does: e14; on an empty disk
+    /// the first broker of a set is its master again). Default `follow`.
+    pub after_disk_loss: AfterDiskLoss,
     /// How long a pull waits at the master for a record. Default 15s.
     pub pull_wait: Span,
     /// Where a reader beyond the log's end is sent: `end` (RocketMQ 4.9.4, e5) or `start` (4.8.0, e12). Default `end`.
@@ -117,6 +126,17 @@ impl Replication {
     }
 }
 
+/// What a broker does whose disk lost something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterDiskLoss {
+    /// It comes back as a slave.
+    #[default]
+    Follow,
+    /// It goes on as its configuration says.
+    Serve,
+}
+
 /// Which records readers are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -165,6 +185,8 @@ impl Default for Settings {
             offset_flush_interval: Span::secs(5),
             epochs: true,
             truncate_on_return: true,
+            flush_interval: Span::millis(500),
+            after_disk_loss: AfterDiskLoss::Follow,
             pull_wait: Span::secs(15),
             beyond_end: BeyondEnd::End,
             lease: Span::secs(60),

@@ -112,6 +112,10 @@ impl Teller<'_> {
         };
         match event {
             Event::Truncated { queue, partition, .. } => stands(*queue, *partition, 95),
+            Event::DiskLost { queue, partitions } => {
+                let concerned = partitions.iter().any(|(partition, ..)| self.stands_in(*queue, *partition));
+                if concerned { 96 } else { 0 }
+            }
             Event::LeaderChanged { queue, partition, .. } if self.concerns(*queue, *partition) => 85,
             Event::InSyncChanged { partition, unclean: true, .. } => stands(Queue::Kafka, *partition, 96),
             Event::InSyncChanged { partition, .. } => stands(Queue::Kafka, *partition, 66),

@@ -253,6 +253,10 @@ impl Broker {
         if !self.volatile.slave.attached || epoch != self.durable.epoch || position > end {
             return self.ask_to_follow(now, effects);
         }
+        if self.volatile.disk_is_full && !entries.is_empty() {
+            // What it cannot keep it does not acknowledge; its heartbeats go on.
+            return;
+        }
         for entry in entries.iter().skip((end - position) as usize) {
             self.durable.log.append(*entry);
         }

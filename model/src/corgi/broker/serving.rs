@@ -32,6 +32,9 @@ impl Broker {
         if let Err(refusal) = self.serves(partition) {
             return ask.refuse(refusal, effects);
         }
+        if self.volatile.disk_is_full {
+            return ask.refuse(Refusal::DiskFull, effects);
+        }
         let before = self.durable.log.end();
         let offset = self.durable.log.partition_end(partition);
         for record in records {

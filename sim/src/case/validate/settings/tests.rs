@@ -2,7 +2,8 @@ use super::*;
 
 /// What may be nothing at all, for its settings say what that means, or for it ends by itself.
 const MAY_BE_ZERO: [(&str, &[&str]); 11] = [
-    ("corgi", &["lease-grace"]),
+    // What is acknowledged is on the platter.
+    ("corgi", &["flush-interval", "lease-grace"]),
     // He decides at once.
     ("corgi.on-call", &["detection", "silence"]),
     (
