@@ -65,10 +65,10 @@ impl Row {
     }
 }
 
-/// Whether there is room for a fault: a second, or the very moment that a case names.
+/// Whether there is room for a fault: five seconds, or the very moment that a case names.
 fn overlap(ran: Window, window: Window) -> bool {
     let (begin, end) = (ran.0.max(window.0), ran.1.min(window.1));
-    end.since(begin) >= Span::secs(1) || (window.0 == window.1 && begin == end)
+    end.since(begin) >= Span::secs(5) || (window.0 == window.1 && begin == end)
 }
 
 /// A phase of a run: how long it lasted, what ran in it, and who acknowledged.

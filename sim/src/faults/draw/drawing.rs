@@ -111,7 +111,9 @@ impl<'a> Drawing<'a> {
         }
         for (phase, begins) in &phases {
             for _ in 0..self.distribution.each_phase {
-                let after = stream.between(Span::ZERO, self.distribution.into_phase);
+                // Early rather than late: a phase may be over soon.
+                let most = stream.between(Span::ZERO, self.distribution.into_phase);
+                let after = stream.between(Span::ZERO, most);
                 let when = When::InPhase { phase: phase.name.clone(), after };
                 faults.extend(self.aimed(*begins, when, stream));
             }
