@@ -86,7 +86,10 @@ pub struct Listed {
     /// The phase in which it strikes.
     #[serde(default)]
     pub phase: Option<String>,
-    /// How long after the phase has begun.
+    /// The line of the phase, from 1, at whose end it strikes; at the phase's beginning where it is not given.
+    #[serde(default)]
+    pub step: Option<u32>,
+    /// How long after that.
     #[serde(default)]
     pub after: Span,
     /// How long it lasts.
