@@ -65,6 +65,14 @@ struct Batch {
     may_be_stored: bool,
 }
 
+impl Batch {
+    /// Whether its oldest send has waited for so long; never, where that is nothing.
+    fn is_overdue(&self, now: Time, delivery_timeout: Span) -> bool {
+        let oldest = self.sends.first();
+        delivery_timeout > Span::ZERO && oldest.is_some_and(|send| now.since(send.since) >= delivery_timeout)
+    }
+}
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
@@ -146,6 +154,9 @@ impl CorgiProducer {
             volatile.route.suspect(now);
             let batch = volatile.queues.get_mut(&partition).and_then(|queue| queue.batches.get_mut(place));
             let Some(batch) = batch else { return false };
+            if batch.is_overdue(now, self.settings.delivery_timeout) {
+                return self.failed(now, partition, place, Failure::NotStored);
+            }
             batch.errand.again_at(now + Span::secs(1));
             return true;
         }
@@ -173,8 +184,7 @@ impl CorgiProducer {
         let Some(queue) = self.volatile.queues.get_mut(&partition) else { return false };
         let Some(batch) = queue.batches.get_mut(place) else { return false };
         batch.may_be_stored |= failure == Failure::Unknown;
-        let over = settings.delivery_timeout > Span::ZERO
-            && batch.sends.first().is_some_and(|send| now.since(send.since) >= settings.delivery_timeout);
+        let over = batch.is_overdue(now, settings.delivery_timeout);
         let spent = settings.retries.is_some_and(|retries| batch.failures >= retries);
         if failure == Failure::Hopeless || over || spent {
             let Some(batch) = queue.batches.remove(place) else { return false };
@@ -327,5 +337,29 @@ impl Producer for CorgiProducer {
 
     fn in_flight(&self) -> usize {
         self.volatile.unfinished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_send_that_never_learns_where_to_go_is_given_up_in_the_end() {
+        let mut producer = CorgiProducer::new(Settings::default(), 0, NodeId(1));
+        let mut effects = Effects::default();
+        producer.start(Now::exact(Time::ZERO), 1, &mut effects);
+        let (place, record) = (TopicPartition::new(0, 0), Record::default());
+        producer.send(Now::exact(Time::ZERO), 7, place, record, &mut effects);
+        let mut given_up_at = None;
+        for second in 1..200 {
+            let now = Now::exact(Time::ZERO + Span::secs(second));
+            producer.step(now, &Input::Timer(producer.timer()), &mut effects);
+            if let Some(outcome) = producer.outcome() {
+                assert_eq!(outcome, (7, SendOutcome::Refused), "it was never sent");
+                given_up_at = Some(second);
+            }
+        }
+        assert_eq!((given_up_at, producer.in_flight()), (Some(120), 0));
     }
 }
