@@ -44,6 +44,8 @@ struct Queue {
     /// On their way, or waiting to be tried again, the oldest first.
     batches: VecDeque<Batch>,
     waiting: VecDeque<Pending>,
+    /// So many of those that wait go each by itself: one of them is too large, and took the others' batch with it.
+    alone: usize,
 }
 
 /// One send.
@@ -74,6 +76,8 @@ enum Failure {
     Unknown,
     /// It was not stored and never will be.
     Hopeless,
+    /// The same, for its size.
+    TooLarge,
 }
 
 impl CorgiProducer {
@@ -113,7 +117,9 @@ impl CorgiProducer {
         self.fail_overdue(now, partition);
         let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
         while !queue.waiting.is_empty() && queue.batches.len() < self.settings.max_in_flight.max(1) as usize {
-            let count = queue.waiting.len().min(self.settings.batch_records.max(1) as usize);
+            let most = if queue.alone > 0 { 1 } else { self.settings.batch_records.max(1) as usize };
+            let count = queue.waiting.len().min(most);
+            queue.alone = queue.alone.saturating_sub(1);
             let sends = queue.waiting.drain(..count).collect();
             let mut errand = Errand::IDLE;
             errand.hurry(now);
@@ -176,9 +182,13 @@ impl CorgiProducer {
         let over = settings.delivery_timeout > Span::ZERO
             && batch.sends.first().is_some_and(|send| now.since(send.since) >= settings.delivery_timeout);
         let spent = settings.retries.is_some_and(|retries| batch.failures >= retries);
-        if failure == Failure::Hopeless || over || spent {
+        if matches!(failure, Failure::Hopeless | Failure::TooLarge) || over || spent {
             let Some(batch) = queue.batches.remove(place) else { return false };
-            let outcome = if batch.may_be_stored { SendOutcome::Indeterminate } else { SendOutcome::Refused };
+            let outcome = match (batch.may_be_stored, failure) {
+                (true, _) => SendOutcome::Indeterminate,
+                (false, Failure::TooLarge) => SendOutcome::TooLarge,
+                (false, _) => SendOutcome::Refused,
+            };
             self.finish(&batch, |_| outcome);
             return false;
         }
@@ -186,6 +196,18 @@ impl CorgiProducer {
         batch.failures += 1;
         batch.errand.again_at(now + Span(doubled.0.min(settings.retry_backoff_max.0).max(1)));
         true
+    }
+
+    /// One of a batch's records is too large: they go again, each by itself.
+    fn too_large(&mut self, now: Time, partition: TopicPartition, place: usize) {
+        let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
+        let several = queue.batches.get(place).is_some_and(|batch| batch.sends.len() > 1);
+        if !several {
+            self.failed(now, partition, place, Failure::TooLarge);
+        } else if let Some(batch) = queue.batches.remove(place) {
+            queue.alone = queue.alone.max(batch.sends.len());
+            batch.sends.into_iter().rev().for_each(|send| queue.waiting.push_front(send));
+        }
     }
 
     fn finish(&mut self, batch: &Batch, outcome: impl Fn(usize) -> SendOutcome) {
@@ -232,6 +254,7 @@ impl CorgiProducer {
                     self.finish(&batch, at);
                 }
             }
+            Response::Refused(Refusal::TooLarge) => self.too_large(now, partition, place),
             Response::Refused(Refusal::UnknownPartition) => {
                 self.failed(now, partition, place, Failure::Hopeless);
             }
@@ -329,3 +352,6 @@ impl Producer for CorgiProducer {
         self.volatile.unfinished
     }
 }
+
+#[cfg(test)]
+mod tests;
