@@ -8,9 +8,10 @@ use common::sweeps::fails_by_one_setting;
 use cutover_model::application::producer_settings::Selector;
 use cutover_model::check::Guarantee;
 use cutover_model::client::kafka_consumer_settings::AutoOffsetReset;
+use cutover_model::corgi::settings::{Promote, Replication};
 use cutover_model::mirror::PartitionMap;
 use cutover_model::mirror::settings::{Commit, OnFailure};
-use cutover_model::units::Bytes;
+use cutover_model::units::{Bytes, Span};
 
 #[test]
 fn one_brokers_word_loses_what_a_frozen_leader_acknowledges() {
@@ -119,5 +120,58 @@ fn a_group_that_goes_on_when_it_is_upgraded_works_beside_its_old_instances() {
     let words = ["lets ", "from Corgi", "from Kafka"];
     fails_by_one_setting("resumed-when-upgraded", 0..8, Guarantee::Exclusive, &words, |case| {
         case.plan = shipped("article-guarded").plan;
+    });
+}
+
+#[test]
+fn a_corgi_that_answers_before_a_slave_has_the_record_loses_it_with_the_master() {
+    let words =
+        ["nothing passes between the master of", "crashes", "Corgi acknowledges", "is led by corgi-0-1"];
+    fails_by_one_setting("corgi-asynchronous", 40..52, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.replication = Replication::One;
+    });
+}
+
+#[test]
+fn the_wrong_slave_lacks_what_the_other_acknowledged() {
+    let words =
+        ["nothing passes between a slave of", "Corgi acknowledges", "is led by corgi-0-1", "loses offset"];
+    fails_by_one_setting("corgi-wrong-slave", 30..42, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.on_call.promote = Promote::Freshest;
+    });
+}
+
+#[test]
+fn a_returning_master_that_keeps_its_tail_acknowledges_what_it_lacks() {
+    let words =
+        ["corgi-0-0 crashes", "Corgi acknowledges", "is led by corgi-0-0 (epoch 3)", "for the mirror"];
+    fails_by_one_setting("corgi-no-truncation", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.truncate_on_return = true;
+    });
+}
+
+/// Epochs alone, or a fence alone, would do.
+#[test]
+fn two_masters_cut_what_the_other_took() {
+    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::AtLeastOnce, &["loses offset"], |case| {
+        case.corgi.epochs = true;
+    });
+    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::Order, &["loses offset"], |case| {
+        case.corgi.on_call.fence = true;
+    });
+}
+
+#[test]
+fn a_master_that_forgot_its_leases_grants_what_is_held() {
+    let words = ["nothing passes between fulfilment-old-0", "the master of corgi-0 crashes"];
+    fails_by_one_setting("corgi-no-lease-grace", 60..72, Guarantee::Exclusive, &words, |case| {
+        case.corgi.lease_grace = Span::secs(60);
+    });
+}
+
+#[test]
+fn a_promoted_slave_without_the_offsets_has_the_mirror_begin_again() {
+    fails_by_one_setting("corgi-offsets-back", 58..70, Guarantee::BoundedReplay, &["is led by"], |case| {
+        case.corgi.offset_copy_interval = Span::secs(10);
     });
 }

@@ -30,6 +30,7 @@ fn fault(kind: Kind, target: &str, at: Span, duration: Span) -> Listed {
     Listed {
         at: Some(at),
         phase: None,
+        step: None,
         after: Span::ZERO,
         duration,
         kind,

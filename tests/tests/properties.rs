@@ -63,6 +63,7 @@ fn granted(wish: Wish, distribution: &Distribution) -> (Listed, Span) {
     let fault = Listed {
         at: Some(at),
         phase: None,
+        step: None,
         after: Span::ZERO,
         duration,
         kind: drawn.kind,

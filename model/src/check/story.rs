@@ -136,6 +136,9 @@ impl<'a> Teller<'a> {
                 teller.last_wait = Some(entry.at);
             }
         }
+        if let Some(passed_at) = teller.passed_over_at(history) {
+            teller.to = teller.to.max(passed_at);
+        }
         let sets: BTreeSet<usize> = teller.in_corgi().filter_map(|at| teller.corgi_set(at)).collect();
         teller.nodes.extend(sets.iter().flat_map(|set| &subject.corgi_sets[*set]));
         if finding.ground == Ground::Lost {
@@ -148,6 +151,22 @@ impl<'a> Teller<'a> {
         }
         teller.nodes.extend(leading.into_values());
         teller
+    }
+
+    /// When the mirror first went beyond a lost record that it never copied: until then it could have come.
+    fn passed_over_at(&self, history: &[Entry]) -> Option<Time> {
+        let in_kafka = self.positions.keys().any(|(queue, ..)| *queue == Queue::Kafka);
+        if self.finding.ground != Ground::Lost || in_kafka {
+            return None;
+        }
+        let passes = |entry: &&Entry| match &entry.event {
+            Event::MirrorCommitted { source, offset } => {
+                let mut before = self.standing((Queue::Corgi, *source), Offset::MIN..*offset);
+                before.any(|(_, (_, since))| since <= entry.at)
+            }
+            _ => false,
+        };
+        history.iter().find(passes).map(|entry| entry.at)
     }
 
     /// Whether an event is one of a followed record, in the wronged group.

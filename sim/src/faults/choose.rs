@@ -26,10 +26,31 @@ pub(super) fn weighted(stream: &mut Stream, weights: impl Iterator<Item = u64> +
     None
 }
 
+/// The numbers below `count` in any order.
+pub(super) fn shuffled(count: u64, stream: &mut Stream) -> Vec<u64> {
+    let mut numbers: Vec<u64> = (0..count).collect();
+    for place in (1..numbers.len()).rev() {
+        numbers.swap(place, stream.below(place as u64 + 1) as usize);
+    }
+    numbers
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::random::Streams;
+
+    #[test]
+    fn every_number_comes_once_and_in_another_order_for_another_stream() {
+        let orders: Vec<Vec<u64>> =
+            (0..4).map(|seed| shuffled(9, &mut Streams::new(seed).stream("test"))).collect();
+        for order in &orders {
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..9).collect::<Vec<u64>>());
+        }
+        assert!(orders.windows(2).any(|pair| pair[0] != pair[1]));
+    }
 
     #[test]
     fn nothing_is_chosen_from_nothing_and_never_what_weighs_nothing() {

@@ -84,7 +84,10 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Optio
         bytes: listed.bytes.unwrap_or_default(),
     };
     let when = match (&listed.phase, listed.at) {
-        (Some(phase), _) => When::InPhase { phase: phase.clone(), after: listed.after },
+        (Some(phase), _) => match listed.step {
+            Some(step) => When::AtStep { phase: phase.clone(), step, after: listed.after },
+            None => When::InPhase { phase: phase.clone(), after: listed.after },
+        },
         (None, at) => When::At(Time::ZERO + at.unwrap_or_default()),
     };
     Some(Fault {

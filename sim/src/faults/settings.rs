@@ -25,7 +25,7 @@ pub struct Settings {
 pub struct Rare {
     /// How many of a million seeds have a given branch at all. Default 250,000.
     pub live_per_million: u32,
-    /// Of a million occasions in such a run, so many take the branch at most; a seed draws how many. Default 5,000.
+    /// Of a million occasions in such a run, so many take the branch at most; a seed draws how many. Default 20,000.
     pub per_million: u32,
     /// How late a late acknowledgement is at most. Default 3s.
     pub late: Span,
@@ -33,7 +33,7 @@ pub struct Rare {
 
 impl Default for Rare {
     fn default() -> Rare {
-        Rare { live_per_million: 250_000, per_million: 5_000, late: Span::secs(3) }
+        Rare { live_per_million: 250_000, per_million: 20_000, late: Span::secs(3) }
     }
 }
 
@@ -86,7 +86,10 @@ pub struct Listed {
     /// The phase in which it strikes.
     #[serde(default)]
     pub phase: Option<String>,
-    /// How long after the phase has begun.
+    /// The line of the phase, from 1, at whose end it strikes; at the phase's beginning where it is not given.
+    #[serde(default)]
+    pub step: Option<u32>,
+    /// How long after that.
     #[serde(default)]
     pub after: Span,
     /// How long it lasts.

@@ -8,9 +8,9 @@ use crate::faults::{Kind, NodeKind, Nodes};
 use cutover_model::check::Subject;
 use cutover_model::incident::RareBranch;
 use cutover_model::record::NodeId;
-use cutover_model::units::Time;
+use cutover_model::units::{Span, Time};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use strum::IntoEnumIterator;
 
 /// The word for a kind of fault or a rare branch.
@@ -48,19 +48,38 @@ impl Row {
     }
 
     fn may_strike(&self, span: &PhaseSpan) -> bool {
-        let there =
-            self.component == EVERYBODY || span.ran.iter().any(|kind| name_of(Some(*kind)) == self.component);
-        let meets = |(start, end): &Window| *start <= span.end && *end >= span.begin;
-        there && (self.windows.is_empty() || self.windows.iter().any(meets))
+        let there: Vec<Window> = match self.component {
+            EVERYBODY => vec![(span.begin, span.end)],
+            component => {
+                let ran = span.ran.iter().filter(|(kind, _)| name_of(Some(**kind)) == component);
+                ran.map(|(_, window)| *window).collect()
+            }
+        };
+        let acknowledged = self.fault.parse::<RareBranch>().map_or(true, |branch| {
+            branch == RareBranch::ShortFetch
+                || span.acknowledged.iter().any(|kind| name_of(Some(*kind)) == self.component)
+        });
+        let all = [(Time::ZERO, Time::NEVER)];
+        let windows = if self.windows.is_empty() { &all[..] } else { &self.windows };
+        acknowledged && there.iter().any(|ran| windows.iter().any(|window| overlap(*ran, *window)))
     }
 }
 
-/// A phase of a run: how long it lasted, and what ran in it.
+/// Whether there is room for a fault: five seconds, or the very moment that a case names.
+fn overlap(ran: Window, window: Window) -> bool {
+    let (begin, end) = (ran.0.max(window.0), ran.1.min(window.1));
+    end.since(begin) >= Span::secs(5) || (window.0 == window.1 && begin == end)
+}
+
+/// A phase of a run: how long it lasted, what ran in it, and who acknowledged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PhaseSpan {
     pub begin: Time,
     pub end: Time,
-    pub ran: BTreeSet<NodeKind>,
+    /// By kind of node: from the first start, or the phase's beginning, to the last stop, or its end.
+    pub ran: BTreeMap<NodeKind, Window>,
+    /// The kinds of broker that acknowledged a send or a commit.
+    pub acknowledged: BTreeSet<NodeKind>,
 }
 
 /// One cell of the matrix.

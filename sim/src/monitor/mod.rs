@@ -107,7 +107,10 @@ impl Monitor {
     pub fn observe(&mut self, entry: &Entry) {
         match &entry.event {
             Event::Invoked { record } => self.invoked(entry.at, record),
-            Event::Acknowledged { record, queue, .. } => self.acknowledged(entry.at, *record, *queue),
+            Event::Acknowledged { record, queue, .. } => {
+                self.acknowledges(*queue);
+                self.acknowledged(entry.at, *record, *queue);
+            }
             Event::Refused { record } => self.given_up(*record, Fate::Refused),
             Event::Indeterminate { record } => self.given_up(*record, Fate::Indeterminate),
             Event::Delivered { record, queue, .. } => {
@@ -115,7 +118,12 @@ impl Monitor {
                 self.queue_cost(*queue).consumed_bytes += bytes;
             }
             Event::Processed { group, record, .. } => self.processed(entry.at, *group, *record),
-            Event::Copied { record, .. } => self.copied(*record),
+            Event::Copied { record, .. } => {
+                self.acknowledges(Queue::Kafka);
+                self.copied(*record);
+            }
+            Event::Committed { queue, .. } => self.acknowledges(*queue),
+            Event::MirrorCommitted { .. } => self.acknowledges(Queue::Corgi),
             Event::PutBack { records, .. } => self.put_back(entry.node, records),
             _ => self.observe_systems(entry),
         }
@@ -128,14 +136,14 @@ impl Monitor {
                 if let Some(count) = self.running_of(entry.node) {
                     *count += 1;
                 }
-                self.starts(entry.node);
+                self.goes(entry.at, entry.node, true);
             }
             Event::Stopped { .. } => {
                 self.count_until(entry.at);
                 if let Some(count) = self.running_of(entry.node) {
                     *count = count.saturating_sub(1);
                 }
-                *grown(&mut self.up, entry.node.0 as usize) = false;
+                self.goes(entry.at, entry.node, false);
             }
             Event::PhaseBegun { phase, .. } => self.enter(entry.at, *phase as usize),
             Event::PlanCompleted => self.enter(entry.at, self.measures.phases.len() - 1),
@@ -302,20 +310,36 @@ impl Monitor {
         self.count_until(at);
         self.end_phase(at);
         self.phase = phase.min(self.measures.phases.len() - 1);
-        let running = self.kinds.iter().zip(&self.up).filter(|(_, up)| **up).map(|(kind, _)| *kind);
-        self.spans[self.phase] = Some(PhaseSpan { begin: at, end: at, ran: running.collect() });
+        let running =
+            self.kinds.iter().zip(&self.up).filter(|(_, up)| **up).map(|(kind, _)| (*kind, (at, at)));
+        let ran = running.collect();
+        self.spans[self.phase] = Some(PhaseSpan { begin: at, end: at, ran, ..PhaseSpan::default() });
     }
 
     fn end_phase(&mut self, at: Time) {
         if let Some(span) = &mut self.spans[self.phase] {
             span.end = at;
+            for (kind, _) in self.kinds.iter().zip(&self.up).filter(|(_, up)| **up) {
+                span.ran.entry(*kind).or_insert((at, at)).1 = at;
+            }
         }
     }
 
-    fn starts(&mut self, node: NodeId) {
-        *grown(&mut self.up, node.0 as usize) = true;
+    /// A process starts or ends.
+    fn goes(&mut self, at: Time, node: NodeId, up: bool) {
+        *grown(&mut self.up, node.0 as usize) = up;
         if let (Some(span), Some(kind)) = (&mut self.spans[self.phase], self.kinds.get(node.0 as usize)) {
-            span.ran.insert(*kind);
+            span.ran.entry(*kind).or_insert((at, at)).1 = at;
+        }
+    }
+
+    /// A queue's brokers acknowledged something.
+    fn acknowledges(&mut self, queue: Queue) {
+        if let Some(span) = &mut self.spans[self.phase] {
+            span.acknowledged.insert(match queue {
+                Queue::Corgi => NodeKind::CorgiBroker,
+                Queue::Kafka => NodeKind::KafkaBroker,
+            });
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use cutover_model::history::{EndReason, Setback};
+use cutover_model::incident::RareBranch;
 use cutover_model::record::TopicPartition;
 use cutover_model::units::Span;
 
@@ -272,11 +273,50 @@ fn a_fault_counts_once_for_each_kind_of_node_that_it_struck() {
         "cut-write crash mirror 2",
     ];
     assert_eq!(told, expected, "the rarest first");
-    assert_eq!(coverage.zeroes_first()[0].times, 0);
     let other = coverage.clone();
     coverage.add(&other);
     assert_eq!(struck(&coverage)[3], "cut-write crash mirror 4");
     let mut empty = Coverage::default();
     empty.add(&other);
     assert_eq!(empty, other);
+}
+
+#[test]
+fn what_never_struck_comes_first_where_it_could_have_and_last_where_nothing_could() {
+    let mut scene = Scene::new(&format!("{PLAN}{FAULTS}"));
+    let mirror = scene.layout.mirror[0];
+    // The mirror runs from half a minute on, and not yet in the phase before; the faults begin after twenty seconds.
+    scene.phase(15_000, 1).node(15_000, mirror, Event::Started { incarnation: 1 }).phase(60_000, 2);
+    scene.event(1_000, Event::Ended { because: EndReason::Drained });
+    let (_, coverage) = scene.monitor.finish();
+    let possible = |fault: &str, component: &str| -> Vec<u64> {
+        let row = coverage.cells().filter(|cell| cell.fault == fault && cell.component == component);
+        row.map(|cell| cell.possible).collect()
+    };
+    assert_eq!(possible("crash", "mirror"), [0, 1, 0, 0], "the last phase was too short");
+    assert_eq!(possible("crash", "corgi-broker"), [0, 0, 0, 0], "no broker ran");
+    assert_eq!(possible("slow-link", "everybody"), [0, 1, 0, 0]);
+    let cells = coverage.zeroes_first();
+    assert!(cells[0].is_missed() && !cells[cells.len() - 1].is_missed());
+}
+
+#[test]
+fn a_rare_branch_could_have_been_taken_by_who_acknowledged_something() {
+    let mut scene = Scene::new(&format!("{PLAN}[faults.rare]\n"));
+    let corgi = scene.layout.corgi[0][0];
+    scene.node(0, corgi, Event::Started { incarnation: 1 }).send(10, 0, 0).acknowledge(10, 0, Queue::Corgi);
+    scene.node(10_000, corgi, Event::Rare { branch: RareBranch::LateAcknowledgement }).phase(10, 1);
+    let (_, coverage) = scene.monitor.finish();
+    let cell = |branch: &str, component: &str| {
+        let mut cells = coverage.cells();
+        let cell = cells.find(|cell| cell.fault == branch && cell.component == component);
+        cell.map(|cell| (cell.times, cell.possible))
+    };
+    assert_eq!(cell("late-acknowledgement", "corgi-broker"), Some((1, 1)));
+    assert_eq!(cell("spurious-time-out", "corgi-broker"), Some((0, 1)));
+    assert_eq!(
+        cell("spurious-time-out", "kafka-broker"),
+        Some((0, 0)),
+        "no broker of Kafka acknowledged anything"
+    );
 }

@@ -1,9 +1,11 @@
 //! The world with a toy machine: it answers a report request with an event, and beats a timer.
 
 use super::*;
-use crate::faults::Domains;
+use crate::faults::{Domains, Tolerance};
 use crate::random::Streams;
+use cutover_model::incident::{DiskLoss, Incident};
 use cutover_model::machine::{Now, RequestId, Timer};
+use cutover_model::record::GroupId;
 
 const BEAT: Timer = Timer::new("toy/beat", 0);
 const ONCE: Timer = Timer::new("toy/once", 0);
@@ -15,6 +17,8 @@ struct Toy {
     beats: u32,
     lost: u32,
     asked_to_stop: bool,
+    met: Vec<Incident>,
+    disks_lost: u32,
 }
 
 impl Machine for Toy {
@@ -37,7 +41,7 @@ impl Machine for Toy {
                 self.asked_to_stop = true;
                 effects.processes.push(Process::Exit);
             }
-            Input::Incident(_) => {}
+            Input::Incident(incident) => self.met.push(incident),
         }
     }
 
@@ -45,7 +49,9 @@ impl Machine for Toy {
         self.heard = 0;
     }
 
-    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {}
+    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {
+        self.disks_lost += 1;
+    }
 }
 
 impl Toy {
@@ -222,4 +228,123 @@ fn a_fault_that_finds_nothing_to_strike_does_not_count() {
     world.add_fault(at(2), fault(Strike::Pause(Struck::Node(NodeId(1))), 1));
     run_until(&mut world, at(5));
     assert_eq!(world.faults_begun().len(), 0);
+}
+
+#[test]
+fn a_host_that_dies_takes_its_machine_s_disk_along_and_a_process_that_dies_does_not() {
+    for (loss, disks_lost) in [(None, 0), (Some(DiskLoss::Everything), 1)] {
+        let mut world = world();
+        world.add_fault(at(2), fault(Strike::Crash(Struck::Node(NodeId(1)), loss), 1));
+        run_until(&mut world, at(5));
+        assert_eq!(world.nodes()[1].machine.disks_lost, disks_lost);
+    }
+}
+
+#[test]
+fn an_incident_that_lasts_is_told_again_to_a_process_that_starts_meanwhile() {
+    let mut world = world();
+    let strike = Strike::Incident(Struck::Node(NodeId(1)), Incident::DiskFilled, Some(Incident::DiskFreed));
+    world.add_fault(at(2), fault(strike, 4));
+    world.add_fault(at(3), fault(Strike::Crash(Struck::Node(NodeId(1)), None), 1));
+    run_until(&mut world, at(9));
+    let met = &world.nodes()[1].machine.met;
+    assert_eq!(met, &[Incident::DiskFilled, Incident::DiskFilled, Incident::DiskFreed]);
+}
+
+#[test]
+fn the_strikes_of_a_fault_come_and_go_in_their_own_time() {
+    let mut world = world();
+    let turn = |node, after| Staged {
+        after: Span::secs(after),
+        lasting: Span::secs(1),
+        strike: Strike::Pause(Struck::Node(NodeId(node))),
+    };
+    let fault = ReadyFault {
+        strikes: vec![turn(0, 0), turn(1, 2)],
+        ..fault(Strike::Pause(Struck::Node(NodeId(0))), 4)
+    };
+    world.add_fault(at(1), fault);
+    let pauses = |world: &World<Toy>| [world.nodes()[0].pauses, world.nodes()[1].pauses];
+    for (until, expected) in [(1_500, [1, 0]), (2_500, [0, 0]), (3_500, [0, 1]), (4_500, [0, 0])] {
+        run_until(&mut world, Time(until * 1_000));
+        assert_eq!(pauses(&world), expected, "at {until} ms");
+    }
+    assert_eq!(world.faults_begun().len(), 1);
+}
+
+#[test]
+fn a_fault_that_asks_gives_way_where_another_has_not_settled_or_its_window_is_over() {
+    let asking = |end| Some(Tolerance { settle: Span::secs(10), start: at(0), end: at(end) });
+    let mut world = world();
+    for (moment, tolerance) in
+        [(1, asking(100)), (5, asking(100)), (6, None), (20, asking(20)), (25, asking(100))]
+    {
+        let pause = fault(Strike::Pause(Struck::Node(NodeId(0))), 1);
+        world.add_fault(at(moment), ReadyFault { tolerance, ..pause });
+    }
+    run_until(&mut world, at(30));
+    let begun: Vec<u32> = world.faults_begun().iter().map(|(number, _)| *number).collect();
+    assert_eq!(begun, [0, 2, 4]);
+}
+
+#[test]
+fn a_fault_waits_for_a_step_of_the_plan() {
+    let mut world = world();
+    let pause = || fault(Strike::Pause(Struck::Node(NodeId(0))), 1);
+    world.add_fault_at(Moment::Step("cut-read".to_owned(), 2), Span::secs(1), pause());
+    world.add_fault_at(Moment::Step("cut-write".to_owned(), 2), Span::secs(1), pause());
+    let waited = Event::GateOpened { phase: 1, step: 2, waited: Span::ZERO };
+    world.write(NodeId(0), waited.clone());
+    world.write(NodeId(0), Event::PhaseBegun { phase: 1, name: "cut-read".to_owned() });
+    world.write(NodeId(0), waited.clone());
+    world.write(NodeId(0), waited);
+    run_until(&mut world, at(9));
+    assert_eq!(world.faults_begun(), [(0, at(1))]);
+}
+
+#[test]
+fn a_jump_of_the_clock_lasts_until_everything_is_healed() {
+    let mut world = world();
+    world.add_fault(at(1), fault(Strike::Jump(Struck::Node(NodeId(0)), 700), 1));
+    run_until(&mut world, at(5));
+    assert_eq!(world.nodes()[0].now(at(5)).wall, at(5) + Span::micros(700));
+    world.heal();
+    assert_eq!(world.nodes()[0].now(at(5)).wall, at(5));
+}
+
+#[test]
+fn a_slow_disk_keeps_the_order_of_what_needs_it_and_lets_the_rest_pass() {
+    let fetch = || {
+        let partitions = Vec::new();
+        let request = cutover_model::corgi::protocol::Request::Offsets { group: GroupId(0), partitions };
+        Message::CorgiRequest(RequestId::default(), Box::new(request))
+    };
+    let pull = || {
+        let request = cutover_model::corgi::protocol::Request::Pull {
+            group: GroupId(0),
+            partition: Default::default(),
+            offset: 0,
+            max_records: 1,
+        };
+        Message::CorgiRequest(RequestId::default(), Box::new(request))
+    };
+    let mut world = world();
+    world.add_fault(Time(1), fault(Strike::SlowDisk(Struck::Node(NodeId(1)), Span::secs(4)), 5));
+    run_until(&mut world, Time(10));
+    (0..3).for_each(|_| world.send(NodeId(0), NodeId(1), pull()));
+    world.send(NodeId(0), NodeId(1), fetch());
+    run_until(&mut world, Time(900_000));
+    assert_eq!(world.nodes()[1].machine.heard, 1, "what needs no disk has passed");
+    run_until(&mut world, Time(4_900_000));
+    // Four beats of the other node beside them.
+    assert_eq!(world.nodes()[1].machine.heard, 1 + 3 + 4);
+}
+
+#[test]
+fn a_process_that_stops_for_longer_than_its_restart_takes_is_started_when_it_has_stopped() {
+    let mut world = world();
+    world.add_fault(at(1), fault(Strike::Pause(Struck::Node(NodeId(1))), 6));
+    world.add_fault(at(2), fault(Strike::Restart(Struck::Node(NodeId(1))), 2));
+    run_until(&mut world, at(9));
+    assert_eq!((world.nodes()[1].incarnation, world.nodes()[1].running), (2, true));
 }

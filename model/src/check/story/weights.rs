@@ -43,6 +43,12 @@ impl Teller<'_> {
     fn weight_of_act(&self, act: &Act, near: bool) -> u32 {
         let wronged = self.finding.group.map(|group| self.subject.group_name(group));
         let weight = match act {
+            // Whether two worked at a time is a matter of who was paused when.
+            Act::Pause { group } | Act::Resume { group }
+                if self.finding.ground == Ground::Overlapped && wronged.as_ref() == Some(group) =>
+            {
+                86
+            }
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }
             | Act::PrepareOffsets { group, .. }
@@ -84,7 +90,10 @@ impl Teller<'_> {
     /// Whether the finding is of single records, of which it is known who had to do with them.
     fn is_of_records(&self) -> bool {
         let ground = self.finding.ground;
-        matches!(ground, Ground::Lost | Ground::Phantom | Ground::Session | Ground::RealTime)
+        matches!(
+            ground,
+            Ground::Lost | Ground::Phantom | Ground::Session | Ground::RealTime | Ground::Overlapped
+        )
     }
 
     fn weight_of_surroundings(&mut self, entry: &Entry, event: &Event) -> u32 {

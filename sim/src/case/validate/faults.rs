@@ -51,6 +51,13 @@ fn listed(case: &Case, tree: &Node, at: usize, fault: &Listed) -> Result<(), Pro
                 "write an earlier `at`, or a longer `duration`",
             ));
         }
+        (Some(_), None) if fault.step.is_some() => {
+            return Err(Problem::new(
+                there("step"),
+                "`step` is a line of a phase",
+                "remove it, or write `phase` for `at`",
+            ));
+        }
         (Some(_), None) if fault.after > Span::ZERO => {
             return Err(Problem::new(
                 there("after"),
@@ -60,11 +67,15 @@ fn listed(case: &Case, tree: &Node, at: usize, fault: &Listed) -> Result<(), Pro
         }
         (Some(_), None) => {}
         (None, Some(phase)) => {
-            let phases = case.plan.phases.iter().map(|phase| phase.name.as_str());
-            if !phases.clone().any(|name| name == phase) {
+            let Some(planned) = case.plan.phases.iter().find(|planned| planned.name == *phase) else {
+                let phases = case.plan.phases.iter().map(|phase| phase.name.as_str());
                 let message = format!("the plan has no phase `{phase}`");
                 return Err(Problem::new(there("phase"), message, advice(phase, phases)));
-            }
+            };
+            let lines = planned.steps.len() as u64;
+            fault.step.iter().try_for_each(|step| {
+                within(u64::from(*step), 1, lines, "the line of the phase", there("step"))
+            })?;
         }
         (Some(_), Some(_)) => {
             return Err(Problem::new(there("phase"), "`at` is given as well", "remove one of them"));

@@ -1,6 +1,6 @@
 //! Drawing from a distribution: faults spread over the run, and faults aimed at the phases and steps of the plan.
 
-use super::super::choose::{pick, weighted};
+use super::super::choose::{pick, shuffled, weighted};
 use super::super::settings::{Distribution, Drawn};
 use super::super::{Domains, Fault, Figures, Link, Nodes, Side, Tolerance, When};
 use super::{Taken, each};
@@ -87,7 +87,8 @@ impl<'a> Drawing<'a> {
         let start = Time::ZERO + self.distribution.start;
         let end = Time::ZERO + self.distribution.end;
         let stretch = Span(end.since(start).0 / u64::from(self.distribution.count.max(1)));
-        for number in 0..u64::from(self.distribution.count) {
+        // In any order: what strikes all domains finds room only where nothing else was drawn before.
+        for number in shuffled(u64::from(self.distribution.count), stream) {
             let from = start + stretch * number;
             let drawn = self
                 .tried(from, from + stretch, taken, stream)
@@ -110,7 +111,9 @@ impl<'a> Drawing<'a> {
         }
         for (phase, begins) in &phases {
             for _ in 0..self.distribution.each_phase {
-                let after = stream.between(Span::ZERO, self.distribution.into_phase);
+                // Early rather than late: a phase may be over soon.
+                let most = stream.between(Span::ZERO, self.distribution.into_phase);
+                let after = stream.between(Span::ZERO, most);
                 let when = When::InPhase { phase: phase.name.clone(), after };
                 faults.extend(self.aimed(*begins, when, stream));
             }
