@@ -345,6 +345,15 @@ pub enum Event {
         /// Which instance told him.
         by: InstanceId,
     },
+    /// A mirror worker exits, since its producer gave a record up.
+    StoppedAt {
+        /// The record.
+        record: RecordId,
+        /// The partition of Corgi.
+        source: TopicPartition,
+        /// Its offset there.
+        source_offset: Offset,
+    },
     /// A broker starts, and its disk has lost what it had of some partitions: the host died before it was written, or the
     /// disk was replaced. Other brokers may have it still.
     DiskLost {

@@ -14,6 +14,9 @@ pub struct Settings {
     pub outbox: bool,
     /// What it does when the client library gives a record up.
     pub retry: Retry,
+    /// With `retry = "block"`: whether a record that is refused for its size is given up all the same. Without it its source
+    /// partition stands still for ever.
+    pub give_up_too_large: bool,
     /// How long it waits before it sends the same record again.
     pub retry_backoff: Span,
     /// How many records of one source partition may be on their way at once. More than one gives up order when the
@@ -36,6 +39,7 @@ impl Default for Settings {
         Settings {
             outbox: true,
             retry: Retry::Block,
+            give_up_too_large: true,
             retry_backoff: Span::secs(1),
             max_outstanding: 1,
             selector: Selector::Mirror,

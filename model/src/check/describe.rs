@@ -78,6 +78,10 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let from = position(subject, Queue::Corgi, *source, *source_offset);
             format!("{node} gives {record} at {from} up and goes on without it")
         }
+        Event::StoppedAt { record, source, source_offset } => {
+            let from = position(subject, Queue::Corgi, *source, *source_offset);
+            format!("{node} cannot copy {record} at {from} into Kafka, and exits")
+        }
         _ => return None,
     })
 }

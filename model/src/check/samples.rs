@@ -23,6 +23,7 @@ pub(super) fn known(event: &Event) {
         Event::Indeterminate { .. } | Event::Delivered { .. } | Event::Processed { .. } => {}
         Event::Committed { .. } | Event::Granted { .. } | Event::Revoked { .. } | Event::Paused { .. } => {}
         Event::Copied { .. } | Event::Skipped { .. } | Event::MirrorCommitted { .. } => {}
+        Event::StoppedAt { .. } => {}
         Event::RewindAsked { .. } | Event::Sought { .. } | Event::Rewound { .. } => {}
         Event::Writing { .. } | Event::LeaderChanged { .. } | Event::Truncated { .. } => {}
         Event::Rebalanced { .. } | Event::PhaseBegun { .. } | Event::StepDone { .. } => {}
@@ -50,6 +51,7 @@ fn of_records() -> Vec<Event> {
         Event::Committed { group, queue, partition, offset: 6 },
         Event::Copied { record, source, source_offset: 4, target: partition, target_offset: 5 },
         Event::Skipped { record, source, source_offset: 4 },
+        Event::StoppedAt { record, source, source_offset: 4 },
         Event::MirrorCommitted { source, offset: 5 },
     ]
 }

@@ -141,6 +141,9 @@ impl<'a> Teller<'a> {
         }
         let sets: BTreeSet<usize> = teller.in_corgi().filter_map(|at| teller.corgi_set(at)).collect();
         teller.nodes.extend(sets.iter().flat_map(|set| &subject.corgi_sets[*set]));
+        if finding.ground == Ground::Lost {
+            teller.note_careless_mirror(history);
+        }
         let mut leading = BTreeMap::new();
         for entry in history {
             teller.note_keepers(entry, &mut leading);
@@ -174,7 +177,8 @@ impl<'a> Teller<'a> {
             | Event::Refused { record }
             | Event::Indeterminate { record }
             | Event::Copied { record, .. }
-            | Event::Skipped { record, .. } => self.records.contains(record),
+            | Event::Skipped { record, .. }
+            | Event::StoppedAt { record, .. } => self.records.contains(record),
             Event::Delivered { group, record, .. } | Event::Processed { group, record, .. } => {
                 self.records.contains(record) && self.finding.group.is_none_or(|wronged| wronged == *group)
             }
@@ -201,6 +205,30 @@ impl<'a> Teller<'a> {
             }
             _ => {}
         }
+    }
+
+    /// A worker that committed beyond a followed record has to do with it, and so has what becomes of that worker before anybody
+    /// has copied it.
+    fn note_careless_mirror(&mut self, history: &[Entry]) {
+        let passes = |entry: &&Entry| match &entry.event {
+            Event::MirrorCommitted { source, offset } => {
+                self.standing((Queue::Corgi, *source), Offset::MIN..*offset).next().is_some()
+            }
+            _ => false,
+        };
+        let copied =
+            |entry: &Entry| matches!(&entry.event, Event::Copied { .. }) && self.follows(&entry.event);
+        if history.iter().any(copied) {
+            return;
+        }
+        let Some(commit) = history.iter().find(passes) else { return };
+        let died = |entry: &&Entry| {
+            entry.at >= commit.at && entry.node == commit.node && matches!(entry.event, Event::Stopped { .. })
+        };
+        let end = history.iter().find(died).map_or(commit.at, |death| death.at);
+        let node = commit.node;
+        self.to = self.to.max(end);
+        self.nodes.insert(node);
     }
 
     /// Who keeps the logs in which the followed records stand, and who reads them, has to do with them. Those who led

@@ -160,3 +160,17 @@ fn what_an_acknowledgement_is_worth_is_said_where_it_is_not_worth_the_most() {
         assert!(texts(&lines).contains(&expected), "{expected}\n{:#?}", texts(&lines));
     }
 }
+
+#[test]
+fn a_loss_is_told_with_the_death_of_the_worker_that_had_committed_beyond_it() {
+    let mut scene = Scene::new();
+    scene.phase(1).sends(2);
+    let source = scene.partition;
+    scene.event(MIRROR, Event::MirrorCommitted { source, offset: 1 }).wait(Span::secs(12));
+    scene.event(MIRROR, Event::Stopped { orderly: false }).wait(Span::secs(30));
+    scene.event(MIRROR, Event::Stopped { orderly: false });
+    scene.copy((0, 1), 1, 0).read_copy(A, (0, 1), 0, 1).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let deaths = texts(&lines).into_iter().filter(|text| *text == "mirror-1 dies").count();
+    assert_eq!(deaths, 1, "{:#?}", texts(&lines));
+}

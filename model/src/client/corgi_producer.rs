@@ -44,6 +44,8 @@ struct Queue {
     /// On their way, or waiting to be tried again, the oldest first.
     batches: VecDeque<Batch>,
     waiting: VecDeque<Pending>,
+    /// So many of those that wait go each by itself: one of them is too large, and took the others' batch with it.
+    alone: usize,
 }
 
 /// One send.
@@ -82,6 +84,8 @@ enum Failure {
     Unknown,
     /// It was not stored and never will be.
     Hopeless,
+    /// The same, for its size.
+    TooLarge,
 }
 
 impl CorgiProducer {
@@ -121,7 +125,9 @@ impl CorgiProducer {
         self.fail_overdue(now, partition);
         let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
         while !queue.waiting.is_empty() && queue.batches.len() < self.settings.max_in_flight.max(1) as usize {
-            let count = queue.waiting.len().min(self.settings.batch_records.max(1) as usize);
+            let most = if queue.alone > 0 { 1 } else { self.settings.batch_records.max(1) as usize };
+            let count = queue.waiting.len().min(most);
+            queue.alone = queue.alone.saturating_sub(1);
             let sends = queue.waiting.drain(..count).collect();
             let mut errand = Errand::IDLE;
             errand.hurry(now);
@@ -186,9 +192,13 @@ impl CorgiProducer {
         batch.may_be_stored |= failure == Failure::Unknown;
         let over = batch.is_overdue(now, settings.delivery_timeout);
         let spent = settings.retries.is_some_and(|retries| batch.failures >= retries);
-        if failure == Failure::Hopeless || over || spent {
+        if matches!(failure, Failure::Hopeless | Failure::TooLarge) || over || spent {
             let Some(batch) = queue.batches.remove(place) else { return false };
-            let outcome = if batch.may_be_stored { SendOutcome::Indeterminate } else { SendOutcome::Refused };
+            let outcome = match (batch.may_be_stored, failure) {
+                (true, _) => SendOutcome::Indeterminate,
+                (false, Failure::TooLarge) => SendOutcome::TooLarge,
+                (false, _) => SendOutcome::Refused,
+            };
             self.finish(&batch, |_| outcome);
             return false;
         }
@@ -196,6 +206,18 @@ impl CorgiProducer {
         batch.failures += 1;
         batch.errand.again_at(now + Span(doubled.0.min(settings.retry_backoff_max.0).max(1)));
         true
+    }
+
+    /// One of a batch's records is too large: they go again, each by itself.
+    fn too_large(&mut self, now: Time, partition: TopicPartition, place: usize) {
+        let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
+        let several = queue.batches.get(place).is_some_and(|batch| batch.sends.len() > 1);
+        if !several {
+            self.failed(now, partition, place, Failure::TooLarge);
+        } else if let Some(batch) = queue.batches.remove(place) {
+            queue.alone = queue.alone.max(batch.sends.len());
+            batch.sends.into_iter().rev().for_each(|send| queue.waiting.push_front(send));
+        }
     }
 
     fn finish(&mut self, batch: &Batch, outcome: impl Fn(usize) -> SendOutcome) {
@@ -242,6 +264,7 @@ impl CorgiProducer {
                     self.finish(&batch, at);
                 }
             }
+            Response::Refused(Refusal::TooLarge) => self.too_large(now, partition, place),
             Response::Refused(Refusal::UnknownPartition) => {
                 self.failed(now, partition, place, Failure::Hopeless);
             }
@@ -341,25 +364,4 @@ impl Producer for CorgiProducer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_send_that_never_learns_where_to_go_is_given_up_in_the_end() {
-        let mut producer = CorgiProducer::new(Settings::default(), 0, NodeId(1));
-        let mut effects = Effects::default();
-        producer.start(Now::exact(Time::ZERO), 1, &mut effects);
-        let (place, record) = (TopicPartition::new(0, 0), Record::default());
-        producer.send(Now::exact(Time::ZERO), 7, place, record, &mut effects);
-        let mut given_up_at = None;
-        for second in 1..200 {
-            let now = Now::exact(Time::ZERO + Span::secs(second));
-            producer.step(now, &Input::Timer(producer.timer()), &mut effects);
-            if let Some(outcome) = producer.outcome() {
-                assert_eq!(outcome, (7, SendOutcome::Refused), "it was never sent");
-                given_up_at = Some(second);
-            }
-        }
-        assert_eq!((given_up_at, producer.in_flight()), (Some(120), 0));
-    }
-}
+mod tests;

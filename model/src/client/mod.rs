@@ -128,6 +128,8 @@ pub enum SendOutcome {
     Acknowledged(TopicPartition, Offset),
     /// Definitely refused: the record is in no log.
     Refused,
+    /// The same, and it would be refused again: it is larger than what the queue takes.
+    TooLarge,
     /// Given up: the record may be in the log, or appear there later.
     Indeterminate,
 }

@@ -186,6 +186,8 @@ pub enum Refusal {
     NotFollowing,
     /// Somebody else holds the lease of a partition whose offset was to be committed.
     Fenced,
+    /// A record is larger than `max-record-bytes`: nothing of the send is stored.
+    TooLarge,
     /// The broker's disk is full: nothing was stored.
     DiskFull,
 }

@@ -1,7 +1,7 @@
 //! Corgi's settings, as a case file gives them. Corgi's own values are not public: where its nearest public relative
 //! was observed, the row is named ("e3"); the choices of principle default to a prudently run Corgi.
 
-use crate::units::Span;
+use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
 /// The settings of Corgi's brokers, and of the name service and the on-call within them.
@@ -14,6 +14,8 @@ pub struct Settings {
     /// How many slaves must have a record before its send is answered with `ok`: `none` (RocketMQ's ASYNC_MASTER),
     /// `one` (any one of the two: its SYNC_MASTER, e1) or `both`. Default `one`.
     pub replication: Replication,
+    /// The largest record that a broker takes; a larger one is refused for good (RocketMQ's `maxMessageSize`). Default 4MiB.
+    pub max_record_bytes: Bytes,
     /// What readers are shown: `stored` (everything that the master has, as observed in e1) or `acknowledged` (only
     /// what as many slaves have as `replication` wants). Default `acknowledged`.
     pub visible: Visible,
@@ -177,6 +179,7 @@ impl Default for Settings {
         Settings {
             broker_sets: 2,
             replication: Replication::One,
+            max_record_bytes: Bytes(4 << 20),
             visible: Visible::Acknowledged,
             replica_wait: Span::secs(3),
             slave_silence: Span::secs(20),

@@ -29,8 +29,9 @@ pub enum Commit {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum OnFailure {
-    /// Send it again, for ever; the partition's later records wait behind it. A record that was given up without
-    /// knowing whether it is in the log may then be in it twice.
+    /// Send it again, for ever; those of the partition's later records that the producer does not have yet wait behind it, while
+    /// those that it has may land before it (java-client 3: a hole, then later records): with a delivery time-out this
+    /// gives up order. A record that was given up without knowing whether it is in the log may then be in it twice.
     Retry,
     /// Go on without it: the committed offset moves over it (mirror 3c, 5b).
     Skip,

@@ -349,7 +349,9 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
                 SendOutcome::Acknowledged(target, offset) => {
                     self.acknowledged(&transfer, counts, target, offset)
                 }
-                SendOutcome::Refused | SendOutcome::Indeterminate => self.given_up(transfer, counts),
+                SendOutcome::Refused | SendOutcome::TooLarge | SendOutcome::Indeterminate => {
+                    self.given_up(transfer, counts);
+                }
             }
         }
     }
@@ -379,7 +381,10 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     fn given_up(&mut self, transfer: Transfer, counts: bool) {
         let Transfer { source, source_offset, record, .. } = transfer;
         match self.settings.on_failure {
-            OnFailure::Stop => self.exits = true,
+            OnFailure::Stop => {
+                self.effects.record(Event::StoppedAt { record: record.id, source, source_offset });
+                self.exits = true;
+            }
             OnFailure::Skip => {
                 self.effects.record(Event::Skipped { record: record.id, source, source_offset });
                 if counts {

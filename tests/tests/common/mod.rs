@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "no test file needs all of it")]
 
+pub mod sweeps;
+
 use cutover_model::check::{Guarantee, Verdict};
 use cutover_sim::case::Case;
 use cutover_sim::results::RunResult;

@@ -41,6 +41,8 @@ pub(super) struct Attempt {
     in_flight: u8,
     /// Whether one of its sends was given up without knowing.
     is_indeterminate: bool,
+    /// Whether one of its sends was refused for the record's size.
+    is_too_large: bool,
 }
 
 impl Open {
@@ -136,7 +138,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
             WriteTo::Kafka => &[Queue::Kafka],
             WriteTo::Both => &[Queue::Corgi, Queue::Kafka],
         };
-        let mut attempt = Attempt { way, in_flight: 0, is_indeterminate: false };
+        let mut attempt = Attempt { way, in_flight: 0, is_indeterminate: false, is_too_large: false };
         for queue in queues.iter().copied().filter(|queue| !open.is_in(*queue)) {
             attempt.in_flight += 1;
             self.volatile.last_token += 1;
@@ -175,6 +177,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
         let Some(attempt) = self.volatile.attempts.get_mut(&record.id) else { return };
         attempt.in_flight -= 1;
         attempt.is_indeterminate |= outcome == SendOutcome::Indeterminate;
+        attempt.is_too_large |= outcome == SendOutcome::TooLarge;
         let attempt = *attempt;
         let open = *self.durable.outbox.find(&record).expect("a record on its way is in the outbox");
         if open.is_settled(attempt.way, self.settings.dual_ack) {
@@ -194,13 +197,14 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
 
     fn failed(&mut self, open: &Open, attempt: Attempt, effects: &mut Effects) {
         let source = open.record.source_partition();
+        let is_hopeless = attempt.is_too_large && self.settings.give_up_too_large;
         match self.settings.retry {
-            Retry::Block => {
+            Retry::Block if !is_hopeless => {
                 self.volatile.attempts.remove(&open.record.id);
                 self.volatile.resting.insert(source);
                 effects.set_timer(Timer::new(RETRY, timer_index(source)), self.settings.retry_backoff);
             }
-            Retry::Skip => {
+            Retry::Block | Retry::Skip => {
                 self.settle(&open.record);
                 given_up(open, attempt, effects);
             }

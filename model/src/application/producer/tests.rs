@@ -346,3 +346,19 @@ fn the_next_record_alone_is_oversized_even_behind_a_crash() {
     bench.at_second(2);
     assert_eq!(invoked(&bench), [(0, 0, 0), (1, 2, 3_000_000), (2, 2, 0)]);
 }
+
+#[test]
+fn a_record_that_is_too_large_is_given_up_and_the_next_goes_on_unless_it_is_to_block() {
+    for give_up_too_large in [true, false] {
+        let mut bench = Bench::new(Settings { give_up_too_large, ..Settings::default() }, 2);
+        bench.push(WriteTo::Corgi, Hold::Nothing);
+        bench.at_second(1);
+        bench.ends(Queue::Corgi, SendOutcome::TooLarge);
+        bench.retry();
+        let (given_up, sent): (Vec<Event>, _) = match give_up_too_large {
+            true => (vec![Event::Refused { record: record(0) }], [(0, 1), (1, 1)]),
+            false => (vec![], [(0, 1), (0, 1)]),
+        };
+        assert_eq!((bench.given_up(), bench.sent(Queue::Corgi)), (given_up, sent.to_vec()));
+    }
+}

@@ -19,6 +19,7 @@ impl Teller<'_> {
             Event::StepDone { act, .. } => return self.weight_of_act(act, near),
             Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
             Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
+            Event::StoppedAt { .. } => return self.weight_of_stop(near),
             Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
             event => self.weight_of_surroundings(entry, event),
         };
@@ -42,6 +43,12 @@ impl Teller<'_> {
     fn weight_of_act(&self, act: &Act, near: bool) -> u32 {
         let wronged = self.finding.group.map(|group| self.subject.group_name(group));
         let weight = match act {
+            // Whether two worked at a time is a matter of who was paused when.
+            Act::Pause { group } | Act::Resume { group }
+                if self.finding.ground == Ground::Overlapped && wronged.as_ref() == Some(group) =>
+            {
+                86
+            }
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }
             | Act::PrepareOffsets { group, .. }
@@ -68,10 +75,25 @@ impl Teller<'_> {
         }
     }
 
+    /// A worker that exits at a record exits at it again and again: twice says so, whenever it was.
+    fn weight_of_stop(&mut self, near: bool) -> u32 {
+        let stands =
+            matches!(self.finding.ground, Ground::Stuck | Ground::ReadUnavailable | Ground::PlanAdded);
+        let told = self.told.entry((7, RecordId::default())).or_default();
+        *told += 1;
+        match (stands, *told <= 2) {
+            (true, true) => 92,
+            _ => 20 * u32::from(near),
+        }
+    }
+
     /// Whether the finding is of single records, of which it is known who had to do with them.
     fn is_of_records(&self) -> bool {
         let ground = self.finding.ground;
-        matches!(ground, Ground::Lost | Ground::Phantom | Ground::Session | Ground::RealTime)
+        matches!(
+            ground,
+            Ground::Lost | Ground::Phantom | Ground::Session | Ground::RealTime | Ground::Overlapped
+        )
     }
 
     fn weight_of_surroundings(&mut self, entry: &Entry, event: &Event) -> u32 {

@@ -3,6 +3,7 @@
 use super::KafkaProducer;
 use super::accumulator::BatchId;
 use super::sequences::Verdict;
+use crate::client::SendOutcome;
 use crate::history::Setback;
 use crate::kafka::protocol::ErrorCode;
 use crate::machine::{Effects, Now};
@@ -79,7 +80,7 @@ impl KafkaProducer {
         if self.may_retry(now, id) {
             self.put_back(id, Some(Setback::NoAnswer), effects);
         } else {
-            self.fail(id);
+            self.fail(id, SendOutcome::Refused);
         }
     }
 
@@ -108,7 +109,8 @@ impl KafkaProducer {
             _ if self.may_retry(now, id) && self.worth_retrying(id, error, log_start) => {
                 self.put_back(id, Some(Setback::Refused(error)), effects);
             }
-            _ => self.fail(id),
+            ErrorCode::MessageTooLarge => self.fail(id, SendOutcome::TooLarge),
+            _ => self.fail(id, SendOutcome::Refused),
         }
     }
 
@@ -124,7 +126,7 @@ impl KafkaProducer {
     }
 
     /// A batch failed for good by its answer. The sequence has a hole then, so the epoch is bumped.
-    fn fail(&mut self, id: BatchId) {
+    fn fail(&mut self, id: BatchId, refused: SendOutcome) {
         let Some(batch) = self.remove(id) else { return };
         let retries_left = batch.attempts < self.settings.retries;
         if let Some(idempotence) = &mut self.volatile.idempotence {
@@ -133,7 +135,7 @@ impl KafkaProducer {
                 idempotence.bump_for(batch.partition);
             }
         }
-        self.give_up(&batch);
+        self.give_up(&batch, refused);
     }
 
     /// Give up the batches that are too old, in flight or not.
@@ -151,7 +153,7 @@ impl KafkaProducer {
                     idempotence.mark_unresolved(&batch);
                 }
             }
-            self.give_up(&batch);
+            self.give_up(&batch, SendOutcome::Refused);
         }
         let next = self.volatile.batches.values().map(|batch| batch.created_at).min();
         if let Some(created_at) = next {

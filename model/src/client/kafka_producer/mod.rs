@@ -269,7 +269,7 @@ impl Producer for KafkaProducer {
     ) {
         self.volatile.undecided += 1;
         if u64::from(record.bytes) > self.settings.max_request_size.0 {
-            return self.decide(token, SendOutcome::Refused);
+            return self.decide(token, SendOutcome::TooLarge);
         }
         self.volatile.metadata.add_topic(partition.topic);
         let until = now.elapsed + self.settings.max_block;

@@ -156,10 +156,10 @@ impl KafkaProducer {
         }
     }
 
-    /// A batch is given up.
-    pub(super) fn give_up(&mut self, batch: &Batch) {
+    /// A batch is given up: refused like that, unless it may have been written.
+    pub(super) fn give_up(&mut self, batch: &Batch, refused: SendOutcome) {
         let unsure = batch.maybe_written || batch.flying;
-        let outcome = if unsure { SendOutcome::Indeterminate } else { SendOutcome::Refused };
+        let outcome = if unsure { SendOutcome::Indeterminate } else { refused };
         for token in &batch.tokens {
             self.decide(*token, outcome);
         }

@@ -250,7 +250,7 @@ fn too_large_alone_is_refused() {
     let mut dialogue = started(Settings::default());
     send(&mut dialogue, 0..1);
     dialogue.reply("produce", produced(ErrorCode::MessageTooLarge, -1));
-    assert_eq!(outcomes(&mut dialogue), [(0, SendOutcome::Refused)]);
+    assert_eq!(outcomes(&mut dialogue), [(0, SendOutcome::TooLarge)]);
     send(&mut dialogue, 1..2);
     assert_eq!(base_sequence(&dialogue.asked[0]), (1, 0));
 }
@@ -275,7 +275,7 @@ fn what_cannot_be_sent_is_refused() {
     let mut dialogue = started(Settings::default());
     let large = Record { bytes: 2_000_000, ..record(0) };
     dialogue.call(|producer, now, effects| producer.send(now, 0, P0, large, effects));
-    assert_eq!(outcomes(&mut dialogue), [(0, SendOutcome::Refused)]);
+    assert_eq!(outcomes(&mut dialogue), [(0, SendOutcome::TooLarge)]);
     let fifth = TopicPartition::new(0, 5);
     dialogue.call(|producer, now, effects| producer.send(now, 1, fifth, record(1), effects));
     dialogue.pass(Span::secs(60));

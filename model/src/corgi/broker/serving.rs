@@ -35,6 +35,9 @@ impl Broker {
         if self.volatile.disk_is_full {
             return ask.refuse(Refusal::DiskFull, effects);
         }
+        if records.iter().any(|record| u64::from(record.bytes) > self.settings.max_record_bytes.0) {
+            return ask.refuse(Refusal::TooLarge, effects);
+        }
         let before = self.durable.log.end();
         let offset = self.durable.log.partition_end(partition);
         for record in records {

@@ -8,6 +8,7 @@ use crate::corgi::wiring::Topic;
 use crate::history::Event;
 use crate::machine::TimerEffect;
 use crate::record::{Record, TopicId};
+use crate::units::Bytes;
 
 const MASTER: NodeId = NodeId(10);
 const SLAVES: [NodeId; 2] = [NodeId(11), NodeId(12)];
@@ -269,4 +270,17 @@ fn an_unknown_partition_is_refused() {
     let partition = TopicPartition::new(0, 9);
     let answer = master.ask(CLIENT, Request::Send { partition, records: vec![] });
     assert_eq!(answer, [Response::Refused(Refusal::UnknownPartition)]);
+}
+
+#[test]
+fn a_record_over_the_limit_is_refused_with_its_whole_send() {
+    let settings = Settings { max_record_bytes: Bytes(1_000), ..Settings::default() };
+    let mut master = Dialogue::with(0, settings);
+    let record = |bytes| Record { bytes, ..Record::default() };
+    let records = vec![record(10), record(1_001)];
+    let answer = master.ask(CLIENT, Request::Send { partition: PLACE, records });
+    assert_eq!(answer, [Response::Refused(Refusal::TooLarge)]);
+    assert_eq!(master.broker.log().end(), 0);
+    master.ask(CLIENT, Request::Send { partition: PLACE, records: vec![record(1_000)] });
+    assert_eq!(master.broker.log().end(), 1);
 }

@@ -228,8 +228,9 @@ fn a_worker_that_stops_at_a_failure_commits_nothing() {
     let mut bench = Bench::holding(on_failure(OnFailure::Stop), 0);
     bench.receive(P, 0..2);
     bench.acknowledge(0);
-    bench.settle(1, SendOutcome::Refused);
+    bench.settle(1, SendOutcome::TooLarge);
     assert!(bench.exits());
+    assert!(matches!(bench.effects.events[..], [Event::StoppedAt { source_offset: 1, .. }]));
     assert_eq!(bench.effects.sends, vec![]);
     bench.step(Input::Timer(COMMIT));
     assert_eq!(bench.effects, Effects::default(), "a process that is gone does nothing");

@@ -1,0 +1,177 @@
+//! Each hazard's case breaks what it is there to break, for the reason that it names, by one setting, step or fault; with that put
+//! right, everything holds under the same seeds, faults and plan.
+
+mod common;
+
+use common::shipped;
+use common::sweeps::fails_by_one_setting;
+use cutover_model::application::producer_settings::Selector;
+use cutover_model::check::Guarantee;
+use cutover_model::client::kafka_consumer_settings::AutoOffsetReset;
+use cutover_model::corgi::settings::{Promote, Replication};
+use cutover_model::mirror::PartitionMap;
+use cutover_model::mirror::settings::{Commit, OnFailure};
+use cutover_model::units::{Bytes, Span};
+
+#[test]
+fn one_brokers_word_loses_what_a_frozen_leader_acknowledges() {
+    let words = ["stands still", "one broker's word alone", "begins to lead", ", which stood at offset"];
+    fails_by_one_setting("acks-one", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.producers.kafka.acks = cutover_model::kafka::protocol::Acks::All;
+    });
+}
+
+#[test]
+fn an_unclean_election_loses_what_the_others_acknowledged() {
+    let words = ["crashes", "in sync for", "an unclean election makes kafka-", ": without p"];
+    fails_by_one_setting("unclean-election", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.kafka.unclean_leader_election = false;
+    });
+}
+
+#[test]
+fn a_mirror_that_numbers_nothing_puts_batches_back_behind_later_ones() {
+    let words = ["again: ", "not idempotent", "has copied"];
+    fails_by_one_setting("mirror-not-idempotent", 0..30, Guarantee::Order, &words, |case| {
+        case.mirror.kafka.idempotence = Some(true);
+    });
+}
+
+#[test]
+fn a_mirror_that_commits_early_loses_what_its_death_finds_in_its_buffer() {
+    let words =
+        ["nothing passes between every mirror and every kafka-broker", "commits Corgi", "mirror-0 crashes"];
+    fails_by_one_setting("mirror-commits-early", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.mirror.commit = Commit::AfterAcknowledgement;
+    });
+}
+
+#[test]
+fn a_mirror_that_goes_on_without_what_it_gave_up_loses_it() {
+    let words = ["nothing passes between every mirror and every kafka-broker", "up and goes on without it"];
+    fails_by_one_setting("mirror-skips", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.mirror.on_failure = OnFailure::Stop;
+    });
+}
+
+#[test]
+fn a_record_that_kafka_refuses_stops_the_mirror_for_good() {
+    let words = ["into Kafka, and exits"];
+    fails_by_one_setting("mirror-poisoned", 0..8, Guarantee::Progress, &words, |case| {
+        case.corgi.max_record_bytes = Bytes(1 << 20);
+    });
+}
+
+#[test]
+fn a_scattered_source_partition_is_read_in_any_order() {
+    fails_by_one_setting("mirror-scatters", 0..8, Guarantee::Order, &["has copied"], |case| {
+        case.mirror.partition_map = PartitionMap::Same;
+    });
+}
+
+#[test]
+fn a_hash_over_another_count_scatters_a_source_partition() {
+    fails_by_one_setting("mirror-hashes", 0..8, Guarantee::Order, &["has copied"], |case| {
+        case.topics.iter_mut().for_each(|topic| topic.target_partitions = Some(topic.partitions));
+    });
+}
+
+#[test]
+fn another_selector_than_the_mirrors_splits_a_source_partition_at_the_switch() {
+    let words = ["writes to Kafka from now on", "Kafka acknowledges"];
+    fails_by_one_setting("selector-differs", 0..8, Guarantee::Order, &words, |case| {
+        case.producers.application.selector = Selector::Mirror;
+    });
+}
+
+#[test]
+fn offsets_by_the_time_of_a_wrong_clock_lie_too_late() {
+    let words = ["clock", "prepares the offsets of ledger"];
+    fails_by_one_setting("mirror-clock", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.mirror.carry_create_time = true;
+    });
+}
+
+#[test]
+fn offsets_prepared_at_the_end_pass_over_what_the_old_instances_left() {
+    let words = ["stands still", "prepares the offsets of fulfilment in Kafka at the end of the log"];
+    fails_by_one_setting("offsets-too-late", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.plan = shipped("article-guarded").plan;
+    });
+}
+
+#[test]
+fn a_group_without_an_offset_begins_at_the_end() {
+    fails_by_one_setting("reset-to-latest", 0..12, Guarantee::AtLeastOnce, &["in Kafka"], |case| {
+        case.groups.iter_mut().for_each(|group| group.kafka.auto_offset_reset = AutoOffsetReset::Earliest);
+    });
+}
+
+#[test]
+fn a_pause_that_belongs_to_the_assignment_ends_with_it() {
+    let words = ["pauses fulfilment", "is delivered"];
+    fails_by_one_setting("pause-lost", 0..8, Guarantee::Exclusive, &words, |case| {
+        case.groups.iter_mut().for_each(|group| group.application.pause_survives_reassignment = true);
+    });
+}
+
+#[test]
+fn a_group_that_goes_on_when_it_is_upgraded_works_beside_its_old_instances() {
+    let words = ["lets ", "from Corgi", "from Kafka"];
+    fails_by_one_setting("resumed-when-upgraded", 0..8, Guarantee::Exclusive, &words, |case| {
+        case.plan = shipped("article-guarded").plan;
+    });
+}
+
+#[test]
+fn a_corgi_that_answers_before_a_slave_has_the_record_loses_it_with_the_master() {
+    let words =
+        ["nothing passes between the master of", "crashes", "Corgi acknowledges", "is led by corgi-0-1"];
+    fails_by_one_setting("corgi-asynchronous", 40..52, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.replication = Replication::One;
+    });
+}
+
+#[test]
+fn the_wrong_slave_lacks_what_the_other_acknowledged() {
+    let words =
+        ["nothing passes between a slave of", "Corgi acknowledges", "is led by corgi-0-1", "loses offset"];
+    fails_by_one_setting("corgi-wrong-slave", 30..42, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.on_call.promote = Promote::Freshest;
+    });
+}
+
+#[test]
+fn a_returning_master_that_keeps_its_tail_acknowledges_what_it_lacks() {
+    let words =
+        ["corgi-0-0 crashes", "Corgi acknowledges", "is led by corgi-0-0 (epoch 3)", "for the mirror"];
+    fails_by_one_setting("corgi-no-truncation", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.truncate_on_return = true;
+    });
+}
+
+/// Epochs alone, or a fence alone, would do.
+#[test]
+fn two_masters_cut_what_the_other_took() {
+    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::AtLeastOnce, &["loses offset"], |case| {
+        case.corgi.epochs = true;
+    });
+    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::Order, &["loses offset"], |case| {
+        case.corgi.on_call.fence = true;
+    });
+}
+
+#[test]
+fn a_master_that_forgot_its_leases_grants_what_is_held() {
+    let words = ["nothing passes between fulfilment-old-0", "the master of corgi-0 crashes"];
+    fails_by_one_setting("corgi-no-lease-grace", 60..72, Guarantee::Exclusive, &words, |case| {
+        case.corgi.lease_grace = Span::secs(60);
+    });
+}
+
+#[test]
+fn a_promoted_slave_without_the_offsets_has_the_mirror_begin_again() {
+    fails_by_one_setting("corgi-offsets-back", 58..70, Guarantee::BoundedReplay, &["is led by"], |case| {
+        case.corgi.offset_copy_interval = Span::secs(10);
+    });
+}
