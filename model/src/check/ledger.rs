@@ -244,7 +244,16 @@ impl Whereabouts {
         }
         let reach = log.groups.get(usize::from(group.0)).copied().unwrap_or_default();
         match reach.lowest {
-            _ if reach.committed <= offset && reach.highest <= offset => (InLog::Left, None),
+            _ if reach.committed <= offset && reach.highest <= offset => {
+                // The acknowledgement may have come after the truncation, from the leader that lost the record: then nobody is
+                // ever delivered anything at its place.
+                let unread =
+                    log.groups.iter().all(|reach| reach.committed <= offset && reach.highest < offset);
+                match lost_since(sent_at).filter(|_| unread) {
+                    Some(at) => (InLog::Truncated, Some(at)),
+                    None => (InLog::Left, None),
+                }
+            }
             Some((lowest, at)) if lowest > offset => (InLog::Before, Some(at)),
             None => (InLog::Before, None),
             // The group went over that offset and did not see it there: a leader that was replaced may have acknowledged

@@ -346,6 +346,7 @@ impl<M: Machine> World<M> {
             Process::Disconnect(peer) => {
                 self.node_mut(actor).disconnect(peer);
                 self.node_mut(peer).disconnect(actor);
+                self.network.reconnect(actor, peer);
                 self.tell_disconnected(peer, actor);
             }
             Process::Exit => {

@@ -29,6 +29,15 @@ pub(super) enum Turn {
     Withheld,
 }
 
+/// Longer than any client of Kafka waits for an answer by default.
+const PATIENCE: Span = Span::secs(40);
+
+/// Kafka's answers come in the order of the requests, so what is behind one that does not come waits for it, until the client gives the
+/// connection up. Corgi's come as they are ready.
+fn timed_out(message: &Message) -> Turn {
+    if matches!(message, Message::KafkaResponse(..)) { Turn::Late(PATIENCE) } else { Turn::Withheld }
+}
+
 impl Rare {
     /// Draw what is live in a run.
     pub fn draw(settings: &Settings, mut stream: Stream) -> Rare {
@@ -51,12 +60,14 @@ impl Rare {
                 RareBranch::LateAcknowledgement => {
                     message.is_acknowledgement().then_some(Turn::Late(self.late))
                 }
-                RareBranch::SpuriousTimeOut => message.is_acknowledgement().then_some(Turn::Withheld),
+                RareBranch::SpuriousTimeOut => message.is_acknowledgement().then(|| timed_out(message)),
             };
             let Some(turn) = turn else { continue };
             if self.stream.chance(*per_million) {
                 let turn = match turn {
-                    Turn::Late(most) => Turn::Late(self.stream.between(Span::millis(1), most)),
+                    Turn::Late(most) if *branch == RareBranch::LateAcknowledgement => {
+                        Turn::Late(self.stream.between(Span::millis(1), most))
+                    }
                     turn => turn,
                 };
                 return Some((*branch, turn));
