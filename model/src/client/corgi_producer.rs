@@ -67,6 +67,14 @@ struct Batch {
     may_be_stored: bool,
 }
 
+impl Batch {
+    /// Whether its oldest send has waited for so long; never, where that is nothing.
+    fn is_overdue(&self, now: Time, delivery_timeout: Span) -> bool {
+        let oldest = self.sends.first();
+        delivery_timeout > Span::ZERO && oldest.is_some_and(|send| now.since(send.since) >= delivery_timeout)
+    }
+}
+
 /// How an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
@@ -152,6 +160,9 @@ impl CorgiProducer {
             volatile.route.suspect(now);
             let batch = volatile.queues.get_mut(&partition).and_then(|queue| queue.batches.get_mut(place));
             let Some(batch) = batch else { return false };
+            if batch.is_overdue(now, self.settings.delivery_timeout) {
+                return self.failed(now, partition, place, Failure::NotStored);
+            }
             batch.errand.again_at(now + Span::secs(1));
             return true;
         }
@@ -179,8 +190,7 @@ impl CorgiProducer {
         let Some(queue) = self.volatile.queues.get_mut(&partition) else { return false };
         let Some(batch) = queue.batches.get_mut(place) else { return false };
         batch.may_be_stored |= failure == Failure::Unknown;
-        let over = settings.delivery_timeout > Span::ZERO
-            && batch.sends.first().is_some_and(|send| now.since(send.since) >= settings.delivery_timeout);
+        let over = batch.is_overdue(now, settings.delivery_timeout);
         let spent = settings.retries.is_some_and(|retries| batch.failures >= retries);
         if matches!(failure, Failure::Hopeless | Failure::TooLarge) || over || spent {
             let Some(batch) = queue.batches.remove(place) else { return false };

@@ -87,3 +87,22 @@ fn the_others_of_its_batch_go_one_by_one_and_in_order() {
     dialogue.answer();
     assert_eq!(dialogue.seen[6..], [vec![5], vec![6, 7]]);
 }
+
+#[test]
+fn a_send_that_never_learns_where_to_go_is_given_up_in_the_end() {
+    let mut producer = CorgiProducer::new(Settings::default(), 0, NodeId(1));
+    let mut effects = Effects::default();
+    producer.start(Now::exact(Time::ZERO), 1, &mut effects);
+    let (place, record) = (TopicPartition::new(0, 0), Record::default());
+    producer.send(Now::exact(Time::ZERO), 7, place, record, &mut effects);
+    let mut given_up_at = None;
+    for second in 1..200 {
+        let now = Now::exact(Time::ZERO + Span::secs(second));
+        producer.step(now, &Input::Timer(producer.timer()), &mut effects);
+        if let Some(outcome) = producer.outcome() {
+            assert_eq!(outcome, (7, SendOutcome::Refused), "it was never sent");
+            given_up_at = Some(second);
+        }
+    }
+    assert_eq!((given_up_at, producer.in_flight()), (Some(120), 0));
+}
