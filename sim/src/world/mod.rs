@@ -10,13 +10,14 @@ mod network;
 mod node;
 mod queue;
 mod rare;
+mod strike;
 
 pub use digest::Digest;
-pub use faults::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 pub use network::{Impairment, Latency, Network, NodeSet, Rule};
 pub use node::Node;
 pub use queue::Queue;
 pub use rare::Rare;
+pub use strike::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 
 use cutover_model::history::{Entry, Event};
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
