@@ -317,8 +317,9 @@ fn what_was_measured_is_in_the_table_in_the_object_and_in_the_metrics() {
     assert_eq!(parts[0]["cost"]["kafka"]["stored_bytes"], 0, "before the plan nobody writes to Kafka");
     assert_eq!(parts[2]["cost"]["corgi"]["broker_hours"], 0.0, "after it Corgi is stopped");
 
-    let times: Vec<u64> =
-        object["coverage"].as_array().unwrap().iter().map(|it| it["times"].as_u64().unwrap()).collect();
+    let cells = object["coverage"].as_array().unwrap().iter();
+    let could = cells.filter(|it| it["possible"].as_u64().unwrap() > 0);
+    let times: Vec<u64> = could.map(|it| it["times"].as_u64().unwrap()).collect();
     assert!(times.is_sorted() && times[0] == 0, "zeroes first");
     let seeds: Vec<u64> =
         object["conditions"].as_array().unwrap().iter().map(|it| it["seeds"].as_u64().unwrap()).collect();

@@ -150,6 +150,7 @@ fn record(value: &Value, names: &mut Names, at: TopicPartition) -> Record {
         bytes: bytes as u32 + if bytes > 100 { 10 } else { 7 },
         created_at: Time(created.max(0) as u64),
         copied_from: -1,
+        delay: Span::ZERO,
     }
 }
 

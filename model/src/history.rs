@@ -362,6 +362,27 @@ pub enum Event {
         /// The partitions, each with the end of its log at that broker before and after.
         partitions: Vec<(TopicPartition, Offset, Offset)>,
     },
+    /// A delayed record was due: Corgi has stored it in its partition, and it can be read.
+    Due {
+        /// Which record.
+        record: RecordId,
+        /// The partition of Corgi.
+        partition: TopicPartition,
+        /// Its offset there.
+        offset: Offset,
+    },
+    /// A broker's log of a partition begins later than before: its oldest records were deleted, or it was filled from a
+    /// later place.
+    StartMoved {
+        /// The queue.
+        queue: Queue,
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset of its first record before.
+        from: Offset,
+        /// And after.
+        to: Offset,
+    },
 }
 
 /// Why a producer sends records again.

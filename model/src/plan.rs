@@ -286,7 +286,8 @@ impl Gate {
             | Gate::Held
             | Gate::Writing { .. }
             | Gate::OnlyMirrorReads
-            | Gate::NobodyReads => None,
+            | Gate::NobodyReads
+            | Gate::NoDelayed => None,
         }
     }
 }
@@ -355,6 +356,8 @@ pub enum Gate {
     OnlyMirrorReads,
     /// Nobody reads from Corgi, the mirror included.
     NobodyReads,
+    /// Corgi's masters keep back no record that is not due yet.
+    NoDelayed,
 }
 
 #[cfg(test)]

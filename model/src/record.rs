@@ -1,7 +1,7 @@
 //! What is sent, and where it stands: records, keys, topics, partitions, groups and nodes.
 //! Payloads are left out: only their size matters to a queue.
 
-use crate::units::Time;
+use crate::units::{Span, Time};
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::fmt;
@@ -128,6 +128,9 @@ pub struct Record {
     pub created_at: Time,
     /// The Corgi offset that the mirror copied it from; -1 for a record that no mirror copied.
     pub copied_from: Offset,
+    /// How long Corgi is to keep it back before anybody may read it. Kafka knows nothing of the kind.
+    #[serde(default, skip_serializing_if = "Span::is_zero")]
+    pub delay: Span,
 }
 
 /// Records are hashed wherever they travel. All that a producer puts into one hangs together with who sent it and when;
@@ -141,6 +144,11 @@ impl Hash for Record {
 }
 
 impl Record {
+    /// Whether Corgi is to keep it back for a while.
+    pub fn is_delayed(&self) -> bool {
+        self.delay > Span::ZERO
+    }
+
     /// The source partition of the record.
     pub fn source_partition(&self) -> TopicPartition {
         TopicPartition { topic: self.topic, partition: self.source }

@@ -4,6 +4,7 @@ use crate::deployment::Target;
 use crate::record::{GroupId, Offset, Queue, TopicPartition};
 use crate::switch::WriteTo;
 use serde::Serialize;
+use std::hash::{Hash, Hasher};
 
 /// A node's report of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -54,12 +55,28 @@ pub enum Report {
         committed: Vec<(GroupId, TopicPartition, Offset)>,
         /// How many live members each group has; the mirror reads as a group of its own.
         members: Vec<(GroupId, u32)>,
+        /// How many records it keeps back because they are not due yet.
+        delayed: Delayed,
     },
     /// The deployment.
     Deployment {
         /// A target each: old processes that run, new processes that are ready, processes there are in all of each kind.
         targets: Vec<DeployedTarget>,
     },
+}
+
+/// A number of records that are not due yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Delayed(pub u64);
+
+/// Most services have none, and a report that says so is what it was before there were any.
+impl Hash for Delayed {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.0 > 0 {
+            self.0.hash(state);
+        }
+    }
 }
 
 /// How a deployment target stands.

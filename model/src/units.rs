@@ -37,6 +37,11 @@ impl Time {
 }
 
 impl Span {
+    /// Whether it is nothing.
+    pub fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+
     /// No time at all.
     pub const ZERO: Span = Span(0);
 

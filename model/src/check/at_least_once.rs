@@ -257,11 +257,18 @@ impl Checker for AtLeastOnce {
                 let account = self.records.at(record.id);
                 account.source = Some(record.source_partition());
                 account.stored.sent_at = entry.at;
+                account.stored.delayed = record.is_delayed();
             }
             Event::Acknowledged { record, queue, partition, offset } => {
                 let account = self.records.at(*record);
                 account.acknowledged_at.get_or_insert(entry.at);
-                account.stored.at(*queue, *partition, *offset, entry.at);
+                // The acknowledgement of a delayed record names a place among those that wait.
+                if *queue == Queue::Kafka || !account.stored.delayed {
+                    account.stored.at(*queue, *partition, *offset, entry.at);
+                }
+            }
+            Event::Due { record, partition, offset } => {
+                self.records.at(*record).stored.at(Queue::Corgi, *partition, *offset, entry.at);
             }
             Event::Refused { record } => self.refused(*record),
             Event::Indeterminate { record } => self.records.at(*record).indeterminate = true,

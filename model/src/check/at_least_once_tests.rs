@@ -120,6 +120,25 @@ fn a_truncated_tail_is_lost_where_it_was_truncated() {
 }
 
 #[test]
+fn a_record_that_is_acknowledged_after_its_truncation_is_lost_with_the_tail_unless_somebody_reads_its_place()
+{
+    let acknowledged_late = || {
+        let mut scene = Scene::new();
+        scene.sends(1).reads(A, &[0]).phase(2).invoke((0, 1));
+        let partition = scene.partition;
+        scene.event(B, Event::Truncated { queue: Queue::Kafka, partition, from: 2, to: 1 });
+        scene.acknowledge((0, 1), Queue::Kafka, 1);
+        scene
+    };
+    let mut scene = acknowledged_late();
+    scene.drained();
+    assert_eq!(lost(&scene).0, ["lost_truncated_from_kafka_records"]);
+    let mut sent_again = acknowledged_late();
+    sent_again.deliver(B, (0, 1), Queue::Kafka, 1).drained();
+    assert_ne!(lost(&sent_again).0, ["lost_truncated_from_kafka_records"]);
+}
+
+#[test]
 fn a_record_that_was_there_before_the_truncation_and_is_not_in_the_tail_is_not_blamed_on_it() {
     let mut scene = Scene::new();
     let partition = scene.partition;

@@ -45,11 +45,20 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
     Some(match event {
         Event::Invoked { record } => {
             let source = subject.partition_name(record.source_partition());
-            format!("{node} sends {} (key {}) to {source}", record.id, record.key.id)
+            let delayed = if record.is_delayed() {
+                format!(", to be read after {}", record.delay)
+            } else {
+                String::new()
+            };
+            format!("{node} sends {} (key {}) to {source}{delayed}", record.id, record.key.id)
         }
         Event::Acknowledged { record, queue, partition, offset } => {
             let (queue, partition) = (queue_name(*queue), subject.partition_name(*partition));
             format!("{queue} acknowledges {record} to {node}: {partition} offset {offset}")
+        }
+        Event::Due { record, partition, offset } => {
+            let position = position(subject, Queue::Corgi, *partition, *offset);
+            format!("{record} is due, and {node} has stored it at {position}")
         }
         Event::Refused { record } => format!("{node} is told that {record} is refused"),
         Event::Indeterminate { record } => {
@@ -382,6 +391,14 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
             let partition = subject.partition_name(*partition);
             let lost = offsets(*to, *from);
             format!("the log of {partition} in {} at {node} loses {lost}", queue_name(*queue))
+        }
+        Event::StartMoved { queue, partition, from, to } => {
+            let partition = subject.partition_name(*partition);
+            let gone = offsets(*from, *to);
+            format!(
+                "the log of {partition} in {} at {node} begins at offset {to} now, without {gone}",
+                queue_name(*queue)
+            )
         }
         Event::DiskLost { queue, partitions } => {
             let lost = |(partition, from, to): &(TopicPartition, Offset, Offset)| {

@@ -34,6 +34,12 @@ pub enum Loss {
     PassedInKafka,
     /// It is in Kafka, and the group has not come to it.
     LeftInKafka,
+    /// Corgi deleted it before it was copied or read.
+    DeletedFromCorgi,
+    /// Kafka deleted it before it was read.
+    DeletedFromKafka,
+    /// Corgi kept it back, and it never became due.
+    NeverDue,
 }
 
 /// Where a record is said to be.
@@ -43,6 +49,8 @@ pub(super) struct Stored {
     corgi: Option<(TopicPartition, Offset, Time)>,
     kafka: Option<(TopicPartition, Offset, Time)>,
     pub(super) skipped_at: Option<Time>,
+    /// Whether Corgi is to keep it back for a while.
+    pub(super) delayed: bool,
 }
 
 impl Stored {
@@ -88,6 +96,8 @@ impl Default for Reach {
 struct Log {
     /// Tails that it lost: when, from where and down to where.
     truncated: Vec<(Time, Offset, Offset)>,
+    /// Beginnings that were deleted from it: when, from where and up to where.
+    deleted: Vec<(Time, Offset, Offset)>,
     /// How far each group went.
     groups: Vec<Reach>,
     /// How far the mirror committed (in Corgi).
@@ -134,6 +144,9 @@ impl Whereabouts {
             Event::Truncated { queue, partition, from, to } => {
                 self.log(*queue, *partition).truncated.push((entry.at, *from, *to));
             }
+            Event::StartMoved { queue, partition, from, to } => {
+                self.log(*queue, *partition).deleted.push((entry.at, *from, *to));
+            }
             Event::StepDone { act, .. } => match act {
                 crate::plan::Act::StartMirror => self.mirror_stopped = false,
                 crate::plan::Act::StopMirror => self.mirror_stopped = true,
@@ -164,7 +177,10 @@ impl Whereabouts {
         let mut passed = self.passed_unread(source, stored, in_kafka, in_corgi);
         if self.reading.get(usize::from(group.0)).copied().unwrap_or_default() == Queue::Corgi {
             // A group that still reads Corgi may come to it there, whatever became of the copy.
-            let gone = matches!(in_corgi, Some((InLog::Truncated | InLog::Before | InLog::Passed, _)));
+            let gone = matches!(
+                in_corgi,
+                Some((InLog::Truncated | InLog::Deleted | InLog::Before | InLog::Passed, _))
+            );
             passed.for_good &= gone || self.corgi_stopped;
         }
         passed
@@ -182,6 +198,7 @@ impl Whereabouts {
             (Some((InLog::Truncated, at)), _) => {
                 Passed { loss: Loss::TruncatedFromKafka, at, for_good: true }
             }
+            (Some((InLog::Deleted, at)), _) => Passed { loss: Loss::DeletedFromKafka, at, for_good: true },
             (Some((InLog::Before, at)), _) => {
                 Passed { loss: Loss::BeforeThePreparedOffset, at, for_good: true }
             }
@@ -206,13 +223,16 @@ impl Whereabouts {
         }
         match in_corgi {
             Some((InLog::Truncated, at)) => Passed { loss: Loss::TruncatedFromCorgi, at, for_good: true },
+            Some((InLog::Deleted, at)) => Passed { loss: Loss::DeletedFromCorgi, at, for_good: true },
             _ if mirrored => Passed { loss: Loss::PassedByTheMirror, at: None, for_good: true },
             Some((InLog::Before | InLog::Passed, at)) => {
                 Passed { loss: Loss::PassedInCorgi, at, for_good: true }
             }
             _ => {
                 let for_good = self.mirror_stopped || self.corgi_stopped;
-                Passed { loss: Loss::LeftInCorgi, at: None, for_good }
+                let kept_back = stored.delayed && stored.corgi.is_none();
+                let loss = if kept_back { Loss::NeverDue } else { Loss::LeftInCorgi };
+                Passed { loss, at: None, for_good }
             }
         }
     }
@@ -243,8 +263,25 @@ impl Whereabouts {
             return (InLog::Truncated, Some(at));
         }
         let reach = log.groups.get(usize::from(group.0)).copied().unwrap_or_default();
+        let mut deleted = log.deleted.iter().filter(|(_, from, to)| (*from..*to).contains(&offset));
+        let deleted = deleted.find(|(at, ..)| *at >= stored_at).map(|(at, ..)| *at);
+        let went_on = reach.committed > offset || reach.highest > offset || log.mirrored > offset;
+        if let Some(at) = deleted
+            && went_on
+        {
+            return (InLog::Deleted, Some(at));
+        }
         match reach.lowest {
-            _ if reach.committed <= offset && reach.highest <= offset => (InLog::Left, None),
+            _ if reach.committed <= offset && reach.highest <= offset => {
+                // The acknowledgement may have come after the truncation, from the leader that lost the record: then nobody is
+                // ever delivered anything at its place.
+                let unread =
+                    log.groups.iter().all(|reach| reach.committed <= offset && reach.highest < offset);
+                match lost_since(sent_at).filter(|_| unread) {
+                    Some(at) => (InLog::Truncated, Some(at)),
+                    None => (InLog::Left, None),
+                }
+            }
             Some((lowest, at)) if lowest > offset => (InLog::Before, Some(at)),
             None => (InLog::Before, None),
             // The group went over that offset and did not see it there: a leader that was replaced may have acknowledged
@@ -272,6 +309,15 @@ impl Whereabouts {
             }
             Loss::TruncatedFromCorgi => {
                 format!("Corgi's log of {corgi} lost its tail before it was copied or read")
+            }
+            Loss::NeverDue => "Corgi kept it back until it was due, and nobody was there any more".to_owned(),
+            Loss::DeletedFromCorgi => {
+                format!(
+                    "Corgi deleted {corgi} before it was copied or read, and its reader went on behind it"
+                )
+            }
+            Loss::DeletedFromKafka => {
+                format!("Kafka deleted {kafka} before it was read, and the group went on behind it")
             }
             Loss::SkippedByTheMirror => format!("the mirror gave it up and went on ({corgi} in Corgi)"),
             Loss::PassedByTheMirror => {
@@ -303,6 +349,8 @@ impl Whereabouts {
 enum InLog {
     /// The log lost it.
     Truncated,
+    /// It was deleted, and whoever was to read it went on behind it.
+    Deleted,
     /// The group began behind it.
     Before,
     /// The group began before it and went on beyond it.

@@ -4,6 +4,9 @@
 //! (strictly earlier; what happens at one moment is concurrent). Replays are left to bounded replay, and a record
 //! that is never delivered to at-least-once.
 //!
+//! A delayed record belongs behind what was acknowledged when it became visible (`due`); nothing belongs behind it, since
+//! nobody is told when it does.
+//!
 //! Online: it is enough to compare each first delivery with the latest send of its producer, and with the latest send of
 //! all, among what the group was delivered of that partition before.
 
@@ -35,11 +38,15 @@ struct Sent {
     number: u32,
     invoked_at: Time,
     acknowledged_at: Time,
+    /// Kept back by Corgi: its place is where it became visible, and not where it was sent.
+    delayed: bool,
+    /// It is visible.
+    due: bool,
 }
 
 impl Default for Sent {
     fn default() -> Sent {
-        Sent { number: 0, invoked_at: Time::ZERO, acknowledged_at: Time::NEVER }
+        Sent { number: 0, invoked_at: Time::ZERO, acknowledged_at: Time::NEVER, delayed: false, due: false }
     }
 }
 
@@ -85,8 +92,9 @@ impl Order {
             return;
         }
         let sent = self.sent.get(record).copied().unwrap_or_default();
-        if sent.number == 0 {
-            // A record that nobody sent is at-least-once's finding.
+        if sent.number == 0 || (sent.delayed && !sent.due) {
+            // A record that nobody sent is at-least-once's finding; a delayed one that never waited for anything in Corgi
+            // has no place.
             return;
         }
         let front = state.partitions.at(source);
@@ -121,7 +129,8 @@ impl Order {
 impl Front {
     /// On what ground, and by which record, a first delivery was overtaken.
     fn overtaken(&self, sent: &Sent, record: RecordId) -> Option<(Ground, RecordId)> {
-        if let Some((number, by)) = self.of_producer.get(record.producer as usize)
+        if !sent.delayed
+            && let Some((number, by)) = self.of_producer.get(record.producer as usize)
             && *number > sent.number
         {
             return Some((Ground::Session, *by));
@@ -134,7 +143,7 @@ impl Front {
 
     fn advance(&mut self, sent: &Sent, record: RecordId) {
         let of_producer = grown(&mut self.of_producer, record.producer as usize);
-        if sent.number > of_producer.0 {
+        if sent.number > of_producer.0 && !sent.delayed {
             *of_producer = (sent.number, record);
         }
         if self.of_all.is_none_or(|(invoked_at, _)| sent.invoked_at > invoked_at) {
@@ -153,11 +162,20 @@ impl Checker for Order {
                     self.sends += 1;
                     sent.number = self.sends;
                     sent.invoked_at = entry.at;
+                    sent.delayed = record.is_delayed();
                 }
             }
             Event::Acknowledged { record, .. } => {
                 let sent = self.sent.at(*record);
-                sent.acknowledged_at = sent.acknowledged_at.min(entry.at);
+                if !sent.delayed {
+                    sent.acknowledged_at = sent.acknowledged_at.min(entry.at);
+                }
+            }
+            Event::Due { record, .. } => {
+                let sent = self.sent.at(*record);
+                if !std::mem::replace(&mut sent.due, true) {
+                    sent.invoked_at = entry.at;
+                }
             }
             Event::Delivered { group, record, source, .. } => {
                 self.delivered(entry.at, *group, *record, *source);

@@ -51,6 +51,34 @@ fn concurrent_sends_may_come_in_either_order() {
     assert_eq!(judged(&scene).verdict, Verdict::Held);
 }
 
+/// Its place is where it became visible, behind what was acknowledged then; nobody can be sure to be behind it.
+#[test]
+fn a_delayed_record_belongs_where_it_became_visible() {
+    let delayed = |scene: &mut Scene| {
+        scene.invoke((0, 0));
+        if let Some(Entry { event: Event::Invoked { record }, .. }) = scene.entries.last_mut() {
+            record.delay = Span::secs(9);
+        }
+        scene.acknowledge((0, 0), Queue::Corgi, 0);
+    };
+    let due = |scene: &mut Scene| {
+        let partition = TopicPartition::default();
+        scene.event(A, Event::Due { record: id((0, 0)), partition, offset: 1 });
+    };
+    let mut behind_later_sends = Scene::new();
+    delayed(&mut behind_later_sends);
+    behind_later_sends.send((0, 1), 0);
+    due(&mut behind_later_sends);
+    behind_later_sends.send((1, 0), 2).read(A, (0, 1), 0).read(A, (1, 0), 2).read(A, (0, 0), 1).drained();
+    assert_eq!(judged(&behind_later_sends).verdict, Verdict::Held);
+    let mut before_its_time = Scene::new();
+    delayed(&mut before_its_time);
+    before_its_time.send((1, 0), 0);
+    due(&mut before_its_time);
+    before_its_time.read(A, (0, 0), 1).read(A, (1, 0), 0).drained();
+    assert_eq!(grounds(&judged(&before_its_time)), [(Ground::RealTime, id((1, 0)))]);
+}
+
 #[test]
 fn what_happens_at_one_moment_is_concurrent() {
     let mut scene = Scene::new();

@@ -81,6 +81,8 @@ struct Teller<'a> {
     positions: BTreeMap<(Queue, TopicPartition, Offset), (RecordId, Time)>,
     /// When they were sent.
     sent: BTreeMap<RecordId, Time>,
+    /// Those of them that Corgi was to keep back.
+    delayed: BTreeSet<RecordId>,
     /// The faults that struck who had to do with them, or may have.
     faults: BTreeSet<u32>,
     /// The faults that began before the story does and last into it.
@@ -114,6 +116,7 @@ impl<'a> Teller<'a> {
             nodes: BTreeSet::new(),
             positions: BTreeMap::new(),
             sent: BTreeMap::new(),
+            delayed: BTreeSet::new(),
             faults: BTreeSet::new(),
             lasting: BTreeSet::new(),
             in_sync_since: BTreeMap::new(),
@@ -177,6 +180,7 @@ impl<'a> Teller<'a> {
             | Event::Refused { record }
             | Event::Indeterminate { record }
             | Event::Copied { record, .. }
+            | Event::Due { record, .. }
             | Event::Skipped { record, .. }
             | Event::StoppedAt { record, .. } => self.records.contains(record),
             Event::Delivered { group, record, .. } | Event::Processed { group, record, .. } => {
@@ -194,7 +198,13 @@ impl<'a> Teller<'a> {
         match &entry.event {
             Event::Invoked { record } => {
                 self.sent.insert(record.id, entry.at);
+                if record.is_delayed() {
+                    self.delayed.insert(record.id);
+                }
             }
+            // The acknowledgement of a delayed record names a place among those that wait.
+            Event::Acknowledged { record, queue: Queue::Corgi, .. } if self.delayed.contains(record) => {}
+            Event::Due { record, partition, offset } => stands(Queue::Corgi, *partition, *offset, *record),
             Event::Acknowledged { record, queue, partition, offset }
             | Event::Delivered { record, queue, partition, offset, .. } => {
                 stands(*queue, *partition, *offset, *record);

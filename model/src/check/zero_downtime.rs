@@ -12,7 +12,7 @@ use super::tables::{ByPartition, ByRecord, Readers, grown};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Figure, Finding, Ground, Guarantee, Judgement, Objectives, Subject, Verdict};
 use crate::history::{Entry, Event};
-use crate::record::{GroupId, RecordId, TopicPartition};
+use crate::record::{GroupId, Queue, RecordId, TopicPartition};
 use crate::units::{Span, Time};
 use serde::Serialize;
 use std::sync::Arc;
@@ -39,7 +39,9 @@ pub struct ZeroDowntime {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 struct Send {
     source: Option<TopicPartition>,
+    /// When it could be read: for a delayed record, when it was due.
     acknowledged_at: Option<Time>,
+    delayed: bool,
     outstanding: bool,
 }
 
@@ -106,7 +108,7 @@ impl ZeroDowntime {
     /// A producer was told the fate of a record.
     fn answered(&mut self, at: Time, record: RecordId, acknowledged: bool) {
         let send = self.sends.at(record);
-        if acknowledged {
+        if acknowledged && !send.delayed {
             send.acknowledged_at.get_or_insert(at);
         }
         let (Some(source), true) = (send.source, std::mem::replace(&mut send.outstanding, false)) else {
@@ -273,8 +275,18 @@ impl Checker for ZeroDowntime {
     fn observe(&mut self, entry: &Entry) {
         self.course.observe(entry);
         match &entry.event {
-            Event::Invoked { record } => self.invoked(entry.at, record.id, record.source_partition()),
-            Event::Acknowledged { record, .. } => self.answered(entry.at, *record, true),
+            Event::Invoked { record } => {
+                self.sends.at(record.id).delayed = record.is_delayed();
+                self.invoked(entry.at, record.id, record.source_partition());
+            }
+            Event::Acknowledged { record, queue, .. } => {
+                // Kafka keeps nothing back.
+                self.sends.at(*record).delayed &= *queue == Queue::Corgi;
+                self.answered(entry.at, *record, true);
+            }
+            Event::Due { record, .. } => {
+                self.sends.at(*record).acknowledged_at.get_or_insert(entry.at);
+            }
             Event::Refused { record } | Event::Indeterminate { record } => {
                 self.answered(entry.at, *record, false);
             }

@@ -126,7 +126,10 @@ impl CorgiProducer {
         let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
         while !queue.waiting.is_empty() && queue.batches.len() < self.settings.max_in_flight.max(1) as usize {
             let most = if queue.alone > 0 { 1 } else { self.settings.batch_records.max(1) as usize };
-            let count = queue.waiting.len().min(most);
+            let most = queue.waiting.len().min(most);
+            // Delayed records are in no batch with others.
+            let plain = queue.waiting.iter().take(most).take_while(|send| !send.record.is_delayed());
+            let count = plain.count().max(1);
             queue.alone = queue.alone.saturating_sub(1);
             let sends = queue.waiting.drain(..count).collect();
             let mut errand = Errand::IDLE;

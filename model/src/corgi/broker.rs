@@ -4,16 +4,18 @@
 //! the offsets committed since the last flush are gone. What a dead host and a replaced disk take: `disk`. Slaves serve
 //! no reads here, other than in e2kill.
 
+mod delays;
 mod disk;
 mod grouping;
 mod replication;
+mod retention;
 mod roles;
 mod serving;
 #[cfg(test)]
 mod tests;
 
 use crate::corgi::groups::Groups;
-use crate::corgi::log::Log;
+use crate::corgi::log::{Log, Waiting};
 use crate::corgi::protocol::{Epoch, Length, Refusal, Request, Response};
 use crate::corgi::{Settings, Wiring};
 use crate::history::Event;
@@ -23,8 +25,10 @@ use crate::message::Message;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::report::Report;
 use crate::units::{Span, Time};
+use delays::Delays;
 use disk::Disk;
 use litemap::LiteMap;
+use retention::Files;
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -34,6 +38,9 @@ const COPY_OFFSETS: Timer = Timer::new("corgi-broker/copy-offsets", 0);
 const FLUSH_OFFSETS: Timer = Timer::new("corgi-broker/flush-offsets", 0);
 const DEADLINE: Timer = Timer::new("corgi-broker/deadline", 0);
 const PROBE: Timer = Timer::new("corgi-broker/probe", 0);
+const DUE: Timer = Timer::new("corgi-broker/due", 0);
+const FLUSH_DELAYS: Timer = Timer::new("corgi-broker/flush-delays", 0);
+const RETENTION: Timer = Timer::new("corgi-broker/retention", 0);
 const SETTLE: Timer = Timer::new("corgi-broker/settle", 0);
 
 /// How long a master waits for a slave's answer before it asks how far the slave is, and how often a slave asks for
@@ -67,6 +74,9 @@ struct Durable {
     /// The groups' offsets as they were last flushed.
     offsets: LiteMap<(GroupId, TopicPartition), Offset>,
     disk: Disk,
+    files: Files,
+    /// The last of the delayed records that are known to be stored in their partitions.
+    delays_stored: Waiting,
 }
 
 /// What a broker is.
@@ -96,6 +106,7 @@ struct Mastership {
     /// Everything before this position is on as many slaves as wanted.
     acknowledged: u64,
     waiting: VecDeque<WaitingSend>,
+    delays: Delays,
     parked: LiteMap<TopicPartition, Vec<ParkedPull>>,
     groups: Groups,
     /// When the deadline timer runs out, if it is set.
@@ -186,6 +197,8 @@ impl Broker {
             log: Log::default(),
             offsets: LiteMap::new(),
             disk: Disk::default(),
+            files: Files::default(),
+            delays_stored: Waiting::default(),
         };
         Broker { settings, wiring, set, node, durable, volatile: Volatile::default() }
     }
@@ -214,6 +227,7 @@ impl Broker {
         };
         self.volatile.slave.heard_at = now;
         self.report_loss(effects);
+        self.arm_retention(effects);
         self.register(effects);
         effects.set_timer(REGISTER, self.settings.name_service.register_interval);
         // Nobody can hold a lease before the set's first master has ever run.
@@ -243,6 +257,7 @@ impl Broker {
             Request::Replicated { epoch, end, heartbeat } => {
                 self.replicated(now, ask, epoch, (end, heartbeat), effects);
             }
+            Request::CopyDelays => self.tell_delays(ask, effects),
             Request::CopyOffsets { version } => self.tell_offset_table(ask, version, effects),
             Request::Status => self.tell_status(now, ask, effects),
             Request::Fence { epoch } => self.fence(ask, epoch, effects),
@@ -269,8 +284,13 @@ impl Broker {
             Response::Follow { epoch, position, epoch_start } => {
                 self.attach(now, (from, id), epoch, (position, epoch_start), effects);
             }
+            Response::FollowFrom { epoch, epoch_start, beginning } => {
+                self.begin_late((from, id), epoch, &beginning, effects);
+                self.attach(now, (from, id), epoch, (beginning.position, epoch_start), effects);
+            }
             Response::Replicated => self.hear_master(now, from),
             Response::CopyOffsets { version, offsets } => self.take_offsets(from, version, offsets, effects),
+            Response::CopyDelays { stored } => self.take_delays(from, stored),
             Response::Refused(refusal) => self.refused(now, from, refusal, effects),
             _ => {}
         }
@@ -289,6 +309,9 @@ impl Broker {
             DEADLINE => self.meet_deadlines(now, effects),
             PROBE => self.probe(now, effects),
             SETTLE => self.settle(effects),
+            DUE => self.store_due(now, effects),
+            FLUSH_DELAYS => self.flush_delays(),
+            RETENTION => self.delete_old_files(now, effects),
             _ => {}
         }
     }
@@ -323,6 +346,7 @@ impl Broker {
                 .collect(),
             committed: self.offset_table(),
             members: groups.groups().into_iter().map(count).collect(),
+            delayed: self.delayed(),
         }
     }
 

@@ -35,6 +35,7 @@ pub(crate) struct TestProducer {
     interval: Span,
     until: Time,
     sent: u32,
+    delayed: Option<(u32, Span)>,
 }
 
 /// An application that processes each record at once.
@@ -66,6 +67,7 @@ pub(crate) struct Seen {
     pub(crate) overlaps: Vec<(Time, TopicPartition)>,
     pub(crate) truncated: Vec<(NodeId, TopicPartition, Offset, Offset)>,
     pub(crate) disk_lost: Vec<(NodeId, TopicPartition, Offset, Offset)>,
+    pub(crate) due: Vec<(Time, RecordId)>,
     pub(crate) masters: Vec<(Time, NodeId)>,
 }
 
@@ -95,6 +97,8 @@ pub(crate) struct Setup {
     pub(crate) partitions: u16,
     pub(crate) interval: Span,
     pub(crate) until: Time,
+    /// Every record of so many is delayed, by so much.
+    pub(crate) delayed: Option<(u32, Span)>,
 }
 
 impl Default for Setup {
@@ -108,6 +112,7 @@ impl Default for Setup {
             partitions: 4,
             interval: Span::millis(500),
             until: Time::ZERO + Span::secs(120),
+            delayed: None,
         }
     }
 }
@@ -134,7 +139,8 @@ impl World {
         }
         let library = CorgiProducer::new(setup.producer.clone(), 0, NAME_SERVICE);
         let (partitions, interval, until) = (setup.partitions, setup.interval, setup.until);
-        let producer = TestProducer { library, partitions, interval, until, sent: 0 };
+        let delayed = setup.delayed;
+        let producer = TestProducer { library, partitions, interval, until, sent: 0, delayed };
         nodes.insert(PRODUCER, Node::Producer(Box::new(producer)));
         for node in &CONSUMERS[..setup.consumers] {
             let membership = Membership {
@@ -361,6 +367,7 @@ impl World {
                 Event::Truncated { partition, from, to, .. } => {
                     self.seen.truncated.push((node, partition, from, to));
                 }
+                Event::Due { record, .. } => self.seen.due.push((self.now, record)),
                 Event::DiskLost { partitions, .. } => {
                     let lost = partitions.into_iter();
                     self.seen.disk_lost.extend(lost.map(|(partition, from, to)| (node, partition, from, to)));
@@ -384,7 +391,9 @@ impl World {
                 for partition in 0..producer.partitions {
                     let id = RecordId { producer: 0, sequence: producer.sent };
                     producer.sent += 1;
-                    let record = Record { id, source: partition, ..Record::default() };
+                    let delayed = producer.delayed.filter(|(every, _)| id.sequence.is_multiple_of(*every));
+                    let delay = delayed.map_or(Span::ZERO, |(_, delay)| delay);
+                    let record = Record { id, source: partition, delay, ..Record::default() };
                     self.seen.sent.push(id);
                     let token = u64::from(id.sequence);
                     producer.library.send(now, token, TopicPartition::new(0, partition), record, effects);

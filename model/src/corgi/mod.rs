@@ -1,8 +1,7 @@
 //! Corgi: the self-built master-slave queue that the service moves away from. Broker sets of one master and two
 //! slaves, a name service, and a human who does the failover.
 //!
-//! Deliberately left out: reads from slaves, a byte-exact log
-//! (positions count records), delayed records, retention and expansion.
+//! Deliberately left out: reads from slaves, a byte-exact log (positions count records), expansion.
 
 pub mod settings;
 pub use settings::Settings;
@@ -17,6 +16,8 @@ pub mod on_call;
 pub mod protocol;
 
 #[cfg(test)]
+mod delay_tests;
+#[cfg(test)]
 mod failover_tests;
 #[cfg(test)]
 pub(crate) mod harness;
@@ -24,3 +25,5 @@ pub(crate) mod harness;
 mod incident_tests;
 #[cfg(test)]
 mod one_fault_tests;
+#[cfg(test)]
+mod retention_tests;

@@ -4,7 +4,7 @@
 //! Replication: a slave asks to `Follow`, is told from where, and then gets `Append`s, which it answers with
 //! `Replicated`. Groups: `Heartbeat`, `Lock`, `Offsets`, `Pull`, `Commit`, `Unlock`, `Leave`.
 
-use crate::corgi::log::Entry;
+use crate::corgi::log::{Beginning, Entry, Waiting};
 use crate::corgi::wiring::Topic;
 use crate::record::{GroupId, NodeId, Offset, Record, TopicPartition};
 use crate::units::Span;
@@ -160,6 +160,8 @@ pub enum Request {
         /// Its epoch.
         epoch: Epoch,
     },
+    /// From a slave to its master: which delayed records were stored in their partitions.
+    CopyDelays,
 }
 
 /// How a stored send ended (e1).
@@ -303,6 +305,21 @@ pub enum Response {
         /// How far the log goes.
         length: Length,
     },
+    /// To `Follow`: appends follow, but the master does not give what lies before: throw away what you have, and begin
+    /// there.
+    FollowFrom {
+        /// The master's epoch.
+        epoch: Epoch,
+        /// The position where the master's epoch began.
+        epoch_start: u64,
+        /// Where.
+        beginning: Beginning,
+    },
+    /// To `CopyDelays`: all up to there.
+    CopyDelays {
+        /// The last of them.
+        stored: Waiting,
+    },
 }
 
 impl Request {
@@ -329,6 +346,7 @@ impl Request {
             Request::Fence { .. } => "corgi-fence",
             Request::Promote { .. } => "corgi-promote",
             Request::FollowMaster { .. } => "corgi-follow-master",
+            Request::CopyDelays => "corgi-copy-delays",
         }
     }
 }
@@ -354,6 +372,8 @@ impl Response {
             Response::CopyOffsets { .. } => "corgi-copy-offsets-answer",
             Response::Status(_) => "corgi-status-answer",
             Response::Done { .. } => "corgi-done",
+            Response::FollowFrom { .. } => "corgi-follow-from",
+            Response::CopyDelays { .. } => "corgi-copy-delays-answer",
         }
     }
 }

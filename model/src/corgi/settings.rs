@@ -32,6 +32,9 @@ pub struct Settings {
     pub offset_copy_interval: Span,
     /// How often a broker writes changed offsets to its disk; a crash takes them back so far (e5). Default 5s.
     pub offset_flush_interval: Span,
+    /// How often a master writes down which delayed records it has stored in their partitions: after a restart those
+    /// since then are stored there again. Its slaves copy it as often as the groups' offsets (e8). Default 10s.
+    pub delay_flush_interval: Span,
     /// Whether brokers and the name service compare epochs. Without, nobody ever tells an old master that it is one,
     /// the name service believes the last master to report, and log lengths alone are compared (e3). Default true.
     pub epochs: bool,
@@ -47,6 +50,12 @@ pub struct Settings {
     /// `serve` (it goes on as its configuration says, with whatever it finds, as RocketMQ does: e14; on an empty disk
     /// the first broker of a set is its master again). Default `follow`.
     pub after_disk_loss: AfterDiskLoss,
+    /// What a slave without a log is filled with: `everything` that its master has, or the `last-file` of it, as
+    /// RocketMQ does: it acknowledges from then on, and is no full copy until the rest has grown old (e16). Default
+    /// `everything`.
+    pub fill: Fill,
+    /// What is deleted from the log, and when.
+    pub retention: RetentionSettings,
     /// How long a pull waits at the master for a record. Default 15s.
     pub pull_wait: Span,
     /// Where a reader beyond the log's end is sent: `end` (RocketMQ 4.9.4, e5) or `start` (4.8.0, e12). Default `end`.
@@ -70,6 +79,50 @@ pub struct Settings {
     pub name_service: NameServiceSettings,
     /// The human on call.
     pub on_call: OnCallSettings,
+}
+
+/// What a broker deletes from its log: whole files, by itself, without asking who has read them, and never the last
+/// (e10). A file is a stretch of entries here, all partitions of the set together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RetentionSettings {
+    /// A file to which nothing was added for so long is deleted. RocketMQ's default, 72 hours, is longer than any run:
+    /// without it nothing is deleted for its age. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub age: Option<Span>,
+    /// The time of the day in which old files are deleted, counted from the beginning of the run (RocketMQ: the hour
+    /// from four in the morning). Default: at any time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hours: Option<Hours>,
+    /// Whether a broker whose disk is full deletes its oldest file at each look, however young it is, and takes records
+    /// again (RocketMQ does, above 85 % of the disk; not observed). Without it such a broker refuses records until
+    /// there is room. Default false.
+    pub when_full: bool,
+    /// How often a broker looks (RocketMQ: every 10 s). Default 10s.
+    pub check_interval: Span,
+    /// How many entries a file has. Default 1000.
+    pub file_entries: u32,
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Hours {
+    /// When it begins.
+    pub start: Span,
+    /// When it ends.
+    pub end: Span,
+}
+
+/// What a slave without a log is filled with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fill {
+    /// With everything that its master has.
+    #[default]
+    Everything,
+    /// From the beginning of the master's last file on.
+    LastFile,
 }
 
 /// The settings of the name service.
@@ -186,10 +239,13 @@ impl Default for Settings {
             follow_interval: Span::secs(5),
             offset_copy_interval: Span::secs(10),
             offset_flush_interval: Span::secs(5),
+            delay_flush_interval: Span::secs(10),
             epochs: true,
             truncate_on_return: true,
             flush_interval: Span::millis(500),
             after_disk_loss: AfterDiskLoss::Follow,
+            fill: Fill::Everything,
+            retention: RetentionSettings::default(),
             pull_wait: Span::secs(15),
             beyond_end: BeyondEnd::End,
             lease: Span::secs(60),
@@ -199,6 +255,18 @@ impl Default for Settings {
             member_silence: Span::secs(120),
             name_service: NameServiceSettings::default(),
             on_call: OnCallSettings::default(),
+        }
+    }
+}
+
+impl Default for RetentionSettings {
+    fn default() -> RetentionSettings {
+        RetentionSettings {
+            age: None,
+            hours: None,
+            when_full: false,
+            check_interval: Span::secs(10),
+            file_entries: 1_000,
         }
     }
 }

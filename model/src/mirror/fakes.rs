@@ -15,6 +15,7 @@ pub(super) fn received(partition: TopicPartition, offset: Offset) -> Received {
         source: partition.partition,
         bytes: 100,
         copied_from: -1,
+        delay: crate::units::Span::ZERO,
         ..Record::default()
     };
     Received { partition, offset, record }

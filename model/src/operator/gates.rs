@@ -8,7 +8,7 @@ use crate::operator::reports::{Reports, Told};
 use crate::operator::wiring::Wiring;
 use crate::plan::Gate;
 use crate::record::{GroupId, NodeId, Offset, Queue, TopicPartition};
-use crate::report::{DeployedTarget, Report};
+use crate::report::{Delayed, DeployedTarget, Report};
 use crate::units::{Span, Time};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,7 +52,7 @@ pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, readers: &Readers) -> Vec<
         },
         Gate::Paused { group } | Gate::Reading { group, .. } => wiring.group(group).1.new_clients.clone(),
         Gate::Held | Gate::Writing { .. } => wiring.producers.clone(),
-        Gate::OnlyMirrorReads | Gate::NobodyReads => wiring.corgi_brokers.clone(),
+        Gate::OnlyMirrorReads | Gate::NobodyReads | Gate::NoDelayed => wiring.corgi_brokers.clone(),
     }
 }
 
@@ -108,6 +108,7 @@ impl Judge<'_> {
             }),
             Gate::OnlyMirrorReads => self.no_reader(false),
             Gate::NobodyReads => self.no_reader(true),
+            Gate::NoDelayed => self.no_delayed(),
         }
     }
 
@@ -308,6 +309,25 @@ impl Judge<'_> {
                         self.age(told.asked_at)
                     ));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// No master keeps a record back.
+    fn no_delayed(&self) -> Judgement {
+        let masters = self.masters();
+        for partition in self.sources(&masters) {
+            self.end_of(partition, &masters)?;
+        }
+        for (_, _, told) in masters.values() {
+            if let Report::Corgi { delayed: Delayed(records), .. } = &told.report
+                && *records > 0
+            {
+                let age = self.age(told.asked_at);
+                return Err(format!(
+                    "a Corgi master keeps {records} records back until they are due ({age})"
+                ));
             }
         }
         Ok(())

@@ -369,6 +369,7 @@ impl TryFrom<GateLine> for Gate {
             "writing" => Gate::Writing { to: needed(&word, "to", line.to.take(), "`to = \"kafka\"`")? },
             "only-mirror-reads" => Gate::OnlyMirrorReads,
             "nobody-reads" => Gate::NobodyReads,
+            "no-delayed" => Gate::NoDelayed,
             _ => return Err(unknown("gate", &word, Gate::VARIANTS)),
         };
         line.nothing_left(&word)?;

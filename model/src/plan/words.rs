@@ -107,6 +107,7 @@ impl fmt::Display for Gate {
             Gate::Writing { to } => write!(formatter, "all producers write to {to}"),
             Gate::OnlyMirrorReads => write!(formatter, "only the mirror reads from Corgi"),
             Gate::NobodyReads => write!(formatter, "nobody reads from Corgi"),
+            Gate::NoDelayed => write!(formatter, "Corgi keeps no delayed record back"),
         }
     }
 }

@@ -5,11 +5,11 @@ pub mod settings;
 mod synthetic;
 mod trace;
 
-pub use settings::{Row, Send, Settings};
+pub use settings::{DelayedShare, Row, Send, Settings};
 pub(crate) use trace::read_trace;
 
 use crate::case::Case;
-use crate::random::Streams;
+use crate::random::{Stream, Streams};
 use cutover_model::application::Scheduled;
 use cutover_model::client::partition_hash;
 use cutover_model::record::{Key, Record, RecordId, TopicId};
@@ -36,6 +36,7 @@ struct Planned {
     topic: TopicId,
     key: u32,
     bytes: u32,
+    delay: Span,
 }
 
 impl Workload {
@@ -50,6 +51,11 @@ impl Workload {
         };
         // Stable: records of one moment keep the order in which they were listed.
         planned.sort_by_key(|record| record.at);
+        if case.workload.sends.is_none()
+            && let Some(delayed) = case.workload.delayed
+        {
+            keep_back(&mut planned, delayed, &mut streams.stream("delays"));
+        }
         assemble(case, texts, &planned)
     }
 
@@ -75,8 +81,18 @@ impl Workload {
                 topic: case.topics[usize::from(record.topic.0)].name.clone(),
                 key: self.keys[record.key.id as usize].0.clone(),
                 bytes: Bytes(u64::from(record.bytes)),
+                delay: record.delay,
             })
             .collect()
+    }
+}
+
+/// Draws which records Corgi is to keep back, and for how long.
+fn keep_back(planned: &mut [Planned], delayed: settings::DelayedShare, stream: &mut Stream) {
+    for record in planned {
+        if stream.below(1_000_000) < u64::from(delayed.per_million) {
+            record.delay = stream.between(delayed.least, delayed.most);
+        }
     }
 }
 
@@ -103,6 +119,7 @@ fn assemble(case: &Case, texts: Vec<String>, planned: &[Planned]) -> Workload {
             bytes: one.bytes,
             created_at: one.at,
             copied_from: -1,
+            delay: one.delay,
         };
         sends.push(Scheduled { at: one.at, record });
     }
@@ -120,6 +137,7 @@ fn listed(case: &Case, sends: &[Send]) -> (Vec<String>, Vec<Planned>) {
             topic: case.topic(&send.topic).expect("the topics of sends are checked when a case is loaded"),
             key: keys.id(&send.key),
             bytes: send.bytes.0 as u32,
+            delay: send.delay,
         })
         .collect();
     (keys.texts, planned)

@@ -24,6 +24,8 @@ pub struct Settings {
     pub bytes: BytesRange,
     /// Times at which more is sent.
     pub bursts: Option<Bursts>,
+    /// Records that Corgi is to keep back for a while.
+    pub delayed: Option<DelayedShare>,
     /// Which producer sends a record.
     pub deal: Deal,
     /// How a record's key decides its source partition in Corgi.
@@ -48,6 +50,7 @@ impl Default for Settings {
             zipf: Thousandths(900),
             bytes: BytesRange::default(),
             bursts: None,
+            delayed: None,
             deal: Deal::ByKey,
             partitioner: Partitioner::JavaHash,
             trace: None,
@@ -81,6 +84,18 @@ pub struct Bursts {
     pub factor: u32,
 }
 
+/// Records that Corgi is to keep back: so many, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DelayedShare {
+    /// So many of a million records.
+    pub per_million: u32,
+    /// At least so long.
+    pub least: Span,
+    /// At most so long.
+    pub most: Span,
+}
+
 /// How large records are: each size between the two as likely as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -111,6 +126,9 @@ pub struct Send {
     pub key: String,
     /// Its size.
     pub bytes: Bytes,
+    /// How long Corgi is to keep it back.
+    #[serde(default, skip_serializing_if = "Span::is_zero")]
+    pub delay: Span,
 }
 
 /// One row of a trace.

@@ -24,6 +24,7 @@ pub(super) fn planned(case: &Case, stream: &mut Stream) -> (Vec<String>, Vec<Pla
                 topic: TopicId(stream.below(case.topics.len() as u64) as u16),
                 key,
                 bytes: (settings.bytes.least.0 + stream.below(width)) as u32,
+                delay: Span::ZERO,
             }
         })
         .collect();

@@ -209,6 +209,7 @@ pub(super) fn planned(case: &Case) -> (Vec<String>, Vec<Planned>) {
                 topic: topic(case, row),
                 key: keys.id(&row.key),
                 bytes: row.bytes,
+                delay: Span::ZERO,
             }
         })
         .collect();

@@ -300,6 +300,11 @@ impl<M: Machine> World<M> {
                     Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
                     Turn::Late(span) => self.transmit(from, to, message, span),
                     Turn::Withheld => {}
+                    Turn::GivenUp => {
+                        self.disconnect(from, to);
+                        self.tell_disconnected(from, to);
+                        self.tell_disconnected(to, from);
+                    }
                 }
             }
         }
@@ -319,6 +324,13 @@ impl<M: Machine> World<M> {
         if let Some(first) = arrivals.first {
             self.queue.push(first, Pending::Message { from, to, incarnation, message });
         }
+    }
+
+    /// The connection between two nodes is closed.
+    fn disconnect(&mut self, one: NodeId, other: NodeId) {
+        self.node_mut(one).disconnect(other);
+        self.node_mut(other).disconnect(one);
+        self.network.reconnect(one, other);
     }
 
     /// Tell a node that its connection with another is gone, over the network as it is.
@@ -344,8 +356,7 @@ impl<M: Machine> World<M> {
                 self.end(node, false);
             }
             Process::Disconnect(peer) => {
-                self.node_mut(actor).disconnect(peer);
-                self.node_mut(peer).disconnect(actor);
+                self.disconnect(actor, peer);
                 self.tell_disconnected(peer, actor);
             }
             Process::Exit => {

@@ -164,6 +164,12 @@ impl Network {
         Arrivals { first: Some(first), second: second.map(|later| first + later) }
     }
 
+    /// A connection is given up: what is sent from now on does not wait for what was sent before.
+    pub fn reconnect(&mut self, one: NodeId, other: NodeId) {
+        self.links[one.0 as usize][other.0 as usize] = Time::ZERO;
+        self.links[other.0 as usize][one.0 as usize] = Time::ZERO;
+    }
+
     /// Not before what was sent on the link earlier.
     fn in_order(&mut self, from: NodeId, to: NodeId, at: Time) -> Time {
         let latest = &mut self.links[from.0 as usize][to.0 as usize];
@@ -192,6 +198,15 @@ mod tests {
         let arrivals: Vec<_> =
             (0..200).map(|sent| network.carry(Time(sent * 10), NodeId(0), NodeId(1)).first).collect();
         assert!(arrivals.is_sorted());
+    }
+
+    #[test]
+    fn a_new_connection_does_not_wait_for_what_is_late_on_the_old_one() {
+        let mut network = network();
+        let late = network.carry(Time(40_000_000), NodeId(0), NodeId(1)).first;
+        assert!(network.carry(Time(1), NodeId(0), NodeId(1)).first >= late);
+        network.reconnect(NodeId(1), NodeId(0));
+        assert!(network.carry(Time(2), NodeId(0), NodeId(1)).first < late);
     }
 
     #[test]

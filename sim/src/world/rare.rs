@@ -25,8 +25,16 @@ pub(super) enum Turn {
     Shortened(Message),
     /// It is sent so much later.
     Late(Span),
-    /// It is not sent.
+    /// It is not sent: its receiver's own time-out runs out.
     Withheld,
+    /// It is not sent, and the connection is closed, as if its receiver's time-out had run out already.
+    GivenUp,
+}
+
+/// A client of Kafka that times out closes the connection, and with it gives up all that was on its way. One of Corgi's waits for each
+/// answer by itself, and misses this one alone.
+fn timed_out(message: &Message) -> Turn {
+    if matches!(message, Message::KafkaResponse(..)) { Turn::GivenUp } else { Turn::Withheld }
 }
 
 impl Rare {
@@ -51,7 +59,7 @@ impl Rare {
                 RareBranch::LateAcknowledgement => {
                     message.is_acknowledgement().then_some(Turn::Late(self.late))
                 }
-                RareBranch::SpuriousTimeOut => message.is_acknowledgement().then_some(Turn::Withheld),
+                RareBranch::SpuriousTimeOut => message.is_acknowledgement().then(|| timed_out(message)),
             };
             let Some(turn) = turn else { continue };
             if self.stream.chance(*per_million) {

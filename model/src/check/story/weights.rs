@@ -134,6 +134,10 @@ impl Teller<'_> {
         };
         match event {
             Event::Truncated { queue, partition, .. } => stands(*queue, *partition, 95),
+            Event::StartMoved { queue, partition, from, to } => {
+                let took = self.standing((*queue, *partition), *from..*to).next().is_some();
+                if took { 97 } else { 0 }
+            }
             Event::DiskLost { queue, partitions } => {
                 let concerned = partitions.iter().any(|(partition, ..)| self.stands_in(*queue, *partition));
                 if concerned { 96 } else { 0 }

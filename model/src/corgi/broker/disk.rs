@@ -3,8 +3,9 @@
 //! RocketMQ writes its log asynchronously every half second, and refuses sends above nine tenths of the disk. The small
 //! files beside the log (role, epoch, groups' offsets) are taken to be written through, and to find room on a full disk.
 
-use super::{Broker, Effects, Event, Offset, Role, Time, TopicPartition};
-use crate::corgi::log::Log;
+use super::retention::Files;
+use super::{Broker, Effects, Event, Role, Time};
+use crate::corgi::log::{Log, Stretch, Waiting};
 use crate::corgi::settings::AfterDiskLoss;
 use crate::incident::DiskLoss;
 use crate::record::Queue;
@@ -20,7 +21,14 @@ pub(super) struct Disk {
     /// When the rest will be, if there is a rest.
     sync_due: Time,
     /// What was lost and not told yet: each partition's end before and after.
-    lost: Vec<(TopicPartition, Offset, Offset)>,
+    lost: Vec<Stretch>,
+}
+
+impl Disk {
+    /// The log was thrown away: nothing of it is on the platter.
+    pub(super) fn restart(&mut self) {
+        self.synced = 0;
+    }
 }
 
 impl Broker {
@@ -78,6 +86,8 @@ impl Broker {
     fn lose_everything(&mut self) {
         let ends = self.durable.log.partition_ends().filter(|(_, end)| *end > 0);
         self.durable.disk.lost.extend(ends.map(|(partition, end)| (partition, end, 0)));
+        self.durable.files = Files::default();
+        self.durable.delays_stored = Waiting::default();
         let first = self.wiring.brokers(self.set).first().copied();
         // What a configuration says is what it said on the first day; it knows of no failover since.
         let (role, epoch) = match self.settings.after_disk_loss {

@@ -7,7 +7,7 @@ use super::{
     Ask, Broker, COPY_OFFSETS, Epoch, FOLLOW, Follower, NodeId, PROBE, PROBE_INTERVAL, Refusal, Request,
     RequestId, Response, Role, Time,
 };
-use crate::corgi::log::Entry;
+use crate::corgi::log::{Entry, Log};
 use crate::corgi::protocol::OffsetTable;
 use crate::corgi::settings::{Replication, Visible};
 use crate::history::Event;
@@ -37,11 +37,17 @@ impl Broker {
             return ask.refuse(Refusal::NotMaster, effects);
         }
         let log = &self.durable.log;
-        let position = if self.settings.truncate_on_return { log.common_prefix(history, end) } else { end };
+        let shared = if self.settings.truncate_on_return { log.common_prefix(history, end) } else { end };
+        let position = shared.max(self.filled_from(end));
         let follower = Follower { sent: position, received: position, acknowledged: 0, heard_at: now };
         self.volatile.master.followers.insert(ask.from, follower);
         let (epoch, epoch_start) = (self.durable.epoch, self.durable.epoch_start);
-        ask.answer(Response::Follow { epoch, position, epoch_start }, effects);
+        if position > shared {
+            let beginning = log.beginning_at(position);
+            ask.answer(Response::FollowFrom { epoch, epoch_start, beginning }, effects);
+        } else {
+            ask.answer(Response::Follow { epoch, position, epoch_start }, effects);
+        }
         // The first append is sent even when it is empty: its answer says that the slave has what it is counted for.
         self.push_to(ask.from, true, effects);
     }
@@ -151,6 +157,7 @@ impl Broker {
         }
         self.volatile.master.acknowledged = reached;
         self.answer_sends(effects);
+        self.confirm_delays(reached, effects);
         if self.settings.visible == Visible::Acknowledged {
             self.show(before, reached, effects);
         }
@@ -190,7 +197,7 @@ impl Broker {
         }
     }
 
-    fn obeys(&self, epoch: Epoch) -> bool {
+    pub(super) fn obeys(&self, epoch: Epoch) -> bool {
         !self.settings.epochs || epoch >= self.durable.epoch
     }
 
@@ -212,6 +219,11 @@ impl Broker {
         // A slave that follows already and only missed something has nothing to cut: what came since it asked may even
         // be acknowledged by now.
         if !self.volatile.slave.attached || epoch != self.durable.epoch {
+            if position < self.durable.log.start() {
+                // What it would keep it has deleted: it begins anew, and asks from the beginning.
+                self.durable.log = Log::default();
+                return self.ask_to_follow(now, effects);
+            }
             for (partition, from, to) in self.durable.log.truncate(position) {
                 effects.record(Event::Truncated { queue: Queue::Corgi, partition, from, to });
             }
@@ -260,6 +272,9 @@ impl Broker {
         for entry in entries.iter().skip((end - position) as usize) {
             self.durable.log.append(*entry);
         }
+        if !entries.is_empty() {
+            self.note_files(now);
+        }
         self.note_log_epoch();
         let end = self.durable.log.end();
         self.ask(ask.from, Request::Replicated { epoch, end, heartbeat: false }, effects);
@@ -291,6 +306,7 @@ impl Broker {
             if let Some(master) = master {
                 let version = self.volatile.slave.copied_version;
                 self.ask(master, Request::CopyOffsets { version }, effects);
+                self.copy_delays(master, effects);
             }
             effects.set_timer(COPY_OFFSETS, self.settings.offset_copy_interval);
         }

@@ -18,6 +18,7 @@ impl Broker {
         if self.settings.replication == Replication::None {
             self.volatile.master.acknowledged = self.durable.log.end();
         }
+        self.begin_delays(now, effects);
         effects.cancel_timer(FOLLOW);
         effects.cancel_timer(COPY_OFFSETS);
         if span > Span::ZERO {

@@ -39,10 +39,18 @@ impl Broker {
             return ask.refuse(Refusal::TooLarge, effects);
         }
         let before = self.durable.log.end();
-        let offset = self.durable.log.partition_end(partition);
+        let mut first = None;
         for record in records {
-            self.durable.log.append(Entry { epoch: self.durable.epoch, partition, record });
+            let due = self.due(now, &record);
+            let entry = Entry { epoch: self.durable.epoch, partition, record, due };
+            let offset = self.durable.log.append(entry);
+            first.get_or_insert(offset);
+            if due.is_some() {
+                self.arm_due(now, effects);
+            }
         }
+        let offset = first.unwrap_or_else(|| self.durable.log.partition_end(partition));
+        self.note_files(now);
         let position = self.durable.log.end();
         let wanted = self.settings.replication;
         if wanted == Replication::None {
@@ -91,12 +99,14 @@ impl Broker {
             return ask.refuse(refusal, effects);
         }
         let end = self.durable.log.partition_end(partition);
-        if offset < 0 {
-            return ask.answer(Response::Moved { offset: 0 }, effects);
+        let start = self.durable.log.partition_start(partition);
+        if offset < start {
+            // Deleted, and nobody says so (e10).
+            return ask.answer(Response::Moved { offset: start }, effects);
         }
         if offset > end {
             // Beyond what is stored, not merely beyond what is shown (e5, e12).
-            let offset = if self.settings.beyond_end == BeyondEnd::End { end } else { 0 };
+            let offset = if self.settings.beyond_end == BeyondEnd::End { end } else { start };
             return ask.answer(Response::Moved { offset }, effects);
         }
         // An instance asks once at a time; an earlier question that still waits was given up by it.

@@ -191,7 +191,7 @@ fn a_slave_appends_in_order_asks_for_what_it_misses_and_skips_what_it_has() {
     let response = Box::new(Response::Follow { epoch: 1, position: 0, epoch_start: 0 });
     let message = Message::CorgiResponse(followed.expect("it asks to follow"), response);
     slave.input(Input::Message { from: MASTER, message });
-    let entry = Entry { epoch: 1, partition: PLACE, record: Record::default() };
+    let entry = Entry { epoch: 1, partition: PLACE, record: Record::default(), due: None };
     let append = |position, count| Request::Append { epoch: 1, position, entries: vec![entry; count] };
     for (position, count, end) in [(0, 2, 2), (1, 2, 3), (0, 1, 3)] {
         slave.ask(MASTER, append(position, count));

@@ -3,6 +3,7 @@
 use super::*;
 use crate::incident::Incident;
 use crate::record::{Offset, Queue, TopicPartition};
+use crate::report::Delayed;
 use crate::switch::{Change, WriteTo};
 
 fn both(offset: Offset, other: Offset) -> Vec<(TopicPartition, Offset)> {
@@ -15,6 +16,7 @@ fn corgi(master: bool, ends: (Offset, Offset)) -> Report {
         ends: both(ends.0, ends.1),
         committed: vec![(BILLING, TopicPartition::new(0, 0), 7)],
         members: vec![(BILLING, 0), (MIRROR, 2)],
+        delayed: Delayed::default(),
     }
 }
 
@@ -192,6 +194,7 @@ fn a_partition_that_came_by_a_widening_must_be_copied_too() {
         ends: ends.into_iter().chain([(TopicPartition::new(0, 2), 4)]).collect(),
         committed: Vec::new(),
         members: Vec::new(),
+        delayed: Delayed::default(),
     };
     dialogue.report(|node| Some(if node == CORGI[0] { widened(both(3, 3)) } else { mirror(both(3, 3)) }));
     assert_eq!(dialogue.why(), "no mirror worker reports on payments/2");
@@ -249,7 +252,8 @@ fn only_the_mirror_reads_when_no_master_counts_another_reader() {
     );
     let with = |count| match corgi(true, (1, 1)) {
         Report::Corgi { master, ends, committed, .. } => {
-            Report::Corgi { master, ends, committed, members: vec![(BILLING, count), (MIRROR, 2)] }
+            let members = vec![(BILLING, count), (MIRROR, 2)];
+            Report::Corgi { master, ends, committed, members, delayed: Delayed::default() }
         }
         other => other,
     };
@@ -408,4 +412,20 @@ fn a_gate_that_is_not_fresh_opens_on_what_was_shown_last_as_long_as_it_is_young(
     dialogue.pass(Span::secs(2));
     let opened = dialogue.events.iter().filter(|event| matches!(event, Event::GateOpened { .. })).count();
     assert_eq!(opened, 2);
+}
+
+#[test]
+fn no_delayed_records_are_kept_back_when_every_master_says_so() {
+    let mut dialogue = at_gate("{ wait = { for = \"no-delayed\" } }");
+    let with = |records| match corgi(true, (3, 3)) {
+        Report::Corgi { master, ends, committed, members, .. } => {
+            Report::Corgi { master, ends, committed, members, delayed: Delayed(records) }
+        }
+        other => other,
+    };
+    dialogue.report(|node| (node == CORGI[0]).then(|| with(4)));
+    assert_eq!(dialogue.why(), "a Corgi master keeps 4 records back until they are due (report 0 s old)");
+    dialogue.pass(Span::secs(5));
+    dialogue.report(|node| (node == CORGI[0]).then(|| with(0)));
+    assert!(dialogue.opened());
 }

@@ -192,6 +192,9 @@ impl Bookkeeping {
                 )
             }),
             Gate::OnlyMirrorReads | Gate::NobodyReads => self.with_readers(gate, names),
+            Gate::NoDelayed => {
+                self.without_corgi(true, "Corgi's masters, whom this wait asks, were stopped before it")
+            }
         }
     }
 

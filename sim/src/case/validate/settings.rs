@@ -25,12 +25,15 @@ const CORGI: Keys = Keys {
         "follow-interval",
         "offset-copy-interval",
         "offset-flush-interval",
+        "delay-flush-interval",
         "pull-wait",
         "lease",
         "member-silence",
     ],
     counts: &["broker-sets"],
 };
+
+const CORGI_RETENTION: Keys = Keys { spans: &["check-interval"], counts: &["file-entries"] };
 
 const NAME_SERVICE: Keys = Keys { spans: &["register-interval", "silence", "scan-interval"], counts: &[] };
 
@@ -137,8 +140,9 @@ const KAFKA_CONSUMER: Keys = Keys {
 };
 
 /// Every table outside the groups.
-const TABLES: [(&[Way<'static>], Keys); 16] = [
+const TABLES: [(&[Way<'static>], Keys); 17] = [
     (&[Way::Key("corgi")], CORGI),
+    (&[Way::Key("corgi"), Way::Key("retention")], CORGI_RETENTION),
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
     (&[Way::Key("corgi"), Way::Key("on-call")], ON_CALL),
     (&[Way::Key("kafka")], KAFKA),

@@ -35,6 +35,18 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
             return Err(Problem::new(there, "more than 10000 bursts", "write a longer `every`"));
         }
     }
+    if let Some(delayed) = workload.delayed {
+        let there = place(tree, way!["workload", "delayed", "per-million"]);
+        within(u64::from(delayed.per_million), 1, 1_000_000, "`per-million`", there)?;
+        positive(delayed.least, place(tree, way!["workload", "delayed", "least"]))?;
+        if delayed.least > delayed.most || delayed.most > case.duration {
+            return Err(Problem::new(
+                place(tree, way!["workload", "delayed", "most"]),
+                format!("a delay from {} to {} is none that a run can see", delayed.least, delayed.most),
+                "write a `most` that is not less than `least` and not more than the case's `duration`",
+            ));
+        }
+    }
     sends(case, tree)
 }
 

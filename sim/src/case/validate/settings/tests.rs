@@ -1,7 +1,9 @@
 use super::*;
 
 /// What may be nothing at all, for its settings say what that means, or for it ends by itself.
-const MAY_BE_ZERO: [(&str, &[&str]); 11] = [
+const MAY_BE_ZERO: [(&str, &[&str]); 12] = [
+    // Old at once.
+    ("corgi.retention", &["age"]),
     // What is acknowledged is on the platter.
     ("corgi", &["flush-interval", "lease-grace"]),
     // He decides at once.
