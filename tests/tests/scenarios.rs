@@ -6,10 +6,8 @@ mod common;
 use common::sweeps::{fails, swept};
 use common::{findings, shipped, violated};
 use cutover_model::check::{Guarantee, Verdict};
-use cutover_sim::case::Case;
 use cutover_sim::faults::settings::Kind;
-use cutover_sim::results::{RunResult, SweepResult};
-use cutover_sim::run::{self, Keep};
+use cutover_sim::results::SweepResult;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -51,6 +49,13 @@ fn the_guarded_plan_holds_under_the_order_log() {
     for line in &result.guarantees {
         assert_eq!(line.exercised, result.seeds, "{}", line.name);
     }
+}
+
+/// Nothing fences it, and nothing but duplicates comes of it.
+#[test]
+fn a_worker_that_thaws_behind_its_lease_copies_twice_and_does_no_other_harm() {
+    let result = holds("mirror-zombie", 0..10);
+    assert!(result.conditions["record-copied-twice"] > 0, "no seed saw a copy twice");
 }
 
 #[test]
