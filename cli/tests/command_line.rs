@@ -120,6 +120,20 @@ fn a_violation_ends_with_1_and_with_0_where_the_case_expects_just_that() {
 }
 
 #[test]
+fn what_breaks_beyond_the_tolerance_is_told_and_blames_nobody() {
+    let cases = Cases::new();
+    let bare = cases.nobody_reads_kafka("bare.toml", "");
+    let output = cutover(&["check", &bare, "--seeds", "2", "--beyond"]);
+    assert_eq!(status(&output), HELD, "{}", out(&output));
+    for said in ["violated under faults beyond what the systems tolerate", " --beyond\n"] {
+        assert!(out(&output).contains(said), "{said}: {}", out(&output));
+    }
+    let output = cutover(&["check", &bare, "--seeds", "2", "--beyond", "--format", "json"]);
+    assert_eq!(json(&out(&output))["beyond"], true);
+    assert_eq!(status(&cutover(&["replay", &bare, "--seed", "1", "--beyond"])), HELD);
+}
+
+#[test]
 fn a_shipped_case_that_fails_as_it_expects_ends_with_0_and_without_its_expectation_with_1() {
     let words = ["check", "scenarios/naive.toml", "--seeds", "8"];
     let output = cutover(&words);
