@@ -55,6 +55,14 @@ fn a_mirror_that_goes_on_without_what_it_gave_up_loses_it() {
 }
 
 #[test]
+fn a_record_that_is_sent_again_comes_behind_what_the_producer_had() {
+    let words = ["nothing passes between every mirror and every kafka-broker", "has copied"];
+    fails_by_one_setting("mirror-gives-up", 0..20, Guarantee::Order, &words, |case| {
+        case.mirror.kafka.delivery_timeout = Span::millis(2_147_483_647);
+    });
+}
+
+#[test]
 fn a_record_that_kafka_refuses_stops_the_mirror_for_good() {
     let words = ["into Kafka, and exits"];
     fails_by_one_setting("mirror-poisoned", 0..8, Guarantee::Progress, &words, |case| {

@@ -6,10 +6,8 @@ mod common;
 use common::sweeps::{fails, swept};
 use common::{findings, shipped, violated};
 use cutover_model::check::{Guarantee, Verdict};
-use cutover_sim::case::Case;
 use cutover_sim::faults::settings::Kind;
-use cutover_sim::results::{RunResult, SweepResult};
-use cutover_sim::run::{self, Keep};
+use cutover_sim::results::SweepResult;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
@@ -51,6 +49,13 @@ fn the_guarded_plan_holds_under_the_order_log() {
     for line in &result.guarantees {
         assert_eq!(line.exercised, result.seeds, "{}", line.name);
     }
+}
+
+/// Nothing fences it, and nothing but duplicates comes of it.
+#[test]
+fn a_worker_that_thaws_behind_its_lease_copies_twice_and_does_no_other_harm() {
+    let result = holds("mirror-zombie", 0..10);
+    assert!(result.conditions["record-copied-twice"] > 0, "no seed saw a copy twice");
 }
 
 #[test]
@@ -101,15 +106,15 @@ fn the_naive_switch_loses_and_reorders() {
 #[test]
 fn a_sweep_of_the_guarded_plan_strikes_in_every_phase_and_with_every_kind() {
     let case = shipped("article-guarded");
-    let result = swept(&case, 100..130, |_| {});
+    let result = swept(&case, 100..160, |_| {});
     for phase in &case.plan.phases {
         let struck = result.coverage.cells().any(|cell| cell.phase == phase.name && cell.times > 0);
         assert!(struck, "no fault in {}", phase.name);
     }
     let struck: BTreeSet<&str> =
         result.coverage.cells().filter(|cell| cell.times > 0).map(|cell| cell.fault).collect();
-    let drawn: BTreeSet<Kind> =
-        case.faults.draw.iter().flat_map(|draw| &draw.kinds).map(|drawn| drawn.kind).collect();
+    let drawn = case.faults.draw.iter().flat_map(|draw| draw.drawn());
+    let drawn: BTreeSet<Kind> = drawn.map(|drawn| drawn.kind).collect();
     for kind in drawn {
         assert!(struck.contains(<&str>::from(kind)), "{kind} never struck");
     }

@@ -10,13 +10,14 @@ mod network;
 mod node;
 mod queue;
 mod rare;
+mod strike;
 
 pub use digest::Digest;
-pub use faults::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 pub use network::{Impairment, Latency, Network, NodeSet, Rule};
 pub use node::Node;
 pub use queue::Queue;
 pub use rare::Rare;
+pub use strike::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 
 use cutover_model::history::{Entry, Event};
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
@@ -300,6 +301,11 @@ impl<M: Machine> World<M> {
                     Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
                     Turn::Late(span) => self.transmit(from, to, message, span),
                     Turn::Withheld => {}
+                    Turn::GivenUp => {
+                        self.disconnect(from, to);
+                        self.tell_disconnected(from, to);
+                        self.tell_disconnected(to, from);
+                    }
                 }
             }
         }
@@ -319,6 +325,13 @@ impl<M: Machine> World<M> {
         if let Some(first) = arrivals.first {
             self.queue.push(first, Pending::Message { from, to, incarnation, message });
         }
+    }
+
+    /// The connection between two nodes is closed.
+    fn disconnect(&mut self, one: NodeId, other: NodeId) {
+        self.node_mut(one).disconnect(other);
+        self.node_mut(other).disconnect(one);
+        self.network.reconnect(one, other);
     }
 
     /// Tell a node that its connection with another is gone, over the network as it is.
@@ -344,9 +357,7 @@ impl<M: Machine> World<M> {
                 self.end(node, false);
             }
             Process::Disconnect(peer) => {
-                self.node_mut(actor).disconnect(peer);
-                self.node_mut(peer).disconnect(actor);
-                self.network.reconnect(actor, peer);
+                self.disconnect(actor, peer);
                 self.tell_disconnected(peer, actor);
             }
             Process::Exit => {

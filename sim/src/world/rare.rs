@@ -25,17 +25,16 @@ pub(super) enum Turn {
     Shortened(Message),
     /// It is sent so much later.
     Late(Span),
-    /// It is not sent.
+    /// It is not sent: its receiver's own time-out runs out.
     Withheld,
+    /// It is not sent, and the connection is closed, as if its receiver's time-out had run out already.
+    GivenUp,
 }
 
-/// Longer than any client of Kafka waits for an answer by default.
-const PATIENCE: Span = Span::secs(40);
-
-/// Kafka's answers come in the order of the requests, so what is behind one that does not come waits for it, until the client gives the
-/// connection up. Corgi's come as they are ready.
+/// A client of Kafka that times out closes the connection, and with it gives up all that was on its way. One of Corgi's waits for each
+/// answer by itself, and misses this one alone.
 fn timed_out(message: &Message) -> Turn {
-    if matches!(message, Message::KafkaResponse(..)) { Turn::Late(PATIENCE) } else { Turn::Withheld }
+    if matches!(message, Message::KafkaResponse(..)) { Turn::GivenUp } else { Turn::Withheld }
 }
 
 impl Rare {
@@ -65,9 +64,7 @@ impl Rare {
             let Some(turn) = turn else { continue };
             if self.stream.chance(*per_million) {
                 let turn = match turn {
-                    Turn::Late(most) if *branch == RareBranch::LateAcknowledgement => {
-                        Turn::Late(self.stream.between(Span::millis(1), most))
-                    }
+                    Turn::Late(most) => Turn::Late(self.stream.between(Span::millis(1), most)),
                     turn => turn,
                 };
                 return Some((*branch, turn));

@@ -47,7 +47,7 @@ impl Teller<'_> {
             Act::Pause { group } | Act::Resume { group }
                 if self.finding.ground == Ground::Overlapped && wronged.as_ref() == Some(group) =>
             {
-                86
+                102
             }
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }

@@ -30,7 +30,7 @@ const CORGI: Keys = Keys {
         "lease",
         "member-silence",
     ],
-    counts: &["broker-sets"],
+    counts: &["broker-sets", "max-record-bytes"],
 };
 
 const CORGI_RETENTION: Keys = Keys { spans: &["check-interval"], counts: &["file-entries"] };

@@ -111,7 +111,8 @@ fn each_is_told_with_its_default() {
     for (title, _, keys) in all() {
         let spans = keys.spans.iter().map(|key| (key, ["'0s'", "'999us'"]));
         let bytes = ["'0B'", "'0KiB'"];
-        let sizes = |key: &&str| if key.starts_with("fetch-") { bytes } else { ["0", "0x0"] };
+        let is_size = |key: &str| key.starts_with("fetch-") || key.ends_with("-bytes");
+        let sizes = |key: &&str| if is_size(key) { bytes } else { ["0", "0x0"] };
         let counts = keys.counts.iter().map(|key| (key, sizes(key)));
         for (key, values) in spans.chain(counts) {
             for value in values {
