@@ -8,7 +8,7 @@ use common::sweeps::fails_by_one_setting;
 use cutover_model::application::producer_settings::Selector;
 use cutover_model::check::Guarantee;
 use cutover_model::client::kafka_consumer_settings::AutoOffsetReset;
-use cutover_model::corgi::settings::{Promote, Replication};
+use cutover_model::corgi::settings::{AfterDiskLoss, Fill, Promote, Replication};
 use cutover_model::mirror::PartitionMap;
 use cutover_model::mirror::settings::{Commit, OnFailure};
 use cutover_model::units::{Bytes, Span};
@@ -67,6 +67,39 @@ fn a_record_that_kafka_refuses_stops_the_mirror_for_good() {
     let words = ["into Kafka, and exits"];
     fails_by_one_setting("mirror-poisoned", 0..8, Guarantee::Progress, &words, |case| {
         case.corgi.max_record_bytes = Bytes(1 << 20);
+    });
+}
+
+#[test]
+fn a_retention_that_overtakes_the_mirror_deletes_what_it_has_not_copied() {
+    let words = ["crashes", "Corgi acknowledges", "begins at offset"];
+    fails_by_one_setting("corgi-retention", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.retention.age = None;
+    });
+}
+
+#[test]
+fn a_master_with_an_empty_disk_that_serves_has_nothing() {
+    let words = ["the disk of corgi-"];
+    fails_by_one_setting("corgi-empty-disk", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.after_disk_loss = AfterDiskLoss::Follow;
+    });
+}
+
+#[test]
+fn a_slave_that_is_filled_with_the_last_file_lacks_the_others() {
+    let words = ["dies, and its disk with it", "begins at offset", "is led by corgi-0-1"];
+    fails_by_one_setting("corgi-last-file", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.fill = Fill::Everything;
+    });
+}
+
+/// Its twin waits for the last of them before it stops Corgi.
+#[test]
+fn a_corgi_that_is_stopped_takes_along_what_is_not_due() {
+    let words = ["to be read after"];
+    fails_by_one_setting("corgi-delayed", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.plan = shipped("corgi-delayed-drained").plan;
     });
 }
 

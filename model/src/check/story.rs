@@ -304,6 +304,8 @@ impl<'a> Teller<'a> {
         self.is_near(entry.at)
             || match &entry.event {
                 Event::FaultBegun { fault, .. } => self.lasting.contains(fault),
+                // What a disk lost may be missed much later.
+                Event::DiskLost { .. } => self.finding.ground == Ground::Lost && entry.at < self.from,
                 Event::InSyncChanged { partition, .. } => {
                     self.in_sync_since.get(partition) == Some(&entry.at)
                 }

@@ -10,6 +10,15 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     kafka(case, tree)?;
     let sets = place(tree, way!["corgi", "broker-sets"]);
     within(u64::from(case.corgi.broker_sets), 1, u64::from(MOST_PARTITIONS), "`broker-sets`", sets)?;
+    if let Some(hours) = case.corgi.retention.hours
+        && hours.start >= hours.end
+    {
+        return Err(Problem::new(
+            place(tree, way!["corgi", "retention", "hours", "end"]),
+            format!("the hours begin at {} and end at {}", hours.start, hours.end),
+            "write an `end` that is later than `start`",
+        ));
+    }
     let workers = place(tree, way!["mirror", "workers"]);
     within(u64::from(case.mirror.workers), 1, MOST_NODES, "`workers`", workers)?;
     let mut first = Ok(());
