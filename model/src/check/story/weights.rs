@@ -43,11 +43,11 @@ impl Teller<'_> {
     fn weight_of_act(&self, act: &Act, near: bool) -> u32 {
         let wronged = self.finding.group.map(|group| self.subject.group_name(group));
         let weight = match act {
-            // Whether two worked at a time is a matter of who was paused when.
+            // Whether two worked at a time is a matter of who was paused, however long ago.
             Act::Pause { group } | Act::Resume { group }
                 if self.finding.ground == Ground::Overlapped && wronged.as_ref() == Some(group) =>
             {
-                102
+                return 102;
             }
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }
