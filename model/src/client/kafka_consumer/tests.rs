@@ -244,21 +244,6 @@ fn it_goes_on_while_its_coordinator_is_silent() {
     assert_eq!(dialogue.library.assigned(), None);
     assert_eq!([receive(&mut dialogue), receive(&mut dialogue)], [Some(10), Some(11)]);
     assert!(dialogue.names().contains(&"find-coordinator"));
-    // What it asks other brokers for behind the end of its session is handed out as well; the same coordinator is found again,
-    // and the session's clock begins anew.
-    assert_eq!(receive(&mut dialogue), None);
-    let fetch = take_fetch(&mut dialogue, 1);
-    dialogue.answer(&fetch, fetch_answer(fetched(P0, 12..13)));
-    assert_eq!(receive(&mut dialogue), Some(12));
-    dialogue.reply("find-coordinator", found(3));
-    dialogue.pass(Span::secs(20));
-    assert_eq!(receive(&mut dialogue), None);
-    assert_eq!(dialogue.library.assigned(), None);
-    // Only the coordinator's own word ends it.
-    dialogue.asked.retain(|asked| !matches!(asked.request, Request::Heartbeat { .. }));
-    dialogue.pass(Span::secs(40));
-    beat(&mut dialogue, ErrorCode::UnknownMemberId);
-    assert_eq!(dialogue.library.assigned(), Some(Assigned::Lost(vec![P0])));
 }
 
 /// Row 12: an owner that is busy for longer than max.poll.interval leaves, although heartbeats went on.
