@@ -82,21 +82,32 @@ impl Message {
         }
     }
 
-    /// A fetch that asks for as little as it may; nothing for any other message. A broker that answers it answers less than it
+    /// Whether it asks a broker for records.
+    pub fn is_fetch(&self) -> bool {
+        match self {
+            Message::KafkaRequest(_, request) => matches!(**request, KafkaRequest::Fetch { .. }),
+            Message::CorgiRequest(_, request) => matches!(**request, CorgiRequest::Pull { .. }),
+            _ => false,
+        }
+    }
+
+    /// The same fetch, asking for as little as it may; any other message as it is. A broker that answers it answers less than it
     /// could: as it may at any time.
-    pub fn shortened(&self) -> Option<Message> {
+    pub fn shortened(&self) -> Message {
         let mut short = self.clone();
         match &mut short {
-            Message::KafkaRequest(_, request) => match &mut **request {
-                KafkaRequest::Fetch { max_bytes, .. } => *max_bytes = 1,
-                _ => return None,
-            },
-            Message::CorgiRequest(_, request) => match &mut **request {
-                CorgiRequest::Pull { max_records, .. } => *max_records = 1,
-                _ => return None,
-            },
-            _ => return None,
+            Message::KafkaRequest(_, request) => {
+                if let KafkaRequest::Fetch { max_bytes, .. } = &mut **request {
+                    *max_bytes = 1;
+                }
+            }
+            Message::CorgiRequest(_, request) => {
+                if let CorgiRequest::Pull { max_records, .. } = &mut **request {
+                    *max_records = 1;
+                }
+            }
+            _ => {}
         }
-        Some(short)
+        short
     }
 }

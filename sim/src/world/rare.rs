@@ -54,18 +54,17 @@ impl Rare {
     /// What becomes of a message, where it takes a branch.
     pub(super) fn turn(&mut self, message: &Message) -> Option<(RareBranch, Turn)> {
         for (branch, per_million) in &self.live {
-            let turn = match branch {
-                RareBranch::ShortFetch => message.shortened().map(Turn::Shortened),
-                RareBranch::LateAcknowledgement => {
-                    message.is_acknowledgement().then_some(Turn::Late(self.late))
-                }
-                RareBranch::SpuriousTimeOut => message.is_acknowledgement().then(|| timed_out(message)),
+            let is_about = match branch {
+                RareBranch::ShortFetch => message.is_fetch(),
+                RareBranch::LateAcknowledgement | RareBranch::SpuriousTimeOut => message.is_acknowledgement(),
             };
-            let Some(turn) = turn else { continue };
-            if self.stream.chance(*per_million) {
-                let turn = match turn {
-                    Turn::Late(most) => Turn::Late(self.stream.between(Span::millis(1), most)),
-                    turn => turn,
+            if is_about && self.stream.chance(*per_million) {
+                let turn = match branch {
+                    RareBranch::ShortFetch => Turn::Shortened(message.shortened()),
+                    RareBranch::LateAcknowledgement => {
+                        Turn::Late(self.stream.between(Span::millis(1), self.late))
+                    }
+                    RareBranch::SpuriousTimeOut => timed_out(message),
                 };
                 return Some((*branch, turn));
             }

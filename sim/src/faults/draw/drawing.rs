@@ -17,6 +17,11 @@ const PHASE: Span = Span::secs(120);
 /// A swarm makes a kind up to so many times as likely.
 const SWARM_MOST: u64 = 8;
 
+/// How many of a million runs of a swarm are quiet.
+const QUIET_PER_MILLION: u32 = 250_000;
+/// A quiet run draws one fault where others draw so many.
+const QUIET_SHARE: u64 = 4;
+
 /// Everything that one kind of the distribution can strike.
 struct Choice<'a> {
     kind: &'a Drawn,
@@ -86,9 +91,10 @@ impl<'a> Drawing<'a> {
     pub(super) fn spread(&self, taken: &mut Taken, faults: &mut Vec<Fault>, stream: &mut Stream) {
         let start = Time::ZERO + self.distribution.start;
         let end = Time::ZERO + self.distribution.end;
-        let stretch = Span(end.since(start).0 / u64::from(self.distribution.count.max(1)));
+        let count = self.count(stream);
+        let stretch = Span(end.since(start).0 / count.max(1));
         // In any order: what strikes all domains finds room only where nothing else was drawn before.
-        for number in shuffled(u64::from(self.distribution.count), stream) {
+        for number in shuffled(count, stream) {
             let from = start + stretch * number;
             let drawn = self
                 .tried(from, from + stretch, taken, stream)
@@ -97,6 +103,16 @@ impl<'a> Drawing<'a> {
             let Some((choice, blow, at)) = drawn else { return };
             taken.take(&blow.domains, at, at + blow.duration + choice.tolerance.settle);
             faults.push(self.fault(choice, blow, When::At(at)));
+        }
+    }
+
+    /// How many faults to spread. A swarm has quiet runs too, in which what strikes everything at once finds room.
+    fn count(&self, stream: &mut Stream) -> u64 {
+        let count = u64::from(self.distribution.count);
+        if self.distribution.swarm && stream.chance(QUIET_PER_MILLION) {
+            count.div_ceil(QUIET_SHARE)
+        } else {
+            count
         }
     }
 
@@ -134,7 +150,7 @@ impl<'a> Drawing<'a> {
     /// A fault for a phase that begins about then.
     fn aimed(&self, begins: Time, when: When, stream: &mut Stream) -> Option<Fault> {
         let fits = |choice: &Choice<'_>| {
-            choice.tolerance.start <= begins + PHASE && choice.tolerance.end >= begins + PHASE
+            choice.tolerance.start <= begins + PHASE && choice.tolerance.end > begins
         };
         let weights = self.choices.iter().map(|choice| if fits(choice) { choice.weight } else { 0 });
         let choice = &self.choices[weighted(stream, weights)?];

@@ -158,6 +158,7 @@ fn standard_nodes() -> Nodes {
     add(NodeKind::Operator, 0, "control", 1);
     add(NodeKind::Mirror, 0, "mirror", 2);
     add(NodeKind::Producer, 0, "producer", 4);
+    add(NodeKind::Redis, 0, "redis", 1);
     for group in 0..3 {
         add(NodeKind::OldConsumer, group, &format!("group-{group}"), 4);
         add(NodeKind::NewConsumer, group, &format!("group-{group}"), 4);
@@ -166,20 +167,22 @@ fn standard_nodes() -> Nodes {
 }
 
 #[test]
-fn the_standard_distribution_always_has_at_least_ten_faults_and_reaches_every_kind() {
+fn the_standard_distribution_has_at_least_ten_faults_or_a_quiet_run_and_reaches_every_kind() {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/baseline.toml");
     let case = Case::load(&path).unwrap_or_else(|error| panic!("{error}"));
     let nodes = standard_nodes();
     let mut kinds = BTreeSet::new();
-    let mut last_minutes = 0;
+    let (mut last_minutes, mut quiet) = (0, 0);
     for seed in 0..500 {
         let faults = draw(&case, &nodes, &mut Streams::new(seed).stream("faults"));
-        assert!(faults.len() >= 10, "seed {seed} has {} faults", faults.len());
+        quiet += usize::from(faults.len() < 10);
+        assert!(faults.len() >= 3, "seed {seed} has {} faults", faults.len());
         last_minutes += moments(&faults).iter().filter(|(at, _)| at.0 >= 360_000_000).count();
         kinds.extend(faults.iter().map(|fault| fault.kind.to_string()));
     }
     // Four of the thirteen strata lie behind the sixth minute: cut-write gets its share.
-    assert!(last_minutes >= 1_500, "{last_minutes}");
+    assert!(last_minutes >= 1_200, "{last_minutes}");
+    assert!((100..160).contains(&quiet), "{quiet} quiet runs");
     // An election of who is not in sync is no fault that the systems tolerate.
     let inside = <Kind as strum::IntoEnumIterator>::iter().filter(|kind| *kind != Kind::UncleanElection);
     assert_eq!(kinds, inside.map(|kind| kind.to_string()).collect());
