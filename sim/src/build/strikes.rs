@@ -48,10 +48,10 @@ fn strikes(fault: &Fault, places: &Places<'_>) -> (Vec<Staged>, String) {
         Kind::LossyLink => links(Impairment::Lose { per_million }),
         Kind::DuplicatingLink => links(Impairment::Duplicate { per_million, within: LATE_WITHIN }),
         Kind::ReorderingLink => links(Impairment::Reorder { per_million, within: LATE_WITHIN }),
-        Kind::IsrShrink => places.from_its_kind(fault, Impairment::Cut),
-        Kind::LostSwitches => places.from_the_centre(fault, Impairment::Lose { per_million }),
+        Kind::IsrShrink => places.within_its_kind(fault, Impairment::Cut),
+        Kind::LostSwitches => places.said_by_the_centre(fault, Impairment::Lose { per_million }),
         Kind::LateSwitches => {
-            places.from_the_centre(fault, Impairment::Delay { least: Span::ZERO, most: latency })
+            places.said_by_the_centre(fault, Impairment::Delay { least: Span::ZERO, most: latency })
         }
         Kind::StaleSwitches => {
             node(&|struck| Strike::Incident(struck, Incident::SwitchesStale, Some(Incident::SwitchesFresh)))
@@ -178,14 +178,14 @@ impl Places<'_> {
     }
 
     /// The links between the fault's node and the others of its kind.
-    fn from_its_kind(&self, fault: &Fault, impairment: Impairment) -> (Vec<Staged>, String) {
+    fn within_its_kind(&self, fault: &Fault, impairment: Impairment) -> (Vec<Staged>, String) {
         let Side::One(Target::Node(node)) = fault.on.from else { return (Vec::new(), String::new()) };
         let to = Side::Kind(self.layout.nodes.0[node.0 as usize].kind);
         self.links(&Link { to, one_way: false, ..fault.on }, fault.duration, impairment)
     }
 
     /// What the switch centre says to the fault's node.
-    fn from_the_centre(&self, fault: &Fault, impairment: Impairment) -> (Vec<Staged>, String) {
+    fn said_by_the_centre(&self, fault: &Fault, impairment: Impairment) -> (Vec<Staged>, String) {
         let centre = Side::One(Target::Node(self.layout.switch_centre));
         self.links(&Link { from: centre, to: fault.on.from, one_way: true }, fault.duration, impairment)
     }

@@ -22,6 +22,7 @@ use crate::case::Case;
 use crate::faults::NodeKind;
 use cutover_model::check::Subject;
 use cutover_model::history::{Entry, Event};
+use cutover_model::plan::Act;
 use cutover_model::record::{GroupId, NodeId, Queue, Record, RecordId, TopicId};
 use cutover_model::units::Time;
 
@@ -155,6 +156,7 @@ impl Monitor {
             Event::FaultBegun { kind, struck, .. } => {
                 self.coverage.strike(self.phase, kind, struck, &self.kinds);
             }
+            Event::StepDone { act: Act::StopCorgi, .. } => self.retire_corgi(entry.at),
             Event::Rare { branch } => {
                 let kind = self.kinds.get(entry.node.0 as usize).copied();
                 self.coverage.take(self.phase, *branch, kind);
@@ -334,6 +336,17 @@ impl Monitor {
         *grown(&mut self.up, node.0 as usize) = up;
         if let (Some(span), Some(kind)) = (&mut self.spans[self.phase], self.kinds.get(node.0 as usize)) {
             span.ran.entry(*kind).or_insert((at, at)).1 = at;
+        }
+    }
+
+    /// Corgi is told to stop: one that is frozen just then still has to hear of it, but nothing can befall Corgi any more.
+    fn retire_corgi(&mut self, at: Time) {
+        for node in 0..self.kinds.len() {
+            let of_corgi =
+                matches!(self.kinds[node], NodeKind::CorgiBroker | NodeKind::NameService | NodeKind::OnCall);
+            if of_corgi && self.up.get(node) == Some(&true) {
+                self.goes(at, NodeId(node as u32), false);
+            }
         }
     }
 

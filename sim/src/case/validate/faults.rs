@@ -154,7 +154,7 @@ fn drawn_kind(
     }
     for (number, target) in kind.targets.iter().enumerate() {
         let place = place(tree, way!["faults", "draw", "kinds", at, "targets", number]);
-        aim(case, target, kind.kind.on_links(), place.clone())?;
+        aim(case, target, kind.kind.on_links(), place)?;
         strikes(case, kind.kind, target, place)?;
     }
     kind.to.iter().try_for_each(|to| aim(case, to, true, there("to")))
@@ -219,7 +219,7 @@ fn strikes(case: &Case, kind: Kind, aim: &Aim, there: Place) -> Result<(), Probl
             let kinds: Vec<String> =
                 NodeKind::iter().filter(|node| kind.can_strike(*node)).map(|node| node.to_string()).collect();
             let help = format!("write one of: {}", kinds.join(", "));
-            Err(Problem::new(there.clone(), format!("a `{kind}` does nothing to a `{node}`"), help))
+            Err(Problem::new(there, format!("a `{kind}` does nothing to a `{node}`"), help))
         }
     };
     match aim {
