@@ -383,6 +383,44 @@ pub enum Event {
         /// And after.
         to: Offset,
     },
+    /// A reverse mirror's worker was told by Corgi that it has a copy of a record of Kafka's.
+    CopiedBack {
+        /// Which record.
+        record: RecordId,
+        /// The partition of Kafka that it was read from.
+        source: TopicPartition,
+        /// At which offset.
+        source_offset: Offset,
+        /// The partition of Corgi.
+        target: TopicPartition,
+        /// The copy's offset there.
+        target_offset: Offset,
+    },
+    /// A reverse mirror's worker gave a record up and goes on without it.
+    SkippedBack {
+        /// Which record.
+        record: RecordId,
+        /// The partition of Kafka.
+        source: TopicPartition,
+        /// At which offset.
+        source_offset: Offset,
+    },
+    /// A reverse mirror's worker exits, since its producer gave a record up.
+    StoppedBackAt {
+        /// The record.
+        record: RecordId,
+        /// The partition of Kafka.
+        source: TopicPartition,
+        /// Its offset there.
+        source_offset: Offset,
+    },
+    /// A reverse mirror's worker committed its offset in Kafka.
+    CommittedBack {
+        /// The partition of Kafka.
+        source: TopicPartition,
+        /// The next offset to copy back.
+        offset: Offset,
+    },
 }
 
 /// Why a producer sends records again.

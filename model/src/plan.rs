@@ -38,6 +38,11 @@ impl Plan {
         self.acts().any(|act| matches!(act, Act::Rewind { .. }))
     }
 
+    /// Whether anything is to be copied from Kafka back into Corgi at some line.
+    pub fn copies_back(&self) -> bool {
+        self.acts().any(|act| matches!(act, Act::StartReverseMirror))
+    }
+
     /// The groups that the plan names, as often as it names them.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
@@ -162,6 +167,10 @@ pub enum Act {
         /// When the operator takes it for done.
         confirm: Confirm,
     },
+    /// Start the reverse mirror's workers, which copy from Kafka back into Corgi.
+    StartReverseMirror,
+    /// Stop the reverse mirror's workers.
+    StopReverseMirror,
 }
 
 /// Where a rewind goes back to. A partition that is not so far yet stays where it is.
@@ -257,6 +266,8 @@ impl Act {
             | Act::Rewind { group, .. } => Some(group),
             Act::StartMirror
             | Act::StopMirror
+            | Act::StartReverseMirror
+            | Act::StopReverseMirror
             | Act::SwitchWrite { .. }
             | Act::Hold { .. }
             | Act::Release

@@ -102,6 +102,27 @@ fn the_naive_switch_loses_and_reorders() {
     fails("naive", 0..20, &[Guarantee::AtLeastOnce, Guarantee::Order]);
 }
 
+#[test]
+fn a_reverse_mirror_brings_back_what_the_producers_wrote_to_kafka_before_they_went_back() {
+    holds("rolled-back", 0..10);
+}
+
+#[test]
+fn a_rollback_without_a_reverse_mirror_loses_what_kafka_alone_has() {
+    fails("rolled-back-one-way", 0..3, &[Guarantee::AtLeastOnce]);
+}
+
+/// It has no end: the budget of events cuts it off, and what was not decided by then is unknown.
+#[test]
+fn two_mirrors_that_know_nothing_of_each_other_copy_round_and_round() {
+    let case = shipped("mirrors-loop");
+    let result = swept(&case, 0..2, |run| {
+        assert!(run.failure.is_some(), "seed {} came to its end", run.seed);
+        assert_eq!(violated(run), [Guarantee::BoundedReplay], "seed {}", run.seed);
+    });
+    assert!(case.expect.is_met_by(&result), "mirrors-loop is {}", result.verdict);
+}
+
 /// A sweep that never struck in a phase, or never with a kind, says nothing of them.
 #[test]
 fn a_sweep_of_the_guarded_plan_strikes_in_every_phase_and_with_every_kind() {

@@ -97,8 +97,8 @@ impl AtLeastOnce {
 
     fn delivered(&mut self, at: Time, group: GroupId, record: RecordId, place: Place) {
         let service = grown(&mut self.groups, usize::from(group.0)).at(record);
-        let hop = service.places.deliver(place);
         let account = self.records.at(record);
+        let hop = service.places.deliver(place, account.stored.copied && account.stored.copied_back);
         account.delivered.get_or_insert((at, group));
         account.duplicated = match (account.duplicated, hop) {
             (Some(known), Some(new)) => Some(known.min(new)),
@@ -276,6 +276,16 @@ impl Checker for AtLeastOnce {
                 let stored = &mut self.records.at(*record).stored;
                 stored.at(Queue::Corgi, *source, *source_offset, entry.at);
                 stored.at(Queue::Kafka, *target, *target_offset, entry.at);
+                stored.copied = true;
+            }
+            Event::CopiedBack { record, source, source_offset, target, target_offset } => {
+                let stored = &mut self.records.at(*record).stored;
+                stored.at(Queue::Kafka, *source, *source_offset, entry.at);
+                stored.at(Queue::Corgi, *target, *target_offset, entry.at);
+                stored.copied_back = true;
+            }
+            Event::SkippedBack { record, .. } => {
+                self.records.at(*record).stored.skipped_back_at = Some(entry.at);
             }
             Event::Skipped { record, .. } => self.records.at(*record).stored.skipped_at = Some(entry.at),
             Event::Delivered { group, record, queue, partition, offset, copied_from, .. } => {

@@ -3,7 +3,7 @@ use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, SEARCH, Scene, ground
 use crate::check::{Ground, Judgement, SubjectGroup, Verdict};
 use crate::history::{EndReason, Event};
 use crate::plan::Act;
-use crate::record::{Queue, TopicId, TopicPartition};
+use crate::record::{Offset, Queue, TopicId, TopicPartition};
 
 fn judged(scene: &Scene) -> Judgement {
     scene.judged(AtLeastOnce::new)
@@ -264,4 +264,72 @@ fn a_delivery_that_was_not_committed_is_pending_when_the_time_runs_out() {
         scene.quiet().end(EndReason::TimeBudget);
         assert_eq!(judged(&scene).verdict, expected);
     }
+}
+
+/// A group that reads from Corgi, and one record that Corgi has and one that was sent to Kafka.
+fn one_in_each_queue() -> Scene {
+    let mut scene = Scene::new();
+    scene.sends(1).reads(A, &[0]).invoke((0, 1)).acknowledge((0, 1), Queue::Kafka, 0);
+    scene
+}
+
+fn copy_back(scene: &mut Scene, record: (u32, u32), from: Offset, to: Offset) {
+    let (source, target) = (scene.partition, scene.partition);
+    let record = id(record);
+    scene.event(MIRROR, Event::CopiedBack { record, source, source_offset: from, target, target_offset: to });
+}
+
+#[test]
+fn what_nothing_brings_back_to_a_group_on_corgi_is_lost_when_the_plan_is_through() {
+    let mut scene = one_in_each_queue();
+    scene.event(A, Event::PlanCompleted).quiet().end(EndReason::TimeBudget);
+    let (place, summary) = lost(&scene);
+    assert_eq!(place, ["lost_only_in_kafka_records"]);
+    assert!(summary.contains("no reverse mirror brings it back"), "{summary}");
+    // The plan may still switch the group.
+    let mut scene = one_in_each_queue();
+    scene.quiet().end(EndReason::TimeBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+    // It has a partition of Kafka's already.
+    let mut scene = one_in_each_queue();
+    let (group, queue, partitions) = (scene.group, Queue::Kafka, vec![scene.partition]);
+    scene.event(A, Event::Granted { group, queue, partitions });
+    scene.event(A, Event::PlanCompleted).quiet().end(EndReason::TimeBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn a_reverse_mirror_that_runs_may_still_bring_it_unless_it_went_beyond() {
+    let running = || {
+        let mut scene = one_in_each_queue();
+        scene.act(Act::StartReverseMirror).event(A, Event::PlanCompleted);
+        scene
+    };
+    let mut scene = running();
+    scene.quiet().end(EndReason::TimeBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+    let mut scene = running();
+    let source = scene.partition;
+    scene.event(MIRROR, Event::CommittedBack { source, offset: 1 }).quiet().end(EndReason::TimeBudget);
+    assert!(lost(&scene).1.contains("committed beyond it"));
+    let mut scene = running();
+    scene.event(MIRROR, Event::SkippedBack { record: id((0, 1)), source, source_offset: 0 });
+    scene.quiet().end(EndReason::TimeBudget);
+    assert!(lost(&scene).1.contains("gave it up"));
+}
+
+#[test]
+fn what_was_brought_back_is_found_in_corgi() {
+    let mut scene = one_in_each_queue();
+    scene.act(Act::StartReverseMirror).event(A, Event::PlanCompleted);
+    copy_back(&mut scene, (0, 1), 0, 1);
+    scene.deliver_copy(A, (0, 1), Queue::Corgi, 1, 0).process(A, (0, 1)).drained();
+    assert_eq!(judged(&scene).verdict, Verdict::Held);
+    let mut scene = one_in_each_queue();
+    scene.act(Act::StartReverseMirror).event(A, Event::PlanCompleted);
+    copy_back(&mut scene, (0, 1), 0, 1);
+    let (queue, partition) = (Queue::Corgi, scene.partition);
+    scene.event(A, Event::Truncated { queue, partition, from: 2, to: 1 });
+    scene.quiet().end(EndReason::TimeBudget);
+    assert_eq!(lost(&scene).0, ["lost_truncated_from_corgi_records"]);
 }

@@ -32,11 +32,20 @@ pub struct BoundedReplay {
     subject: Arc<Subject>,
     course: Course,
     groups: Vec<Replays>,
-    /// Whether a record is known to be in Corgi, and in Kafka.
-    stored: ByRecord<[bool; 2]>,
+    /// Where each record is known to be.
+    stored: ByRecord<Standing>,
     tally: Tally,
     interleaved: u64,
     last_hop: Option<Hop>,
+}
+
+/// Where a record is known to be, and who brought it there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+struct Standing {
+    /// By queue: whether it is there.
+    queues: [bool; 2],
+    /// By queue: whether a mirror brought it there.
+    copied: [bool; 2],
 }
 
 /// What one group was delivered.
@@ -108,6 +117,12 @@ impl BoundedReplay {
         }
     }
 
+    fn copied(&mut self, record: RecordId, into: Queue) {
+        let standing = self.stored.at(record);
+        standing.queues[into as usize] = true;
+        standing.copied[into as usize] = true;
+    }
+
     fn delivered(
         &mut self,
         at: Time,
@@ -121,7 +136,8 @@ impl BoundedReplay {
         let phase = self.course.phase;
         let bound = self.subject.objectives.duplicates_per_group;
         let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
-        let hop = replays.deliveries.at(record).places.deliver(place);
+        let rounded = self.stored.get(record).is_some_and(|stored| stored.copied == [true; 2]);
+        let hop = replays.deliveries.at(record).places.deliver(place, rounded);
         self.last_hop = hop;
         if let Some(hop) = hop
             && !replays.was_asked_for(place)
@@ -208,7 +224,7 @@ impl BoundedReplay {
     ) -> impl Iterator<Item = RecordId> + 'a {
         let ranks = hole.first as usize..hole.beyond as usize;
         stream.ranked[ranks].iter().copied().filter(|record| {
-            let stored = self.stored.get(*record).is_some_and(|stored| stored[hole.queue as usize]);
+            let stored = self.stored.get(*record).is_some_and(|stored| stored.queues[hole.queue as usize]);
             let delivery = replays.deliveries.get(*record);
             stored && !delivery.is_some_and(|delivery| delivery.places.delivered_from(hole.queue))
         })
@@ -334,8 +350,11 @@ impl Checker for BoundedReplay {
     fn observe(&mut self, entry: &Entry) {
         self.course.observe(entry);
         match &entry.event {
-            Event::Acknowledged { record, queue, .. } => self.stored.at(*record)[*queue as usize] = true,
-            Event::Copied { record, .. } => self.stored.at(*record)[Queue::Kafka as usize] = true,
+            Event::Acknowledged { record, queue, .. } => {
+                self.stored.at(*record).queues[*queue as usize] = true;
+            }
+            Event::Copied { record, .. } => self.copied(*record, Queue::Kafka),
+            Event::CopiedBack { record, .. } => self.copied(*record, Queue::Corgi),
             Event::Delivered { group, record, source, queue, partition, offset, copied_from } => {
                 let (queue, partition, offset) = (*queue, *partition, *offset);
                 let place = Place { queue, partition, offset, copied_from: *copied_from };

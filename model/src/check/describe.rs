@@ -68,7 +68,8 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let (group, source) = (subject.group_name(*group), subject.partition_name(*source));
             let position = position(subject, *queue, *partition, *offset);
             let copy = if *copied_from >= 0 {
-                format!(", a copy of Corgi offset {copied_from}")
+                let other = if *queue == Queue::Kafka { Queue::Corgi } else { Queue::Kafka };
+                format!(", a copy of {} offset {copied_from}", queue_name(other))
             } else {
                 String::new()
             };
@@ -83,13 +84,26 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let to = position(subject, Queue::Kafka, *target, *target_offset);
             format!("{node} has copied {record} from {from} to {to}")
         }
+        Event::CopiedBack { record, source, source_offset, target, target_offset } => {
+            let from = position(subject, Queue::Kafka, *source, *source_offset);
+            let to = position(subject, Queue::Corgi, *target, *target_offset);
+            format!("{node} has copied {record} back from {from} to {to}")
+        }
         Event::Skipped { record, source, source_offset } => {
             let from = position(subject, Queue::Corgi, *source, *source_offset);
+            format!("{node} gives {record} at {from} up and goes on without it")
+        }
+        Event::SkippedBack { record, source, source_offset } => {
+            let from = position(subject, Queue::Kafka, *source, *source_offset);
             format!("{node} gives {record} at {from} up and goes on without it")
         }
         Event::StoppedAt { record, source, source_offset } => {
             let from = position(subject, Queue::Corgi, *source, *source_offset);
             format!("{node} cannot copy {record} at {from} into Kafka, and exits")
+        }
+        Event::StoppedBackAt { record, source, source_offset } => {
+            let from = position(subject, Queue::Kafka, *source, *source_offset);
+            format!("{node} cannot copy {record} at {from} back into Corgi, and exits")
         }
         _ => return None,
     })
@@ -104,6 +118,10 @@ fn of_reader(node: &str, event: &Event, subject: &Subject) -> Option<String> {
         }
         Event::MirrorCommitted { source, offset } => {
             format!("{node} commits {} for the mirror", position(subject, Queue::Corgi, *source, *offset))
+        }
+        Event::CommittedBack { source, offset } => {
+            let position = position(subject, Queue::Kafka, *source, *offset);
+            format!("{node} commits {position} for the reverse mirror")
         }
         Event::Granted { group, queue, partitions } => {
             let (queue, group) = (queue_name(*queue), subject.group_name(*group));
@@ -220,6 +238,8 @@ fn act_done(act: &Act) -> String {
     match act {
         Act::StartMirror => "starts the mirror".to_owned(),
         Act::StopMirror => "stops the mirror".to_owned(),
+        Act::StartReverseMirror => "starts the reverse mirror".to_owned(),
+        Act::StopReverseMirror => "stops the reverse mirror".to_owned(),
         Act::RollOut { group, order } => format!("rolls {group} to the NewClient, {}", rolling(order)),
         Act::RollBack { group, order } => format!("rolls {group} back to the OldClient, {}", rolling(order)),
         Act::PrepareOffsets { group, from } => {

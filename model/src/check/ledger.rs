@@ -6,6 +6,7 @@ use crate::history::{Entry, Event};
 use crate::record::{GroupId, Offset, Queue, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Where a record was lost, as far as the history tells.
 #[derive(
@@ -40,6 +41,8 @@ pub enum Loss {
     DeletedFromKafka,
     /// Corgi kept it back, and it never became due.
     NeverDue,
+    /// It is in Kafka only, and the group reads from Corgi to the end.
+    OnlyInKafka,
 }
 
 /// Where a record is said to be.
@@ -49,6 +52,12 @@ pub(super) struct Stored {
     corgi: Option<(TopicPartition, Offset, Time)>,
     kafka: Option<(TopicPartition, Offset, Time)>,
     pub(super) skipped_at: Option<Time>,
+    /// Whether the mirror brought it into Kafka.
+    pub(super) copied: bool,
+    /// Whether the reverse mirror brought it into Corgi.
+    pub(super) copied_back: bool,
+    /// When the reverse mirror gave it up.
+    pub(super) skipped_back_at: Option<Time>,
     /// Whether Corgi is to keep it back for a while.
     pub(super) delayed: bool,
 }
@@ -100,7 +109,7 @@ struct Log {
     deleted: Vec<(Time, Offset, Offset)>,
     /// How far each group went.
     groups: Vec<Reach>,
-    /// How far the mirror committed (in Corgi).
+    /// How far the mirror that reads it committed.
     mirrored: Offset,
 }
 
@@ -113,6 +122,10 @@ pub(super) struct Whereabouts {
     reading: Vec<Queue>,
     mirror_stopped: bool,
     corgi_stopped: bool,
+    reverse_mirror_runs: bool,
+    plan_completed: bool,
+    /// The groups that ever had a partition of Kafka's, or a record of it: the others read from Corgi.
+    joined_kafka: BTreeSet<GroupId>,
 }
 
 impl Whereabouts {
@@ -126,6 +139,9 @@ impl Whereabouts {
     pub(super) fn observe(&mut self, entry: &Entry) {
         match &entry.event {
             Event::Delivered { group, queue, partition, offset, .. } => {
+                if *queue == Queue::Kafka {
+                    self.joined_kafka.insert(*group);
+                }
                 *grown(&mut self.reading, usize::from(group.0)) = *queue;
                 let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
                 reach.highest = reach.highest.max(*offset);
@@ -141,6 +157,14 @@ impl Whereabouts {
                 let log = self.corgi.at(*source);
                 log.mirrored = log.mirrored.max(*offset);
             }
+            Event::CommittedBack { source, offset } => {
+                let log = self.kafka.at(*source);
+                log.mirrored = log.mirrored.max(*offset);
+            }
+            Event::Granted { group, queue: Queue::Kafka, .. } => {
+                self.joined_kafka.insert(*group);
+            }
+            Event::PlanCompleted => self.plan_completed = true,
             Event::Truncated { queue, partition, from, to } => {
                 self.log(*queue, *partition).truncated.push((entry.at, *from, *to));
             }
@@ -150,6 +174,8 @@ impl Whereabouts {
             Event::StepDone { act, .. } => match act {
                 crate::plan::Act::StartMirror => self.mirror_stopped = false,
                 crate::plan::Act::StopMirror => self.mirror_stopped = true,
+                crate::plan::Act::StartReverseMirror => self.reverse_mirror_runs = true,
+                crate::plan::Act::StopReverseMirror => self.reverse_mirror_runs = false,
                 crate::plan::Act::StopCorgi => self.corgi_stopped = true,
                 _ => {}
             },
@@ -174,6 +200,12 @@ impl Whereabouts {
             let for_good = done(&self.kafka, stored.kafka) || done(&self.corgi, stored.corgi);
             return Passed { loss: Loss::InTheApplication, at: None, for_good };
         }
+        if self.plan_completed
+            && !self.joined_kafka.contains(&group)
+            && let Some(passed) = self.passed_on_the_way_back(stored, in_kafka, in_corgi)
+        {
+            return passed;
+        }
         let mut passed = self.passed_unread(source, stored, in_kafka, in_corgi);
         if self.reading.get(usize::from(group.0)).copied().unwrap_or_default() == Queue::Corgi {
             // A group that still reads Corgi may come to it there, whatever became of the copy.
@@ -184,6 +216,33 @@ impl Whereabouts {
             passed.for_good &= gone || self.corgi_stopped;
         }
         passed
+    }
+
+    /// The same of a record that came to Kafka first, and of a group that will never read there: what it gets, the reverse
+    /// mirror brings.
+    fn passed_on_the_way_back(
+        &self,
+        stored: &Stored,
+        in_kafka: Option<(InLog, Option<Time>)>,
+        in_corgi: Option<(InLog, Option<Time>)>,
+    ) -> Option<Passed> {
+        let (partition, offset, _) = stored.kafka?;
+        let passed = match in_corgi {
+            None if !matches!(in_kafka, Some((InLog::Left, _))) => return None,
+            None => {
+                let mirrored = self.kafka.get(partition).is_some_and(|log| log.mirrored > offset);
+                let for_good = mirrored || stored.skipped_back_at.is_some() || !self.reverse_mirror_runs;
+                Passed { loss: Loss::OnlyInKafka, at: stored.skipped_back_at, for_good }
+            }
+            Some(_) if !stored.copied_back => return None,
+            Some((InLog::Truncated, at)) => Passed { loss: Loss::TruncatedFromCorgi, at, for_good: true },
+            Some((InLog::Deleted, at)) => Passed { loss: Loss::DeletedFromCorgi, at, for_good: true },
+            Some((InLog::Before | InLog::Passed, at)) => {
+                Passed { loss: Loss::PassedInCorgi, at, for_good: true }
+            }
+            Some((InLog::Left, at)) => Passed { loss: Loss::LeftInCorgi, at, for_good: self.corgi_stopped },
+        };
+        Some(passed)
     }
 
     /// The same of a record that the group was never delivered.
@@ -309,6 +368,19 @@ impl Whereabouts {
             }
             Loss::TruncatedFromCorgi => {
                 format!("Corgi's log of {corgi} lost its tail before it was copied or read")
+            }
+            Loss::OnlyInKafka => {
+                let back = match stored.kafka {
+                    _ if stored.skipped_back_at.is_some() => ", and the reverse mirror gave it up",
+                    Some((partition, offset, _))
+                        if self.kafka.get(partition).is_some_and(|log| log.mirrored > offset) =>
+                    {
+                        ", and the reverse mirror committed beyond it with no copy acknowledged"
+                    }
+                    _ if self.reverse_mirror_runs => "",
+                    _ => ", and no reverse mirror brings it back",
+                };
+                format!("it is in Kafka only ({kafka}), while the group reads from Corgi{back}")
             }
             Loss::NeverDue => "Corgi kept it back until it was due, and nobody was there any more".to_owned(),
             Loss::DeletedFromCorgi => {

@@ -232,6 +232,9 @@ impl Subject {
         if usize::from(group.0) == self.groups.len() {
             return "the mirror".to_owned();
         }
+        if usize::from(group.0) == self.groups.len() + 1 {
+            return "the reverse mirror".to_owned();
+        }
         self.groups
             .get(usize::from(group.0))
             .map_or_else(|| format!("group {}", group.0), |it| it.name.clone())

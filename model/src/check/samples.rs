@@ -23,7 +23,8 @@ pub(super) fn known(event: &Event) {
         Event::Indeterminate { .. } | Event::Delivered { .. } | Event::Processed { .. } => {}
         Event::Committed { .. } | Event::Granted { .. } | Event::Revoked { .. } | Event::Paused { .. } => {}
         Event::Copied { .. } | Event::Skipped { .. } | Event::MirrorCommitted { .. } => {}
-        Event::StoppedAt { .. } => {}
+        Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => {}
+        Event::CopiedBack { .. } | Event::SkippedBack { .. } | Event::CommittedBack { .. } => {}
         Event::RewindAsked { .. } | Event::Sought { .. } | Event::Rewound { .. } => {}
         Event::Writing { .. } | Event::LeaderChanged { .. } | Event::Truncated { .. } => {}
         Event::Rebalanced { .. } | Event::PhaseBegun { .. } | Event::StepDone { .. } => {}
@@ -54,6 +55,10 @@ fn of_records() -> Vec<Event> {
         Event::Skipped { record, source, source_offset: 4 },
         Event::StoppedAt { record, source, source_offset: 4 },
         Event::MirrorCommitted { source, offset: 5 },
+        Event::CopiedBack { record, source, source_offset: 5, target: partition, target_offset: 4 },
+        Event::SkippedBack { record, source, source_offset: 5 },
+        Event::StoppedBackAt { record, source, source_offset: 5 },
+        Event::CommittedBack { source, offset: 6 },
     ]
 }
 

@@ -180,9 +180,12 @@ impl<'a> Teller<'a> {
             | Event::Refused { record }
             | Event::Indeterminate { record }
             | Event::Copied { record, .. }
+            | Event::CopiedBack { record, .. }
             | Event::Due { record, .. }
             | Event::Skipped { record, .. }
-            | Event::StoppedAt { record, .. } => self.records.contains(record),
+            | Event::SkippedBack { record, .. }
+            | Event::StoppedAt { record, .. }
+            | Event::StoppedBackAt { record, .. } => self.records.contains(record),
             Event::Delivered { group, record, .. } | Event::Processed { group, record, .. } => {
                 self.records.contains(record) && self.finding.group.is_none_or(|wronged| wronged == *group)
             }
@@ -212,6 +215,10 @@ impl<'a> Teller<'a> {
             Event::Copied { record, source, source_offset, target, target_offset } => {
                 stands(Queue::Corgi, *source, *source_offset, *record);
                 stands(Queue::Kafka, *target, *target_offset, *record);
+            }
+            Event::CopiedBack { record, source, source_offset, target, target_offset } => {
+                stands(Queue::Kafka, *source, *source_offset, *record);
+                stands(Queue::Corgi, *target, *target_offset, *record);
             }
             _ => {}
         }

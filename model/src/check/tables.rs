@@ -152,7 +152,8 @@ impl Course {
 pub enum Hop {
     /// The producer stored the record several times: at several offsets of Corgi, or of Kafka and not by a copy.
     Producer,
-    /// The mirror copied one record of Corgi to several offsets of Kafka.
+    /// The mirror copied one record of Corgi to several offsets of Kafka, the reverse mirror one of Kafka to several of Corgi,
+    /// or both of them copied it round and round.
     Mirror,
     /// The group read the record from Corgi and from Kafka.
     Crossing,
@@ -170,7 +171,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where it stands, or was copied from, in Corgi; -1 if it never was there.
+    /// Where it stands, or was copied from, in Corgi; -1 if it was not there before.
     pub(super) fn source_offset(&self) -> Offset {
         if self.queue == Queue::Corgi { self.offset } else { self.copied_from }
     }
@@ -198,13 +199,14 @@ impl Places {
         self.iter().any(|place| place.queue == queue)
     }
 
-    /// Take a delivery. Returns the hop that made it a duplicate; nothing for a first delivery.
-    pub(super) fn deliver(&mut self, place: Place) -> Option<Hop> {
+    /// Take a delivery of a record that was `rounded`: copied into Kafka and back into Corgi. Returns the hop that made it a
+    /// duplicate; nothing for a first delivery.
+    pub(super) fn deliver(&mut self, place: Place, rounded: bool) -> Option<Hop> {
         if self.first.is_none() {
             self.first = Some(place);
             return None;
         }
-        let hop = self.hop(&place);
+        let hop = self.hop(&place, rounded);
         if hop != Hop::Consumer {
             self.further.push(place);
         }
@@ -215,7 +217,7 @@ impl Places {
         self.first.iter().chain(&self.further)
     }
 
-    fn hop(&self, place: &Place) -> Hop {
+    fn hop(&self, place: &Place, rounded: bool) -> Hop {
         if self.iter().any(|earlier| earlier.same_position(place)) {
             return Hop::Consumer;
         }
@@ -223,8 +225,8 @@ impl Places {
         if same_queue.peek().is_none() {
             return Hop::Crossing;
         }
-        let copied_again =
-            place.copied_from >= 0 && same_queue.any(|earlier| earlier.copied_from == place.copied_from);
+        let copied_again = place.copied_from >= 0
+            && (rounded || same_queue.any(|earlier| earlier.copied_from == place.copied_from));
         if copied_again { Hop::Mirror } else { Hop::Producer }
     }
 }
@@ -243,7 +245,7 @@ mod tests {
 
     fn hops(places: &[Place]) -> Vec<Option<Hop>> {
         let mut table = Places::default();
-        places.iter().map(|place| table.deliver(*place)).collect()
+        places.iter().map(|place| table.deliver(*place, false)).collect()
     }
 
     #[test]
@@ -259,6 +261,19 @@ mod tests {
             hops(&[corgi(7), kafka(2, 7), kafka(3, 7), kafka(2, 7)]),
             [None, Some(Hop::Crossing), Some(Hop::Mirror), Some(Hop::Consumer)]
         );
+    }
+
+    #[test]
+    fn what_comes_round_is_the_mirrors_doing() {
+        let mut table = Places::default();
+        let back = |offset, copied_from| Place { copied_from, ..corgi(offset) };
+        let hops = [(corgi(7), false), (back(9, 3), true), (back(12, 8), true), (corgi(13), true)];
+        let hops = hops.map(|(place, rounded)| table.deliver(place, rounded));
+        assert_eq!(hops, [None, Some(Hop::Mirror), Some(Hop::Mirror), Some(Hop::Producer)]);
+        // One that its producer stored in both queues was brought back once, and not copied round.
+        let mut table = Places::default();
+        let hops = [corgi(7), back(9, 3), back(10, 3)].map(|place| table.deliver(place, false));
+        assert_eq!(hops, [None, Some(Hop::Producer), Some(Hop::Mirror)]);
     }
 
     #[test]

@@ -29,6 +29,8 @@ pub enum Target {
     Mirror,
     /// Corgi's brokers, name service and on-call: stopping only, at the end.
     Corgi,
+    /// The reverse mirror's workers.
+    ReverseMirror,
 }
 
 /// What the deployment is asked.

@@ -1,4 +1,5 @@
-//! One process of the mirror: it receives from Corgi, routes, produces to Kafka and commits the source offset.
+//! One process of a mirror: it receives from one queue, routes, produces to the other and commits the source offset. The
+//! mirror reads Corgi and writes Kafka, the reverse mirror reads Kafka and writes Corgi.
 //!
 //! Nothing of it survives a crash: it joins anew and begins at the committed offsets, so that what was copied and not
 //! committed comes again (mirror 2a, 10a). It fences nobody by itself: after a pause it writes on what it has until the
@@ -16,8 +17,9 @@ use crate::deployment;
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
-use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, Queue, Record, TopicId, TopicPartition};
 use crate::report::Report;
+use crate::units::Span;
 use holding::Leaving;
 use litemap::LiteMap;
 use serde::Serialize;
@@ -32,8 +34,28 @@ const RETRY: Timer = Timer::new("mirror/retry", 0);
 pub struct MirroredTopic {
     /// Which; it has the same id in both queues.
     pub topic: TopicId,
-    /// How many partitions it has in Kafka, at least 1.
+    /// How many partitions it has in the queue that is written, at least 1.
     pub target_partitions: u16,
+}
+
+/// Which way a worker copies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub enum Direction {
+    /// From Corgi into Kafka: the mirror.
+    #[default]
+    IntoKafka,
+    /// From Kafka back into Corgi: the reverse mirror.
+    BackIntoCorgi,
+}
+
+impl Direction {
+    /// The queue that is read.
+    pub(super) fn source(self) -> Queue {
+        match self {
+            Direction::IntoKafka => Queue::Corgi,
+            Direction::BackIntoCorgi => Queue::Kafka,
+        }
+    }
 }
 
 /// What a worker is connected with.
@@ -45,20 +67,25 @@ pub struct Wiring {
     pub deployment: NodeId,
     /// Kafka's brokers.
     pub brokers: Vec<NodeId>,
-    /// The mirror's own group, in which the workers share Corgi's partitions.
+    /// The mirror's own group, in which the workers share the source's partitions.
     pub group: GroupId,
     /// What is mirrored.
     pub topics: Vec<MirroredTopic>,
+    /// Which way.
+    pub direction: Direction,
+    /// Whether what another mirror brought into the source, as the copy's header says, is left alone. Without it two mirrors in
+    /// both directions copy each record round and round (mirror 16, apache/kafka#10652).
+    pub leaves_copies: bool,
 }
 
-/// A worker of the mirror, with its Corgi consumer and its Kafka producer.
+/// A worker of the mirror, with the libraries that read the one queue and write the other.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Worker<C, P> {
     settings: Settings,
     wiring: Wiring,
     /// The libraries as they are before they start.
-    corgi: C,
-    kafka: P,
+    consumer: C,
+    producer: P,
     /// Everything else; none while the process does not run.
     volatile: Option<Volatile<C, P>>,
 }
@@ -66,8 +93,8 @@ pub struct Worker<C, P> {
 /// One life of the process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Volatile<C, P> {
-    corgi: C,
-    kafka: P,
+    consumer: C,
+    producer: P,
     ledger: Ledger,
     /// How many records of each topic were routed, for the scattered map.
     routed: LiteMap<TopicId, u64>,
@@ -81,7 +108,7 @@ struct Volatile<C, P> {
     revocation: Option<BTreeSet<TopicPartition>>,
     /// The worker is to leave the group, to exit or to join anew.
     leaving: Option<Leaving>,
-    /// The atomic mode's, instead of the Kafka producer.
+    /// The atomic mode's, instead of the producer.
     transactions: Option<Transactions>,
     /// In the atomic mode: partitions that are not taken over yet, from which nothing is received.
     adopting: BTreeSet<TopicPartition>,
@@ -93,18 +120,18 @@ struct Volatile<C, P> {
 }
 
 impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
-    /// A worker that is not started. `corgi` and `kafka` are its libraries as they are before they start; each life of
-    /// the process begins with clones of them.
-    pub fn new(settings: Settings, wiring: Wiring, corgi: C, kafka: P) -> Worker<C, P> {
-        Worker { settings, wiring, corgi, kafka, volatile: None }
+    /// A worker that is not started. `consumer` and `producer` are its libraries as they are before they start; each life
+    /// of the process begins with clones of them.
+    pub fn new(settings: Settings, wiring: Wiring, consumer: C, producer: P) -> Worker<C, P> {
+        Worker { settings, wiring, consumer, producer, volatile: None }
     }
 
     fn start(&mut self, now: Now, incarnation: u32, effects: &mut Effects) {
         let atomic = self.settings.commit == Commit::Atomic;
         let transactions = || Transactions::new(&self.settings, &self.wiring, incarnation);
         let mut volatile = Volatile {
-            corgi: self.corgi.clone(),
-            kafka: self.kafka.clone(),
+            consumer: self.consumer.clone(),
+            producer: self.producer.clone(),
             ledger: Ledger::default(),
             routed: LiteMap::new(),
             received_from: TopicPartition::default(),
@@ -121,9 +148,9 @@ impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
         };
         // The atomic mode has transactional producers of its own.
         if !atomic {
-            volatile.kafka.start(now, incarnation, effects);
+            volatile.producer.start(now, incarnation, effects);
         }
-        volatile.corgi.start(now, incarnation, effects);
+        volatile.consumer.start(now, incarnation, effects);
         self.volatile = Some(volatile);
         effects.send(self.wiring.deployment, Message::Deployment(Box::new(deployment::Message::Ready)));
     }
@@ -141,7 +168,7 @@ where
         let Some(volatile) = &mut self.volatile else {
             return;
         };
-        let (settings, wiring, template) = (&self.settings, &self.wiring, &self.corgi);
+        let (settings, wiring, template) = (&self.settings, &self.wiring, &self.consumer);
         let mut turn = Turn { settings, wiring, template, now, effects, exits: false, worker: volatile };
         turn.take(input);
         turn.go_on();
@@ -165,7 +192,7 @@ where
 struct Turn<'a, C, P> {
     settings: &'a Settings,
     wiring: &'a Wiring,
-    /// The Corgi consumer as it is before it starts.
+    /// The consumer as it is before it starts.
     template: &'a C,
     now: Now,
     effects: &'a mut Effects,
@@ -188,21 +215,21 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             }
             Input::Timer(RETRY) => self.send_again(),
             Input::Disconnected(_) => {
-                self.worker.corgi.step(self.now, &input, self.effects);
-                self.step_kafka(&input);
+                self.worker.consumer.step(self.now, &input, self.effects);
+                self.step_producer(&input);
             }
             other => {
-                if !self.worker.corgi.step(self.now, &other, self.effects) {
-                    self.step_kafka(&other);
+                if !self.worker.consumer.step(self.now, &other, self.effects) {
+                    self.step_producer(&other);
                 }
             }
         }
     }
 
-    fn step_kafka(&mut self, input: &Input) {
+    fn step_producer(&mut self, input: &Input) {
         match &mut self.worker.transactions {
             Some(transactions) => transactions.take(self.now.elapsed, input),
-            None => self.worker.kafka.step(self.now, input, self.effects),
+            None => self.worker.producer.step(self.now, input, self.effects),
         };
     }
 
@@ -251,7 +278,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
                 }
                 Notice::Committed(positions) => {
                     for (source, offset) in positions {
-                        self.effects.record(Event::MirrorCommitted { source, offset });
+                        self.effects.record(self.committed_event(source, offset));
                     }
                 }
                 Notice::GivenUp(token) => {
@@ -280,7 +307,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     fn receive(&mut self) -> Option<Received> {
         let worker = &mut *self.worker;
         if !worker.ledger.any_blocked() && worker.adopting.is_empty() {
-            return worker.corgi.receive(self.now, self.effects);
+            return worker.consumer.receive(self.now, self.effects);
         }
         let is_free = |partition: &TopicPartition| {
             !worker.ledger.is_blocked(*partition) && !worker.adopting.contains(partition)
@@ -289,7 +316,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         let after = free.partition_point(|partition| *partition <= worker.received_from);
         let order = free[after..].iter().chain(&free[..after]);
         for partition in order {
-            let received = worker.corgi.receive_from(self.now, *partition, self.effects);
+            let received = worker.consumer.receive_from(self.now, *partition, self.effects);
             if received.is_some() {
                 worker.received_from = *partition;
                 return received;
@@ -302,6 +329,12 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         let Received { partition: source, offset, .. } = received;
         let copied_below = self.worker.copied_below.get(&source).copied().unwrap_or(-1);
         if !self.worker.ledger.holds(source) || offset < copied_below {
+            return;
+        }
+        if self.wiring.leaves_copies && is_copy(&received.record) {
+            self.worker.ledger.received(source, offset);
+            self.worker.ledger.done(source, offset);
+            self.set_commit_timer();
             return;
         }
         let transfer = self.route(&received);
@@ -323,6 +356,10 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         *routed += 1;
         let partition = self.settings.partition_map.target(&record, source, count, batch);
         record.copied_from = received.offset;
+        if self.wiring.direction == Direction::BackIntoCorgi {
+            // Kafka has no place for a delay: what comes out of it is due.
+            record.delay = Span::ZERO;
+        }
         if !self.settings.carry_create_time {
             record.created_at = self.now.wall;
         }
@@ -334,13 +371,15 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         let token = self.worker.ledger.sent(transfer);
         match &mut self.worker.transactions {
             Some(transactions) => transactions.send(token, transfer),
-            None => self.worker.kafka.send(self.now, token, transfer.target, transfer.record, self.effects),
+            None => {
+                self.worker.producer.send(self.now, token, transfer.target, transfer.record, self.effects)
+            }
         }
     }
 
     fn take_outcomes(&mut self) {
         while !self.exits
-            && let Some((token, outcome)) = self.worker.kafka.outcome()
+            && let Some((token, outcome)) = self.worker.producer.outcome()
         {
             let Some((transfer, counts)) = self.worker.ledger.settled(token) else {
                 continue;
@@ -364,12 +403,12 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         target_offset: Offset,
     ) {
         let Transfer { source, source_offset, record, .. } = *transfer;
-        self.effects.record(Event::Copied {
-            record: record.id,
-            source,
-            source_offset,
-            target,
-            target_offset,
+        let record = record.id;
+        self.effects.record(match self.wiring.direction {
+            Direction::IntoKafka => Event::Copied { record, source, source_offset, target, target_offset },
+            Direction::BackIntoCorgi => {
+                Event::CopiedBack { record, source, source_offset, target, target_offset }
+            }
         });
         if counts {
             self.worker.ledger.done(source, source_offset);
@@ -379,14 +418,20 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
 
     /// The producer gave a record up. An indeterminate one may be in the log all the same (mirror 3c).
     fn given_up(&mut self, transfer: Transfer, counts: bool) {
-        let Transfer { source, source_offset, record, .. } = transfer;
+        let Transfer { source, source_offset, record: Record { id: record, .. }, .. } = transfer;
         match self.settings.on_failure {
             OnFailure::Stop => {
-                self.effects.record(Event::StoppedAt { record: record.id, source, source_offset });
+                self.effects.record(match self.wiring.direction {
+                    Direction::IntoKafka => Event::StoppedAt { record, source, source_offset },
+                    Direction::BackIntoCorgi => Event::StoppedBackAt { record, source, source_offset },
+                });
                 self.exits = true;
             }
             OnFailure::Skip => {
-                self.effects.record(Event::Skipped { record: record.id, source, source_offset });
+                self.effects.record(match self.wiring.direction {
+                    Direction::IntoKafka => Event::Skipped { record, source, source_offset },
+                    Direction::BackIntoCorgi => Event::SkippedBack { record, source, source_offset },
+                });
                 if counts {
                     self.worker.ledger.done(source, source_offset);
                     self.set_commit_timer();
@@ -419,6 +464,13 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         }
     }
 
+    fn committed_event(&self, source: TopicPartition, offset: Offset) -> Event {
+        match self.wiring.direction {
+            Direction::IntoKafka => Event::MirrorCommitted { source, offset },
+            Direction::BackIntoCorgi => Event::CommittedBack { source, offset },
+        }
+    }
+
     fn report(&self) -> Report {
         let progress = self.worker.ledger.progress();
         Report::Mirror {
@@ -429,11 +481,16 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     }
 }
 
+/// Whether a mirror brought it: each marks its copies by a header that names where they come from.
+fn is_copy(record: &Record) -> bool {
+    record.copied_from >= 0
+}
+
 #[cfg(test)]
 impl<C, P> Worker<C, P> {
-    /// The running Corgi consumer.
+    /// The running consumer.
     pub(super) fn corgi_in_test(&mut self) -> &mut C {
-        &mut self.volatile.as_mut().expect("a test looks at a worker that runs").corgi
+        &mut self.volatile.as_mut().expect("a test looks at a worker that runs").consumer
     }
 
     /// The running transactions.

@@ -49,6 +49,8 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
     match act {
         Act::StartMirror => Errand::Order(Target::Mirror, Order::Roll(RollOrder::default())),
         Act::StopMirror => Errand::Order(Target::Mirror, Order::Stop),
+        Act::StartReverseMirror => Errand::Order(Target::ReverseMirror, Order::Roll(RollOrder::default())),
+        Act::StopReverseMirror => Errand::Order(Target::ReverseMirror, Order::Stop),
         Act::RollOut { group: name, order } => Errand::Order(Target::Group(group(name)), Order::Roll(*order)),
         Act::RollBack { group: name, order } => {
             Errand::Order(Target::Group(group(name)), Order::RollBack(*order))

@@ -240,6 +240,8 @@ impl TryFrom<ActLine> for Act {
         let act = match word.as_str() {
             "start-mirror" => Act::StartMirror,
             "stop-mirror" => Act::StopMirror,
+            "start-reverse-mirror" => Act::StartReverseMirror,
+            "stop-reverse-mirror" => Act::StopReverseMirror,
             "roll-out" => {
                 Act::RollOut { group: line.group(&word)?, order: line.order.take().unwrap_or_default() }
             }

@@ -17,6 +17,8 @@ impl fmt::Display for Act {
         match self {
             Act::StartMirror => write!(formatter, "start the mirror"),
             Act::StopMirror => write!(formatter, "stop the mirror"),
+            Act::StartReverseMirror => write!(formatter, "start the reverse mirror"),
+            Act::StopReverseMirror => write!(formatter, "stop the reverse mirror"),
             Act::RollOut { group, order } => write!(formatter, "roll {group} out to the NewClient, {order}"),
             Act::RollBack { group, order } => {
                 write!(formatter, "roll {group} back to the OldClient, {order}")

@@ -36,12 +36,17 @@ pub struct Layout {
     pub spare: Vec<Vec<NodeId>>,
     /// Redis, where the case has one.
     pub redis: Option<NodeId>,
+    /// The reverse mirror's workers, where the case has one.
+    pub reverse_mirror: Vec<NodeId>,
     /// All of them, in the order of their ids.
     pub nodes: Nodes,
 }
 
 /// How many brokers a broker set has: a master and two slaves.
 pub const SET_BROKERS: u16 = 3;
+
+/// The part of the mirror's kind of node that the reverse mirror's workers are.
+pub const REVERSE_MIRROR: u16 = 1;
 
 impl Layout {
     /// The layout of a case.
@@ -84,6 +89,11 @@ impl Layout {
         if case.redis().is_some() {
             layout.redis = Some(layout.add(NodeKind::Redis, "redis".to_owned(), 0));
         }
+        if let Some(reverse) = case.reverse_mirror() {
+            let workers = u32::from(reverse.workers);
+            layout.reverse_mirror =
+                layout.add_all(NodeKind::Mirror, "reverse-mirror", workers, REVERSE_MIRROR);
+        }
         layout
     }
 
@@ -111,6 +121,7 @@ fn domain_of(kind: NodeKind, part: u16, name: &str) -> String {
     match kind {
         NodeKind::CorgiBroker | NodeKind::NameService | NodeKind::OnCall => "corgi".to_owned(),
         NodeKind::KafkaBroker | NodeKind::KafkaController => "kafka".to_owned(),
+        NodeKind::Mirror if part == REVERSE_MIRROR => "reverse-mirror".to_owned(),
         NodeKind::Mirror => "mirror".to_owned(),
         NodeKind::OldConsumer | NodeKind::NewConsumer => format!("group-{part}"),
         NodeKind::SwitchCentre | NodeKind::Deployment | NodeKind::Operator => "control".to_owned(),

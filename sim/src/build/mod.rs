@@ -74,6 +74,7 @@ pub fn processes(case: &Case, seed: u64) -> (Vec<Process>, Vec<NodeId>) {
 }
 
 fn nodes(case: &Case, layout: &Layout, workload: &Workload, streams: Streams) -> Vec<Node<Process>> {
+    let reverse = case.reverse_mirror();
     let mut clocks = streams.stream("clocks");
     let processes = wire::processes(case, layout, workload);
     assert_eq!(processes.len(), layout.nodes.0.len(), "every node of the layout has its process");
@@ -82,7 +83,8 @@ fn nodes(case: &Case, layout: &Layout, workload: &Workload, streams: Streams) ->
         let mut node = Node::new(process, streams.stream_of("node", u64::from(id.0)));
         node.skew_micros = skew(case.clocks.skew, &mut clocks);
         if placed.kind == NodeKind::Mirror {
-            node.restart_after = case.mirror.restart_delay;
+            let reverse = reverse.as_ref().filter(|_| placed.part == layout::REVERSE_MIRROR);
+            node.restart_after = reverse.map_or(case.mirror.restart_delay, |it| it.restart_delay);
         }
         node
     });
@@ -161,6 +163,11 @@ impl Case {
 
     /// The same case with nothing migrated: workload, faults, settings and nodes stay, the plan has no phases.
     pub fn without_migration(&self) -> Case {
-        Case { plan: Default::default(), redis: self.redis(), ..self.clone() }
+        Case {
+            plan: Default::default(),
+            redis: self.redis(),
+            reverse_mirror: self.reverse_mirror(),
+            ..self.clone()
+        }
     }
 }

@@ -60,6 +60,8 @@ processes! {
     Producer(ProducerApplication<CorgiProducer, KafkaProducer>),
     /// A consumer application.
     Consumer(ConsumerApplication<CorgiConsumer, KafkaConsumer>),
+    /// A worker of the reverse mirror.
+    ReverseMirror(mirror::worker::Worker<KafkaConsumer, CorgiProducer>),
     /// Redis.
     Redis(redis::server::Redis),
 }

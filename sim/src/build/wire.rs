@@ -51,10 +51,16 @@ pub fn processes(case: &Case, layout: &Layout, workload: &Workload) -> Vec<(Node
     if let (Some(node), Some(settings)) = (layout.redis, case.redis()) {
         processes.push((node, Process::Redis(Box::new(redis::Redis::new(settings)))));
     }
+    if let Some(settings) = case.reverse_mirror() {
+        for (number, node) in (0..).zip(&layout.reverse_mirror) {
+            let worker = builder.reverse_mirror(&settings, number);
+            processes.push((*node, Process::ReverseMirror(Box::new(worker))));
+        }
+    }
     processes
 }
 
-/// What runs before the plan begins: everything but the mirror and the NewClients.
+/// What runs before the plan begins: everything but the mirrors and the NewClients.
 pub fn running_at_first(case: &Case, layout: &Layout) -> Vec<NodeId> {
     let mut nodes: Vec<NodeId> = layout.corgi.iter().flatten().copied().collect();
     nodes.extend([layout.name_service, layout.on_call, layout.controller]);
@@ -143,6 +149,10 @@ impl Builder<'_> {
         fleets.push(Fleet { target: Target::Mirror, old: Vec::new(), new: layout.mirror.clone() });
         let corgi = layout.corgi.iter().flatten().copied().chain([layout.name_service, layout.on_call]);
         fleets.push(Fleet { target: Target::Corgi, old: corgi.collect(), new: Vec::new() });
+        if !layout.reverse_mirror.is_empty() {
+            let new = layout.reverse_mirror.clone();
+            fleets.push(Fleet { target: Target::ReverseMirror, old: Vec::new(), new });
+        }
         fleets
     }
 
@@ -190,6 +200,8 @@ impl Builder<'_> {
                     target_partitions: given.target_partitions(),
                 })
                 .collect(),
+            direction: mirror::Direction::IntoKafka,
+            leaves_copies: case.reverse_mirror().is_some_and(|reverse| reverse.origin_header),
         };
         let membership = Membership {
             node,
@@ -201,6 +213,32 @@ impl Builder<'_> {
         let corgi = CorgiConsumer::new(case.mirror.corgi.clone(), self.layout.name_service, membership);
         let kafka = KafkaProducer::new(case.mirror.kafka.clone(), self.layout.kafka.clone(), KAFKA_LANE);
         mirror::Worker::new(case.mirror.clone(), wiring, corgi, kafka)
+    }
+
+    fn reverse_mirror(
+        &self,
+        settings: &mirror::ReverseSettings,
+        worker: u16,
+    ) -> mirror::Worker<KafkaConsumer, CorgiProducer> {
+        let (case, layout) = (self.case, self.layout);
+        let group = case.reverse_mirror_group();
+        let topics = self.topics();
+        let wiring = mirror::Wiring {
+            worker,
+            deployment: layout.deployment,
+            brokers: layout.kafka.clone(),
+            group,
+            topics: topics
+                .map(|(topic, given)| mirror::MirroredTopic { topic, target_partitions: given.partitions })
+                .collect(),
+            direction: mirror::Direction::BackIntoCorgi,
+            leaves_copies: settings.origin_header,
+        };
+        let topics = self.topics().map(|(topic, _)| topic).collect();
+        let kafka =
+            KafkaConsumer::new(settings.kafka.clone(), group, topics, layout.kafka.clone(), KAFKA_LANE);
+        let corgi = CorgiProducer::new(settings.corgi.clone(), CORGI_LANE, layout.name_service);
+        mirror::Worker::new(settings.of_worker(), wiring, kafka, corgi)
     }
 
     fn producer(

@@ -59,6 +59,10 @@ pub struct Case {
     /// The mirror. Its group's id is the one behind the groups'.
     #[serde(default)]
     pub mirror: mirror::Settings,
+    /// The reverse mirror: there is one where this is given, or where the plan starts it. Its group's id is the one behind the
+    /// mirror's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reverse_mirror: Option<mirror::ReverseSettings>,
     /// The switch centre.
     #[serde(default)]
     pub switch: switch::Settings,
@@ -197,6 +201,17 @@ impl Case {
     /// The id of the mirror's own group: the one behind the groups'.
     pub fn mirror_group(&self) -> GroupId {
         GroupId(self.groups.len() as u16)
+    }
+
+    /// The id of the reverse mirror's own group.
+    pub fn reverse_mirror_group(&self) -> GroupId {
+        GroupId(self.groups.len() as u16 + 1)
+    }
+
+    /// The reverse mirror's settings, where the case has one: it is there if its table is, or if the plan starts it.
+    pub fn reverse_mirror(&self) -> Option<mirror::ReverseSettings> {
+        let planned = || self.plan.copies_back().then(mirror::ReverseSettings::default);
+        self.reverse_mirror.clone().or_else(planned)
     }
 
     /// Redis's settings, where the case has one: it is there if its table is, or if the plan has a rewind.

@@ -121,8 +121,13 @@ impl Monitor {
             Event::Processed { group, record, .. } => self.processed(entry.at, *group, *record),
             Event::Copied { record, .. } => {
                 self.acknowledges(Queue::Kafka);
-                self.copied(*record);
+                self.copied(*record, Queue::Kafka);
             }
+            Event::CopiedBack { record, .. } => {
+                self.acknowledges(Queue::Corgi);
+                self.copied(*record, Queue::Corgi);
+            }
+            Event::CommittedBack { .. } => self.acknowledges(Queue::Kafka),
             Event::Committed { queue, .. } => self.acknowledges(*queue),
             Event::MirrorCommitted { .. } => self.acknowledges(Queue::Corgi),
             Event::PutBack { records, .. } => self.put_back(entry.node, records),
@@ -253,12 +258,11 @@ impl Monitor {
         }
     }
 
-    fn copied(&mut self, record: RecordId) {
-        let (bytes, replicas) = (self.bytes(record), self.replicas(Queue::Kafka));
+    fn copied(&mut self, record: RecordId, to: Queue) {
+        let (bytes, replicas) = (self.bytes(record), self.replicas(to));
         self.queue_cost(Queue::Corgi).mirrored_bytes += bytes;
-        let kafka = self.queue_cost(Queue::Kafka);
-        kafka.mirrored_bytes += bytes;
-        kafka.store(bytes, replicas);
+        self.queue_cost(Queue::Kafka).mirrored_bytes += bytes;
+        self.queue_cost(to).store(bytes, replicas);
     }
 
     /// What is taken back to be sent again was sent once more than is acknowledged.

@@ -19,7 +19,7 @@ impl Teller<'_> {
             Event::StepDone { act, .. } => return self.weight_of_act(act, near),
             Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
             Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
-            Event::StoppedAt { .. } => return self.weight_of_stop(near),
+            Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => return self.weight_of_stop(near),
             Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
             event => self.weight_of_surroundings(entry, event),
         };
@@ -31,6 +31,7 @@ impl Teller<'_> {
             Event::Delivered { record, .. } => (1, *record),
             Event::Processed { record, .. } => (2, *record),
             Event::Copied { record, .. } => (3, *record),
+            Event::CopiedBack { record, .. } => (9, *record),
             Event::PutBack { partition: _, records, .. } => (6, records.first().copied().unwrap_or_default()),
             _ => return 100,
         };
@@ -62,7 +63,11 @@ impl Teller<'_> {
                 return if concerned && matters { 62 + 14 * u32::from(near) } else { 20 * u32::from(near) };
             }
             Act::SwitchWrite { .. } | Act::Hold { .. } | Act::Release => 72,
-            Act::StartMirror | Act::StopMirror | Act::StopCorgi => 66,
+            Act::StartMirror
+            | Act::StopMirror
+            | Act::StartReverseMirror
+            | Act::StopReverseMirror
+            | Act::StopCorgi => 66,
         };
         if near { weight } else { 0 }
     }
@@ -150,6 +155,7 @@ impl Teller<'_> {
             Event::MirrorCommitted { source, offset } => {
                 self.first_passing(4, Queue::Corgi, *source, *offset)
             }
+            Event::CommittedBack { source, offset } => self.first_passing(8, Queue::Kafka, *source, *offset),
             Event::Committed { group, queue, partition, offset } if self.finding.group == Some(*group) => {
                 self.first_passing(5, *queue, *partition, *offset)
             }

@@ -11,7 +11,7 @@ use crate::machine::{After, Effects, Input, Machine, Now, Process, TimerEffect};
 use crate::message::Message;
 use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
 use crate::mirror::settings::{Commit, Settings};
-use crate::mirror::worker::{MirroredTopic, Wiring, Worker};
+use crate::mirror::worker::{Direction, MirroredTopic, Wiring, Worker};
 use crate::record::{GroupId, NodeId, Offset, Record, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -215,6 +215,8 @@ impl Bench {
             brokers: vec![BROKER],
             group: GroupId(7),
             topics: vec![MirroredTopic { topic: TopicId(0), target_partitions: 4 }],
+            direction: Direction::IntoKafka,
+            leaves_copies: false,
         };
         let worker = |number| {
             Worker::new(settings.clone(), wiring(number), FakeCorgi::default(), FakeKafka::default())

@@ -6,10 +6,10 @@ use crate::deployment;
 use crate::history::Event;
 use crate::message::Message;
 use crate::mirror::settings::Commit;
-use crate::record::{Offset, Queue, TopicPartition};
+use crate::record::{Offset, TopicPartition};
 use serde::Serialize;
 
-/// How many lives of a Corgi consumer there may be in one life of the process: each has an incarnation of its own.
+/// How many lives of a consumer there may be in one life of the process: each has an incarnation of its own.
 const MOST_REJOINS: u32 = 1 << 12;
 
 /// The worker leaves its group.
@@ -22,7 +22,7 @@ pub(super) struct Leaving {
 
 impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     pub(super) fn take_assigned(&mut self) {
-        while let Some(assigned) = self.worker.corgi.assigned() {
+        while let Some(assigned) = self.worker.consumer.assigned() {
             match assigned {
                 Assigned::Granted(granted) => self.granted(&granted),
                 Assigned::Revoked(partitions) => {
@@ -42,7 +42,8 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             }
         }
         let partitions = granted.iter().map(|(partition, _)| *partition).collect();
-        self.effects.record(Event::Granted { group: self.wiring.group, queue: Queue::Corgi, partitions });
+        let (group, queue) = (self.wiring.group, self.wiring.direction.source());
+        self.effects.record(Event::Granted { group, queue, partitions });
     }
 
     /// Somebody else may copy these already: nothing of them is committed or sent again. What the producer has been
@@ -71,7 +72,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         if let Some(transactions) = &mut self.worker.transactions {
             transactions.forsake(&partitions);
         }
-        let (group, queue) = (self.wiring.group, Queue::Corgi);
+        let (group, queue) = (self.wiring.group, self.wiring.direction.source());
         self.effects.record(Event::Revoked { group, queue, partitions, orderly });
     }
 
@@ -103,12 +104,12 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             return;
         }
         self.worker.committing.extend(positions.iter().copied());
-        self.worker.corgi.commit(self.now, &positions, self.effects);
+        self.worker.consumer.commit(self.now, &positions, self.effects);
     }
 
     /// Commits that are through go into the history.
     pub(super) fn note_commits(&mut self) {
-        if self.worker.committing.is_empty() || self.worker.corgi.committing() {
+        if self.worker.committing.is_empty() || self.worker.consumer.committing() {
             return;
         }
         let committed = std::mem::take(&mut self.worker.committing);
@@ -117,7 +118,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             return;
         }
         for (source, offset) in committed {
-            self.effects.record(Event::MirrorCommitted { source, offset });
+            self.effects.record(self.committed_event(source, offset));
         }
     }
 
@@ -143,7 +144,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         }
         self.commit();
         self.let_go(revocation.into_iter().collect(), true);
-        self.worker.corgi.release(self.now, self.effects);
+        self.worker.consumer.release(self.now, self.effects);
         // What the release set free, and what waited behind the rebalance.
         self.go_on();
     }
@@ -161,13 +162,13 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             self.commit();
         }
         self.note_commits();
-        if !leaving.committed || self.worker.corgi.committing() {
+        if !leaving.committed || self.worker.consumer.committing() {
             self.worker.leaving = Some(leaving);
             return;
         }
         let held = self.worker.ledger.held().collect();
         self.let_go(held, true);
-        self.worker.corgi.close(self.now, self.effects);
+        self.worker.consumer.close(self.now, self.effects);
         if leaving.for_good {
             let exiting = Message::Deployment(Box::new(deployment::Message::Exiting));
             self.effects.send(self.wiring.deployment, exiting);
@@ -183,7 +184,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         self.worker.rejoins += 1;
         assert!(self.worker.rejoins < MOST_REJOINS, "a worker that is fenced so often never had a lease");
         let incarnation = self.worker.incarnation + self.worker.rejoins * (u32::MAX / MOST_REJOINS);
-        self.worker.corgi = self.template.clone();
-        self.worker.corgi.start(self.now, incarnation, self.effects);
+        self.worker.consumer = self.template.clone();
+        self.worker.consumer.start(self.now, incarnation, self.effects);
     }
 }

@@ -21,9 +21,20 @@ struct Bench {
 
 impl Bench {
     fn new(settings: Settings) -> Bench {
+        Bench::going(settings, Direction::IntoKafka, false)
+    }
+
+    fn going(settings: Settings, direction: Direction, leaves_copies: bool) -> Bench {
         let topics = vec![MirroredTopic { topic: TopicId(0), target_partitions: 4 }];
-        let wiring =
-            Wiring { worker: 0, deployment: NodeId(1), brokers: vec![NodeId(2)], group: GroupId(7), topics };
+        let wiring = Wiring {
+            worker: 0,
+            deployment: NodeId(1),
+            brokers: vec![NodeId(2)],
+            group: GroupId(7),
+            topics,
+            direction,
+            leaves_copies,
+        };
         let worker = Worker::new(settings, wiring, FakeCorgi::default(), FakeKafka::default());
         let mut bench = Bench { worker, effects: Effects::default() };
         bench.step(Input::Start { incarnation: 1 });
@@ -42,11 +53,11 @@ impl Bench {
     }
 
     fn corgi(&mut self) -> &mut FakeCorgi {
-        &mut self.worker.volatile.as_mut().unwrap().corgi
+        &mut self.worker.volatile.as_mut().unwrap().consumer
     }
 
     fn kafka(&mut self) -> &mut FakeKafka {
-        &mut self.worker.volatile.as_mut().unwrap().kafka
+        &mut self.worker.volatile.as_mut().unwrap().producer
     }
 
     fn assign(&mut self, assigned: Assigned) {
@@ -410,4 +421,91 @@ proptest::proptest! {
         proptest::prop_assert_eq!(copying.committed, copying.end);
         proptest::prop_assert!((0..copying.end).all(|offset| copying.log.contains(&offset)));
     }
+}
+
+/// A worker of the reverse mirror that holds both partitions from their beginning.
+fn going_back(settings: Settings) -> Bench {
+    let mut bench = Bench::going(settings, Direction::BackIntoCorgi, true);
+    bench.assign(Assigned::Granted(vec![(P, 0), (Q, 0)]));
+    bench
+}
+
+/// A record that some mirror brought to where it is read.
+fn brought(offset: Offset) -> Received {
+    let mut brought = received(P, offset);
+    brought.record.copied_from = 40 + offset;
+    brought
+}
+
+#[test]
+fn what_is_copied_back_is_the_same_record_and_is_due() {
+    let mut bench = going_back(settings());
+    let held = vec![P, Q];
+    let granted = Event::Granted { group: GroupId(7), queue: Queue::Kafka, partitions: held };
+    assert_eq!(bench.effects.events, vec![granted]);
+    let mut delayed = received(Q, 0);
+    delayed.record.delay = Span::secs(30);
+    bench.corgi().records.push_back(delayed);
+    bench.step(NOBODY);
+    let (_, target, record) = bench.kafka().sent[0];
+    assert_eq!((target, record), (Q, Record { copied_from: 0, ..received(Q, 0).record }));
+    bench.settle(0, SendOutcome::Acknowledged(Q, 17));
+    let record = record.id;
+    let copied = Event::CopiedBack { record, source: Q, source_offset: 0, target: Q, target_offset: 17 };
+    assert_eq!(bench.effects.events, vec![copied]);
+}
+
+#[test]
+fn what_corgi_has_not_acknowledged_is_not_committed_and_comes_again_after_a_crash() {
+    let mut bench = going_back(settings());
+    bench.receive(P, 0..3);
+    bench.acknowledge(0);
+    bench.acknowledge(2);
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 1)]]);
+    assert_eq!(bench.effects.events, vec![Event::CommittedBack { source: P, offset: 1 }]);
+    bench.worker.crash();
+    bench.step(Input::Start { incarnation: 2 });
+    bench.assign(Assigned::Granted(vec![(P, 1)]));
+    bench.receive(P, 1..3);
+    assert_eq!(bench.kafka().offsets(), vec![1, 2]);
+}
+
+#[test]
+fn what_the_other_mirror_brought_is_left_alone_and_committed_over() {
+    let mut bench = going_back(settings());
+    bench.corgi().records.extend([brought(0), received(P, 1), brought(2)]);
+    bench.step(NOBODY);
+    assert_eq!(bench.kafka().offsets(), vec![1]);
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits, vec![vec![(P, 1)]]);
+    bench.acknowledge(1);
+    bench.step(Input::Timer(COMMIT));
+    assert_eq!(bench.corgi().commits[1], vec![(P, 3)]);
+}
+
+#[test]
+fn without_the_header_each_direction_copies_what_the_other_one_brought() {
+    for direction in [Direction::IntoKafka, Direction::BackIntoCorgi] {
+        let mut bench = Bench::going(settings(), direction, false);
+        bench.assign(Assigned::Granted(vec![(P, 0)]));
+        bench.corgi().records.push_back(brought(0));
+        bench.step(NOBODY);
+        assert_eq!(bench.kafka().offsets(), vec![0]);
+    }
+}
+
+#[test]
+fn the_reverse_mirror_says_what_it_gives_up() {
+    let given_up = |on_failure| {
+        let mut bench = going_back(Settings { on_failure, ..settings() });
+        bench.receive(P, 0..1);
+        bench.settle(0, SendOutcome::TooLarge);
+        (bench.effects.events.clone(), bench.exits())
+    };
+    let record = received(P, 0).record.id;
+    let stopped = Event::StoppedBackAt { record, source: P, source_offset: 0 };
+    assert_eq!(given_up(OnFailure::Stop), (vec![stopped], true));
+    let skipped = Event::SkippedBack { record, source: P, source_offset: 0 };
+    assert_eq!(given_up(OnFailure::Skip), (vec![skipped], false));
 }

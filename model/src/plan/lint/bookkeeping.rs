@@ -19,6 +19,7 @@ pub(super) struct Bookkeeping {
     pub(super) place: Place,
     mirror_started: bool,
     mirror_runs: bool,
+    reverse_mirror_runs: bool,
     corgi_stopped: bool,
     /// Groups that run the NewClient.
     rolled_out: BTreeSet<String>,
@@ -46,6 +47,8 @@ impl Bookkeeping {
         match act {
             Act::StartMirror => (self.mirror_started, self.mirror_runs) = (true, true),
             Act::StopMirror => self.mirror_runs = false,
+            Act::StartReverseMirror => self.reverse_mirror_runs = true,
+            Act::StopReverseMirror => self.reverse_mirror_runs = false,
             Act::RollOut { group, .. } => {
                 self.rolled_out.insert(group.clone());
                 self.switched_early.remove(group);
@@ -83,6 +86,13 @@ impl Bookkeeping {
             ),
             Act::StartMirror if self.mirror_runs => {
                 warning("the mirror runs already".to_owned(), "Leave it out")
+            }
+            Act::StopReverseMirror if !self.reverse_mirror_runs => warning(
+                "the reverse mirror does not run here".to_owned(),
+                "Write `start-reverse-mirror` before it, or leave it out",
+            ),
+            Act::StartReverseMirror if self.reverse_mirror_runs => {
+                warning("the reverse mirror runs already".to_owned(), "Leave it out")
             }
             Act::RollOut { group, .. } if self.rolled_out.contains(group) => {
                 warning(format!("`{group}` is rolled out already"), "Leave it out")
@@ -148,6 +158,9 @@ impl Bookkeeping {
         }
         if self.mirror_runs {
             uses.push("the mirror runs".to_owned());
+        }
+        if self.reverse_mirror_runs {
+            uses.push("the reverse mirror runs".to_owned());
         }
         (!uses.is_empty()).then(|| {
             (
@@ -277,6 +290,7 @@ fn needs_corgi(act: &Act) -> bool {
     matches!(
         act,
         Act::StartMirror
+            | Act::StartReverseMirror
             | Act::SwitchWrite { to: WriteTo::Corgi | WriteTo::Both }
             | Act::SwitchRead { to: Queue::Corgi, .. }
             | Act::RollBack { .. }

@@ -374,3 +374,11 @@ fn only_a_new_client_that_reads_from_kafka_can_go_back() {
     let told = "the group goes back to no time ago, which is where it is";
     assert_eq!(only(&format!("{switch}, {roll_out}, {nowhere}")), warning(3, told));
 }
+
+#[test]
+fn the_reverse_mirror_is_in_the_books() {
+    let (start, stop) = ("{ do = \"start-reverse-mirror\" }", "{ do = \"stop-reverse-mirror\" }");
+    assert_eq!(only(stop), warning(1, "the reverse mirror does not run here"));
+    assert_eq!(only(&format!("{start}, {start}")), warning(2, "the reverse mirror runs already"));
+    clean(&format!("{start}, {stop}, {start}"));
+}

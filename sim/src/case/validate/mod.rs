@@ -151,6 +151,7 @@ fn counts(case: &Case, tree: &Node) -> Result<(), Problem> {
     let nodes = u64::from(case.producers.count)
         + consumers
         + u64::from(case.mirror.workers)
+        + u64::from(case.reverse_mirror().map_or(0, |reverse| reverse.workers))
         + u64::from(case.kafka.brokers)
         + u64::from(case.corgi.broker_sets) * u64::from(SET_BROKERS)
         + SINGLE_NODES;

@@ -77,6 +77,9 @@ const MIRROR: Keys = Keys {
     counts: &["workers", "scatter-after", "in-flight"],
 };
 
+const REVERSE_MIRROR: Keys =
+    Keys { spans: &["commit-interval", "retry-after"], counts: &["workers", "scatter-after", "in-flight"] };
+
 const SWITCH: Keys = Keys { spans: &["repeat-interval"], counts: &[] };
 
 const DEPLOYMENT: Keys = Keys { spans: &["probe-interval"], counts: &[] };
@@ -140,7 +143,7 @@ const KAFKA_CONSUMER: Keys = Keys {
 };
 
 /// Every table outside the groups.
-const TABLES: [(&[Way<'static>], Keys); 17] = [
+const TABLES: [(&[Way<'static>], Keys); 20] = [
     (&[Way::Key("corgi")], CORGI),
     (&[Way::Key("corgi"), Way::Key("retention")], CORGI_RETENTION),
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
@@ -150,6 +153,9 @@ const TABLES: [(&[Way<'static>], Keys); 17] = [
     (&[Way::Key("mirror")], MIRROR),
     (&[Way::Key("mirror"), Way::Key("corgi")], CORGI_CONSUMER),
     (&[Way::Key("mirror"), Way::Key("kafka")], KAFKA_PRODUCER),
+    (&[Way::Key("reverse-mirror")], REVERSE_MIRROR),
+    (&[Way::Key("reverse-mirror"), Way::Key("kafka")], KAFKA_CONSUMER),
+    (&[Way::Key("reverse-mirror"), Way::Key("corgi")], CORGI_PRODUCER),
     (&[Way::Key("switch")], SWITCH),
     (&[Way::Key("redis")], REDIS),
     (&[Way::Key("deployment")], DEPLOYMENT),
@@ -183,6 +189,8 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
     together(tree, way!["mirror", "kafka"], case.mirror.kafka.validate())?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;
+    let reverse = case.reverse_mirror.as_ref().map_or(Ok(()), |reverse| reverse.kafka.validate());
+    together(tree, way!["reverse-mirror", "kafka"], reverse)?;
     for (at, group) in case.groups.iter().enumerate() {
         together(tree, way!["groups", at, "kafka"], group.kafka.validate())?;
     }

@@ -21,6 +21,9 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     }
     let workers = place(tree, way!["mirror", "workers"]);
     within(u64::from(case.mirror.workers), 1, MOST_NODES, "`workers`", workers)?;
+    let workers = place(tree, way!["reverse-mirror", "workers"]);
+    let reverse = case.reverse_mirror.as_ref().map_or(1, |reverse| reverse.workers);
+    within(u64::from(reverse), 1, MOST_NODES, "`workers`", workers)?;
     let mut first = Ok(());
     tree.walk(&mut |entry| {
         if first.is_ok() {
