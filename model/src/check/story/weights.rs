@@ -62,7 +62,7 @@ impl Teller<'_> {
                 return if concerned && matters { 62 + 14 * u32::from(near) } else { 20 * u32::from(near) };
             }
             Act::SwitchWrite { .. } | Act::Hold { .. } | Act::Release => 72,
-            Act::StartMirror | Act::StopMirror | Act::StopCorgi => 66,
+            Act::StartMirror | Act::StopMirror | Act::StopCorgi | Act::Widen { .. } => 66,
         };
         if near { weight } else { 0 }
     }
@@ -145,6 +145,7 @@ impl Teller<'_> {
             Event::LeaderChanged { queue, partition, .. } if self.concerns(*queue, *partition) => 85,
             Event::InSyncChanged { partition, unclean: true, .. } => stands(Queue::Kafka, *partition, 96),
             Event::InSyncChanged { partition, .. } => stands(Queue::Kafka, *partition, 66),
+            Event::Widened { .. } => 72,
             Event::LeadershipTaken { partition, .. } => stands(Queue::Kafka, *partition, 84),
             Event::LeasesAwaited { .. } => by(83, 0),
             Event::MirrorCommitted { source, offset } => {

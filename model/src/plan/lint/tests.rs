@@ -374,3 +374,24 @@ fn only_a_new_client_that_reads_from_kafka_can_go_back() {
     let told = "the group goes back to no time ago, which is where it is";
     assert_eq!(only(&format!("{switch}, {roll_out}, {nowhere}")), warning(3, told));
 }
+
+#[test]
+fn a_widening_names_a_topic_and_more_partitions_than_it_has() {
+    clean(
+        "{ do = \"widen\", topic = \"payments\", partitions = 5 }, { do = \"widen\", topic = \"payments\", partitions = 6 }",
+    );
+    assert_eq!(
+        only("{ do = \"widen\", topic = \"payment\", partitions = 5 }"),
+        error(1, "there is no topic `payment`")
+    );
+    assert_eq!(
+        only("{ do = \"widen\", topic = \"payments\", partitions = 4 }"),
+        error(1, "`payments` has 4 partitions here: to widen it to 4 gives it none more")
+    );
+    let twice = "{ do = \"widen\", topic = \"payments\", partitions = 6 },
+                 { do = \"widen\", topic = \"payments\", partitions = 5 }";
+    assert_eq!(
+        only(twice),
+        error(2, "`payments` has 6 partitions here: to widen it to 5 gives it none more")
+    );
+}
