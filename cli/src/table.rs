@@ -63,7 +63,11 @@ pub fn of_sweep(result: &SweepResult) -> String {
 fn telling(guarantee: Guarantee) -> &'static [&'static str] {
     match guarantee {
         Guarantee::AtLeastOnce => &["lost_records", "phantom_records"],
-        Guarantee::Order => &["reordered_by_session_records", "reordered_by_real_time_records"],
+        Guarantee::Order => &[
+            "reordered_by_session_records",
+            "reordered_by_real_time_records",
+            "overtaken_by_a_moved_key_records",
+        ],
         Guarantee::BoundedReplay => &["duplicates_in_a_group_records"],
         Guarantee::Exclusive => &["overlapped_deliveries", "longest_overlap_ms"],
         Guarantee::ZeroDowntime => &[

@@ -4,7 +4,7 @@
 use crate::incident::RareBranch;
 use crate::kafka::protocol::ErrorCode;
 use crate::plan::Act;
-use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicId, TopicPartition};
 use crate::rewind::InstanceId;
 use crate::units::{Span, Time};
 use serde::Serialize;
@@ -420,6 +420,15 @@ pub enum Event {
         source: TopicPartition,
         /// The next offset to copy back.
         offset: Offset,
+    },
+    /// From now on clients are told that a topic has so many partitions. Each learns it when it asks next.
+    Widened {
+        /// The queue.
+        queue: Queue,
+        /// The topic.
+        topic: TopicId,
+        /// Its partitions.
+        partitions: u16,
     },
 }
 

@@ -43,6 +43,11 @@ impl Plan {
         self.acts().any(|act| matches!(act, Act::StartReverseMirror))
     }
 
+    /// Whether a topic is to be widened at some line.
+    pub fn widens(&self) -> bool {
+        self.acts().any(|act| matches!(act, Act::Widen { .. }))
+    }
+
     /// The groups that the plan names, as often as it names them.
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {
@@ -171,6 +176,13 @@ pub enum Act {
     StartReverseMirror,
     /// Stop the reverse mirror's workers.
     StopReverseMirror,
+    /// Have a topic of Corgi widened. Kafka's topic stays as it is.
+    Widen {
+        /// The topic's name.
+        topic: String,
+        /// How many partitions it has from then on.
+        partitions: u16,
+    },
 }
 
 /// Where a rewind goes back to. A partition that is not so far yet stays where it is.
@@ -271,7 +283,8 @@ impl Act {
             | Act::SwitchWrite { .. }
             | Act::Hold { .. }
             | Act::Release
-            | Act::StopCorgi => None,
+            | Act::StopCorgi
+            | Act::Widen { .. } => None,
         }
     }
 }

@@ -51,6 +51,15 @@ fn the_guarded_plan_holds_under_the_order_log() {
     }
 }
 
+/// The new partitions are used and copied, and each source partition keeps its order.
+#[test]
+fn the_guarded_plan_holds_on_a_topic_that_was_widened_before_the_mirror_starts() {
+    let result = holds("corgi-widened", 0..10);
+    for line in &result.guarantees {
+        assert_eq!(line.exercised, result.seeds, "{}", line.name);
+    }
+}
+
 /// Nothing fences it, and nothing but duplicates comes of it.
 #[test]
 fn a_worker_that_thaws_behind_its_lease_copies_twice_and_does_no_other_harm() {

@@ -24,7 +24,7 @@ use crate::incident::Incident;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
 use crate::mirror::PartitionMap;
-use crate::record::{NodeId, Partitioner, Queue, Record, TopicPartition};
+use crate::record::{NodeId, Partitioner, Queue, Record, TopicId, TopicPartition};
 use crate::report::Report;
 use crate::switch::{Hold, WriteTo};
 use crate::units::{Bytes, Time};
@@ -79,6 +79,8 @@ struct Durable {
     invoked: usize,
     /// The size that the next record has, where it is not the schedule's.
     oversized: Option<Bytes>,
+    /// How many source partitions the topics that were widened have, by what Corgi's library said last.
+    widened: BTreeMap<TopicId, u16>,
     outbox: Outbox,
 }
 
@@ -179,10 +181,24 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
             if let Some(bytes) = self.durable.oversized.take() {
                 record.bytes = u32::try_from(bytes.0).unwrap_or(u32::MAX);
             }
+            record.source = self.source(&record);
             effects.record(Event::Invoked { record });
             self.durable.outbox.add(record);
             self.send_due(now, record.source_partition(), effects);
         }
+    }
+
+    /// The source partition of a record that is sent now: its key's, among as many as Corgi's library knows by now (e9). A
+    /// record keeps its source partition, however often it is tried again.
+    fn source(&mut self, record: &Record) -> u16 {
+        let at_first = self.setup.topics[usize::from(record.topic.0)].corgi_partitions;
+        let told = self.volatile.corgi.as_ref().and_then(|corgi| corgi.partitions(record.topic));
+        let known = self.durable.widened.get(&record.topic).copied();
+        let count = told.or(known).unwrap_or(at_first);
+        if count != known.unwrap_or(at_first) {
+            self.durable.widened.insert(record.topic, count);
+        }
+        if count == at_first { record.source } else { self.setup.partitioner.partition(&record.key, count) }
     }
 
     fn send_everything_due(&mut self, now: Now, effects: &mut Effects) {
@@ -228,12 +244,11 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
     /// The partition of a record in that queue.
     fn partition(&self, record: &Record, queue: Queue) -> TopicPartition {
         let shape = self.setup.topics[usize::from(record.topic.0)];
-        let corgi = self.setup.partitioner.partition(&record.key, shape.corgi_partitions);
         let partition = match (queue, self.settings.selector) {
-            (Queue::Corgi, _) => corgi,
+            (Queue::Corgi, _) => record.source,
             (Queue::Kafka, Selector::Mirror) => {
                 // The mirror's batches are its own: where it scatters, nothing mimics it.
-                let source = TopicPartition { topic: record.topic, partition: corgi };
+                let source = record.source_partition();
                 let batch = u64::from(record.id.sequence);
                 self.setup.mirror_map.target(record, source, shape.kafka_partitions, batch)
             }

@@ -2,7 +2,7 @@
 
 use crate::client::{Assigned, Consumer, Producer, Received, SendOutcome};
 use crate::machine::{Effects, Input, Now};
-use crate::record::{Offset, Record, TopicPartition};
+use crate::record::{Offset, Record, TopicId, TopicPartition};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -109,6 +109,8 @@ impl Consumer for ScriptedConsumer {
 pub struct ScriptedProducer {
     pub asked: Vec<Asked>,
     pub outcomes: VecDeque<(u64, SendOutcome)>,
+    /// How many partitions each topic has, if that is told.
+    pub partitions: Option<u16>,
 }
 
 impl Producer for ScriptedProducer {
@@ -137,5 +139,9 @@ impl Producer for ScriptedProducer {
 
     fn in_flight(&self) -> usize {
         0
+    }
+
+    fn partitions(&self, _topic: TopicId) -> Option<u16> {
+        self.partitions
     }
 }

@@ -273,6 +273,9 @@ fn act_done(act: &Act) -> String {
             format!("is told that {group}{} is rewound to {to}", rewound(topics, partitions, *instance))
         }
         Act::StopCorgi => "stops Corgi for good".to_owned(),
+        Act::Widen { topic, partitions } => {
+            format!("has told every broker of Corgi that topic {topic} has {partitions} partitions")
+        }
     }
 }
 
@@ -430,6 +433,10 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
                 more => format!(" and something of {more} more partitions"),
             };
             format!("the disk of {node} in {} has lost {}{more}", queue_name(*queue), named.join(", "))
+        }
+        Event::Widened { queue, topic, partitions } => {
+            let (topic, queue) = (subject.topic_name(*topic), queue_name(*queue));
+            format!("{node} tells from now on that topic {topic} has {partitions} partitions in {queue}")
         }
         // The rest was described before; a line that says little is better than a broken trace.
         _ => format!("{node} did something"),

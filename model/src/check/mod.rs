@@ -224,6 +224,8 @@ pub struct Subject {
     pub objectives: Objectives,
     /// Whether the plan has a rewind.
     pub rewinds: bool,
+    /// Whether it has a topic widened.
+    pub widens: bool,
 }
 
 impl Subject {
@@ -247,9 +249,13 @@ impl Subject {
 
     /// A partition as people write it: `orders/3`.
     pub fn partition_name(&self, partition: TopicPartition) -> String {
-        let topic = usize::from(partition.topic.0);
-        let topic = self.topics.get(topic).map_or_else(|| format!("topic {topic}"), |it| it.name.clone());
-        format!("{topic}/{}", partition.partition)
+        format!("{}/{}", self.topic_name(partition.topic), partition.partition)
+    }
+
+    /// A topic's name.
+    pub fn topic_name(&self, topic: TopicId) -> String {
+        let topic = usize::from(topic.0);
+        self.topics.get(topic).map_or_else(|| format!("topic {topic}"), |it| it.name.clone())
     }
 
     /// A phase as a sentence has it: `cut-read`, or `the time before the plan`.

@@ -10,12 +10,15 @@
 //! Online: it is enough to compare each first delivery with the latest send of its producer, and with the latest send of
 //! all, among what the group was delivered of that partition before.
 
+mod moved_keys;
+
 use super::tables::{ByPartition, ByRecord, grown};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Ground, Guarantee, Judgement, Subject};
 use crate::history::{Entry, Event};
 use crate::record::{GroupId, RecordId, TopicPartition};
 use crate::units::Time;
+use moved_keys::MovedKeys;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -29,6 +32,8 @@ pub struct Order {
     groups: Vec<OrderedGroup>,
     tally: Tally,
     compared: u64,
+    /// Only where a topic is widened.
+    moved_keys: Option<Box<MovedKeys>>,
 }
 
 /// What is known of a send.
@@ -75,6 +80,7 @@ impl Order {
             .iter()
             .map(|group| OrderedGroup { ordered: group.ordered, ..OrderedGroup::default() })
             .collect();
+        let moved_keys = subject.widens.then(Box::default);
         Order {
             subject,
             course: Course::default(),
@@ -83,6 +89,7 @@ impl Order {
             groups,
             tally: Tally::default(),
             compared: 0,
+            moved_keys,
         }
     }
 
@@ -101,6 +108,9 @@ impl Order {
         let overtaken = front.overtaken(&sent, record);
         self.compared += u64::from(front.of_all.is_some());
         front.advance(&sent, record);
+        if let Some(moved_keys) = &mut self.moved_keys {
+            moved_keys.delivered(group, record, &sent);
+        }
         if let Some((ground, by)) = overtaken {
             let phase = self.course.phase;
             let kind = Kind { ground, phase, group: Some(group), partition: Some(source), detail: 0 };
@@ -163,6 +173,9 @@ impl Checker for Order {
                     sent.number = self.sends;
                     sent.invoked_at = entry.at;
                     sent.delayed = record.is_delayed();
+                    if let Some(moved_keys) = &mut self.moved_keys {
+                        moved_keys.invoked(record);
+                    }
                 }
             }
             Event::Acknowledged { record, .. } => {
@@ -189,10 +202,13 @@ impl Checker for Order {
         let kept = self.tally.on_grounds(promised);
         let findings = kept.findings(Guarantee::Order, |kind, gathered| self.summary(kind, gathered));
         let (session, real_time) = (self.tally.on(Ground::Session), self.tally.on(Ground::RealTime));
-        let figures = vec![
+        let mut figures = vec![
             figure("reordered_by_session_records", session, self.place_of(Ground::Session)),
             figure("reordered_by_real_time_records", real_time, self.place_of(Ground::RealTime)),
         ];
+        if let Some(moved_keys) = &self.moved_keys {
+            figures.push(moved_keys.figure());
+        }
         let exercised = self.compared > 0 && !promised.is_empty();
         judgement(Guarantee::Order, &self.course, exercised, figures, (findings, kept.total))
     }

@@ -292,3 +292,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_moved_key_overtakes_is_a_figure_and_no_finding() {
+    let history = |scene: &mut Scene| {
+        scene.with(BILLING, TopicPartition::new(0, 0)).send((0, 0), 0).send((0, 1), 1);
+        scene.with(BILLING, TopicPartition::new(0, 3)).send((0, 2), 0).read(A, (0, 2), 0);
+        scene.with(BILLING, TopicPartition::new(0, 0)).read(B, (0, 0), 0).read(B, (0, 1), 1).drained();
+    };
+    let mut scene = Scene::new();
+    history(&mut scene);
+    let widened = crate::check::Subject { widens: true, ..subject() };
+    let judgement = scene.judged_of(Order::new, widened);
+    assert_eq!(judgement.verdict, Verdict::Held);
+    assert_eq!(value(&judgement, "overtaken_by_a_moved_key_records"), 2);
+    let plain = judged(&scene);
+    assert!(plain.figures.iter().all(|figure| figure.name != "overtaken_by_a_moved_key_records"));
+}

@@ -7,7 +7,7 @@ use super::{Producer, SendOutcome};
 use crate::corgi::protocol::{Refusal, Request, Response, SendStatus};
 use crate::machine::{Effects, Input, Now, RequestId, RequestIds, Timer};
 use crate::message::Message;
-use crate::record::{NodeId, Offset, Record, TopicPartition};
+use crate::record::{NodeId, Offset, Record, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use litemap::LiteMap;
 use serde::Serialize;
@@ -363,6 +363,10 @@ impl Producer for CorgiProducer {
 
     fn in_flight(&self) -> usize {
         self.volatile.unfinished
+    }
+
+    fn partitions(&self, topic: TopicId) -> Option<u16> {
+        self.volatile.route.partitions(topic)
     }
 }
 

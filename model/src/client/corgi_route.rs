@@ -5,7 +5,7 @@ use crate::corgi::protocol::{Epoch, Request, Response};
 use crate::corgi::wiring::{Topic, set_of};
 use crate::machine::{Effects, RequestId, RequestIds};
 use crate::message::Message;
-use crate::record::{NodeId, TopicPartition};
+use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use serde::Serialize;
 
@@ -103,6 +103,11 @@ impl Route {
         &self.topics
     }
 
+    /// How many partitions a topic has, if that is known.
+    pub(super) fn partitions(&self, topic: TopicId) -> Option<u16> {
+        self.topics.iter().find(|known| known.topic == topic).map(|known| known.sets.len() as u16)
+    }
+
     /// The set of a partition, if there is such a partition.
     pub(super) fn set_of(&self, partition: TopicPartition) -> Option<u16> {
         set_of(&self.topics, partition)
@@ -153,7 +158,14 @@ impl Route {
         }
         self.known = true;
         self.masters.clone_from(masters);
-        self.topics.clone_from(topics);
+        // A name service that has not heard of every master yet knows less than was known: a partition is not forgotten
+        // for that.
+        let is_narrower = |known: &Topic| {
+            topics.iter().any(|told| told.topic == known.topic && told.sets.len() < known.sets.len())
+        };
+        if !missing || !self.topics.iter().any(is_narrower) {
+            self.topics.clone_from(topics);
+        }
         true
     }
 

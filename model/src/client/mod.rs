@@ -25,7 +25,7 @@ pub use kafka_consumer::KafkaConsumer;
 pub use kafka_producer::KafkaProducer;
 
 use crate::machine::{Effects, Input, Now};
-use crate::record::{Offset, Record, TopicPartition};
+use crate::record::{Offset, Record, TopicId, TopicPartition};
 use serde::Serialize;
 
 /// A record on its way to the application.
@@ -157,4 +157,10 @@ pub trait Producer {
 
     /// Sends whose outcome is not known yet.
     fn in_flight(&self) -> usize;
+
+    /// How many partitions a topic has by what the library was told last; none where it was told nothing, or leaves the
+    /// counting to its owner.
+    fn partitions(&self, _topic: TopicId) -> Option<u16> {
+        None
+    }
 }

@@ -11,12 +11,14 @@ mod replication;
 mod retention;
 mod roles;
 mod serving;
+mod shapes;
 #[cfg(test)]
 mod tests;
 
 use crate::corgi::groups::Groups;
 use crate::corgi::log::{Log, Waiting};
 use crate::corgi::protocol::{Epoch, Length, Refusal, Request, Response};
+use crate::corgi::wiring::Topic;
 use crate::corgi::{Settings, Wiring};
 use crate::history::Event;
 use crate::incident::{DiskLoss, Incident};
@@ -77,6 +79,8 @@ struct Durable {
     files: Files,
     /// The last of the delayed records that are known to be stored in their partitions.
     delays_stored: Waiting,
+    /// The topics that were widened, as far as this broker was told.
+    widened: Vec<Topic>,
 }
 
 /// What a broker is.
@@ -199,6 +203,7 @@ impl Broker {
             disk: Disk::default(),
             files: Files::default(),
             delays_stored: Waiting::default(),
+            widened: Vec::new(),
         };
         Broker { settings, wiring, set, node, durable, volatile: Volatile::default() }
     }
@@ -263,6 +268,8 @@ impl Broker {
             Request::Fence { epoch } => self.fence(ask, epoch, effects),
             Request::Promote { epoch } => self.promote(now, ask, epoch, effects),
             Request::FollowMaster { master, epoch } => self.obey(now, ask, (master, epoch), effects),
+            Request::Widen { topic } => self.widen(ask, topic, effects),
+            Request::Shapes { topics } => self.copy_shapes(ask, &topics, effects),
             Request::Route | Request::Register { .. } | Request::Seen { .. } | Request::Members { .. } => {}
         }
     }
@@ -338,7 +345,7 @@ impl Broker {
     fn report(&self) -> Report {
         let groups = &self.volatile.master.groups;
         let count = |group: GroupId| (group, groups.members(group).len() as u32);
-        let partitions = self.wiring.partitions(self.set);
+        let partitions = self.wiring.partitions(self.set).chain(self.widened_partitions());
         Report::Corgi {
             master: self.is_master(),
             ends: partitions
@@ -352,6 +359,7 @@ impl Broker {
 
     /// Tells the name service of itself; the answer may tell it of its set's master.
     fn register(&mut self, effects: &mut Effects) {
+        self.tell_shapes(self.wiring.name_service, effects);
         let (set, epoch, master) = (self.set, self.durable.epoch, self.is_master());
         self.ask(self.wiring.name_service, Request::Register { set, master, epoch }, effects);
     }

@@ -220,6 +220,19 @@ impl World {
         }
     }
 
+    /// The operator tells these brokers, those of them that run, that the topic has so many partitions.
+    pub(crate) fn widen(&mut self, brokers: &[NodeId], partitions: u16) {
+        for broker in
+            brokers.iter().filter(|broker| self.running.contains(broker)).copied().collect::<Vec<_>>()
+        {
+            let topic = Topic::spread(TopicId(0), partitions, 1);
+            let request = Box::new(crate::corgi::protocol::Request::Widen { topic });
+            let id = crate::machine::RequestId::default();
+            let message = crate::message::Message::CorgiRequest(id, request);
+            self.step(broker, Input::Message { from: ON_CALL, message });
+        }
+    }
+
     pub(crate) fn befall(&mut self, node: NodeId, incident: Incident) {
         self.step(node, Input::Incident(incident));
     }
@@ -388,7 +401,8 @@ impl World {
                 effects.set_timer(SEND, producer.interval);
             }
             Input::Timer(SEND) if now.elapsed < producer.until => {
-                for partition in 0..producer.partitions {
+                let known = producer.library.partitions(TopicId(0));
+                for partition in 0..known.unwrap_or(producer.partitions) {
                     let id = RecordId { producer: 0, sequence: producer.sent };
                     producer.sent += 1;
                     let delayed = producer.delayed.filter(|(every, _)| id.sequence.is_multiple_of(*every));

@@ -1,7 +1,8 @@
 //! Corgi: the self-built master-slave queue that the service moves away from. Broker sets of one master and two
 //! slaves, a name service, and a human who does the failover.
 //!
-//! Deliberately left out: reads from slaves, a byte-exact log (positions count records), expansion.
+//! Deliberately left out: reads from slaves, a byte-exact log (positions count records), narrowing
+//! a topic, and a second broker set that joins later.
 
 pub mod settings;
 pub use settings::Settings;
@@ -27,3 +28,5 @@ mod incident_tests;
 mod one_fault_tests;
 #[cfg(test)]
 mod retention_tests;
+#[cfg(test)]
+mod widening_tests;

@@ -1,11 +1,14 @@
 //! Corgi's name service: tells clients where the masters are, by what the brokers report. It keeps nothing on disk.
 
 use crate::corgi::protocol::{Epoch, Request, Response};
+use crate::corgi::wiring::{Topic, set_of, take_wider};
 use crate::corgi::{Settings, Wiring};
+use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, Timer};
 use crate::message::Message;
-use crate::record::NodeId;
+use crate::record::{NodeId, Queue, TopicPartition};
 use crate::units::Time;
+use litemap::LiteMap;
 use serde::Serialize;
 
 const SCAN: Timer = Timer::new("corgi-name-service/scan", 0);
@@ -28,6 +31,10 @@ struct Durable {}
 struct Volatile {
     /// By the number of the broker set.
     sets: Vec<SetView>,
+    /// The widened topics, as each broker told of them.
+    shapes: LiteMap<NodeId, Vec<Topic>>,
+    /// The topics as clients are told of them.
+    topics: Vec<Topic>,
 }
 
 /// What is known of a broker set.
@@ -37,6 +44,8 @@ struct SetView {
     master: Option<(NodeId, Epoch, Time)>,
     /// The highest epoch that was ever reported.
     epoch: Epoch,
+    /// The last master that was listed, by whose word the set's partitions are told: a set without a master keeps them.
+    spokesman: Option<NodeId>,
 }
 
 impl NameService {
@@ -59,6 +68,7 @@ impl NameService {
         let listed = view.master.is_some_and(|(node, ..)| node == from);
         if master && (!self.settings.epochs || epoch >= view.epoch) {
             view.master = Some((from, epoch, now));
+            view.spokesman = Some(from);
         } else if listed {
             view.master = None;
         }
@@ -70,7 +80,7 @@ impl NameService {
             Request::Route => {
                 let masters = self.volatile.sets.iter();
                 let masters = masters.map(|view| view.master.map(|(node, epoch, _)| (node, epoch))).collect();
-                Some(Response::Route { masters, topics: self.wiring.topics.clone() })
+                Some(Response::Route { masters, topics: self.volatile.topics.clone() })
             }
             Request::Register { set, master, epoch } => {
                 Some(self.register(now, from, (*set, *master, *epoch)))
@@ -86,7 +96,54 @@ impl NameService {
         }
     }
 
+    /// A topic as the sets' last masters tell of it: up to the first new partition that its set does not know. The
+    /// numbers run over all sets, unlike RocketMQ's, where each broker counts its own (assumed).
+    fn told_of(&self, topic: &Topic) -> Topic {
+        let none = Vec::new();
+        let told = |set: u16| {
+            let view = self.volatile.sets.get(usize::from(set));
+            let spokesman = view.and_then(|view| view.spokesman);
+            spokesman.and_then(|node| self.volatile.shapes.get(&node)).unwrap_or(&none)
+        };
+        let of_topic = |shape: &&Topic| shape.topic == topic.topic;
+        let shapes = self.volatile.shapes.values().flat_map(|shapes| shapes.iter().find(of_topic));
+        let Some(widest) = shapes.max_by_key(|shape| shape.sets.len()) else { return topic.clone() };
+        let known = (0u16..).zip(&widest.sets).skip(topic.sets.len()).take_while(|(partition, set)| {
+            let partition = TopicPartition { topic: topic.topic, partition: *partition };
+            set_of(told(**set), partition) == Some(**set)
+        });
+        let sets = topic.sets.iter().copied().chain(known.map(|(_, set)| *set)).collect();
+        Topic { topic: topic.topic, sets }
+    }
+
+    /// The brokers told of widened topics, or another master speaks for a set: the clients may be told of other partitions.
+    fn follow_shapes(&mut self, effects: &mut Effects) {
+        if self.volatile.shapes.is_empty() {
+            return;
+        }
+        let topics: Vec<Topic> = self.wiring.topics.iter().map(|topic| self.told_of(topic)).collect();
+        for (now, before) in topics.iter().zip(&self.volatile.topics) {
+            if now.sets.len() != before.sets.len() {
+                let partitions = now.sets.len() as u16;
+                effects.record(Event::Widened { queue: Queue::Corgi, topic: now.topic, partitions });
+            }
+        }
+        self.volatile.topics = topics;
+    }
+
     fn message(&mut self, now: Time, from: NodeId, id: RequestId, request: &Request, effects: &mut Effects) {
+        if let Request::Shapes { topics } = request {
+            let known = self.volatile.shapes.entry(from).or_default();
+            take_wider(known, topics);
+        }
+        if matches!(request, Request::Shapes { .. } | Request::Register { .. }) {
+            let answer = self.answer(now, from, request);
+            self.follow_shapes(effects);
+            if let Some(response) = answer {
+                effects.send(from, Message::CorgiResponse(id, Box::new(response)));
+            }
+            return;
+        }
         if let Some(response) = self.answer(now, from, request) {
             effects.send(from, Message::CorgiResponse(id, Box::new(response)));
         }
@@ -107,6 +164,7 @@ impl Machine for NameService {
         match input {
             Input::Start { .. } => {
                 self.volatile.sets = vec![SetView::default(); self.wiring.sets.len()];
+                self.volatile.topics.clone_from(&self.wiring.topics);
                 effects.set_timer(SCAN, self.settings.name_service.scan_interval);
             }
             Input::Message { from, message: Message::CorgiRequest(id, request) } => {

@@ -6,7 +6,7 @@
 
 use crate::corgi::log::{Beginning, Entry, Waiting};
 use crate::corgi::wiring::Topic;
-use crate::record::{GroupId, NodeId, Offset, Record, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, Record, TopicId, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
 
@@ -162,6 +162,17 @@ pub enum Request {
     },
     /// From a slave to its master: which delayed records were stored in their partitions.
     CopyDelays,
+    /// From the operator: a topic has more partitions from now on. Answered `Widened`.
+    Widen {
+        /// The topic, with the set of each of its partitions.
+        topic: Topic,
+    },
+    /// From a broker to the name service, and from a master to a slave that copies its offsets: the topics that were
+    /// widened, as it knows them. Not answered.
+    Shapes {
+        /// The topics.
+        topics: Vec<Topic>,
+    },
 }
 
 /// How a stored send ended (e1).
@@ -320,6 +331,13 @@ pub enum Response {
         /// The last of them.
         stored: Waiting,
     },
+    /// To `Widen`: so many partitions has the topic by what the broker knows now.
+    Widened {
+        /// The topic.
+        topic: TopicId,
+        /// Its partitions.
+        partitions: u16,
+    },
 }
 
 impl Request {
@@ -347,6 +365,8 @@ impl Request {
             Request::Promote { .. } => "corgi-promote",
             Request::FollowMaster { .. } => "corgi-follow-master",
             Request::CopyDelays => "corgi-copy-delays",
+            Request::Widen { .. } => "corgi-widen",
+            Request::Shapes { .. } => "corgi-shapes",
         }
     }
 }
@@ -374,6 +394,7 @@ impl Response {
             Response::Done { .. } => "corgi-done",
             Response::FollowFrom { .. } => "corgi-follow-from",
             Response::CopyDelays { .. } => "corgi-copy-delays-answer",
+            Response::Widened { .. } => "corgi-widened",
         }
     }
 }

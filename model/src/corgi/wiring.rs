@@ -36,6 +36,26 @@ impl Topic {
     }
 }
 
+/// Takes in what is told of widened topics: a topic is never narrowed, so that the wider shape is the newer one. Returns
+/// whether there was news.
+pub fn take_wider(known: &mut Vec<Topic>, told: &[Topic]) -> bool {
+    let mut news = false;
+    for topic in told {
+        match known.iter_mut().find(|known| known.topic == topic.topic) {
+            Some(known) if known.sets.len() >= topic.sets.len() => {}
+            Some(known) => {
+                known.clone_from(topic);
+                news = true;
+            }
+            None => {
+                known.push(topic.clone());
+                news = true;
+            }
+        }
+    }
+    news
+}
+
 impl Wiring {
     /// The set that a partition lies on, if there is such a partition.
     pub fn set_of(&self, partition: TopicPartition) -> Option<u16> {

@@ -1,5 +1,6 @@
 //! What each act means to whom it is told.
 
+use crate::corgi::wiring::Topic;
 use crate::deployment::{Order, RollOrder, Target};
 use crate::operator::wiring::Wiring;
 use crate::plan::{Act, Confirm, PreparedFrom, RewindTo};
@@ -19,6 +20,8 @@ pub(super) enum Errand {
     Prepare(GroupId, PreparedFrom),
     /// For the instances that Redis lists.
     Rewind(RewindErrand),
+    /// For every broker of Corgi.
+    Widen(Topic),
 }
 
 /// A rewind, with the names made out.
@@ -63,6 +66,11 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
         Act::SwitchWrite { to } => Errand::Change(Change::Write(*to)),
         Act::Hold { topics, partitions } => Errand::Change(Change::Hold(hold(topics, partitions, wiring))),
         Act::Release => Errand::Change(Change::Hold(Hold::Nothing)),
+        Act::Widen { topic, partitions } => {
+            let named = wiring.topics(std::slice::from_ref(topic)).first().copied();
+            let topic = named.expect("a plan that was accepted widens topics of the case only");
+            Errand::Widen(Topic::spread(topic, *partitions, wiring.corgi_sets))
+        }
         Act::Rewind { group: name, topics, partitions, instance, to, confirm } => {
             let (group, wired) = wiring.group(name);
             let of_group = wiring.topics(topics).into_iter().filter(|topic| wired.topics.contains(topic));
@@ -122,6 +130,7 @@ impl Readers {
                 self.rolled_out.remove(group);
             }
             Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) | Errand::Rewind(_) => {}
+            Errand::Widen(_) => {}
         }
     }
 }

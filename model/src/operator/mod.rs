@@ -13,6 +13,7 @@ mod reports;
 mod rewinding;
 pub mod settings;
 mod waiting;
+mod widening;
 mod wiring;
 
 pub use settings::Settings;
@@ -23,7 +24,7 @@ use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestIds, Timer};
 use crate::message::Message;
 use crate::plan::{Act, Phase, Plan, PreparedFrom, Step, Wait};
-use crate::record::GroupId;
+use crate::record::{GroupId, NodeId};
 use crate::switch;
 use crate::units::{Span, Time};
 use acts::{Errand, Readers, errand};
@@ -32,6 +33,7 @@ use preparation::Preparation;
 use reports::Reports;
 use rewinding::Rewinding;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// The next line is to be begun.
 const NEXT: Timer = Timer::new("operator/next", 0);
@@ -105,6 +107,8 @@ struct Volatile {
     reports: Reports,
     admin: Admin,
     busy: Busy,
+    /// The brokers that have confirmed the widening under way.
+    widened: BTreeSet<NodeId>,
     /// When he began what he is busy with, or last said why it takes so long.
     said_at: Time,
     /// Whether he has said why the act under way does not succeed.
@@ -244,6 +248,7 @@ impl Operator {
             }
             Errand::Prepare(group, from) => self.prepare(group, from, now, effects),
             Errand::Rewind(errand) => self.rewind(&errand, now, effects),
+            Errand::Widen(topic) => self.widen(&topic, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
     }
@@ -284,6 +289,7 @@ impl Operator {
         effects.cancel_timer(AGAIN);
         self.durable.given = None;
         self.durable.rewinding = None;
+        self.volatile.widened.clear();
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
             Stage::Line | Stage::Rest(_) => self.durable.line += 1,

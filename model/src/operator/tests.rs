@@ -5,6 +5,7 @@ mod crashes;
 mod kafka;
 mod rewinds;
 mod waiting;
+mod widening;
 
 use super::*;
 use crate::deployment::{Order, Target};
@@ -36,6 +37,7 @@ fn wiring() -> Wiring {
         switch_centre: SWITCH_CENTRE,
         deployment: DEPLOYMENT,
         corgi_brokers: CORGI.to_vec(),
+        corgi_sets: 2,
         kafka_brokers: KAFKA.to_vec(),
         mirror_workers: WORKERS.to_vec(),
         producers: PRODUCERS.to_vec(),

@@ -19,6 +19,8 @@ pub struct Wiring {
     pub deployment: NodeId,
     /// Every Corgi broker, masters and slaves.
     pub corgi_brokers: Vec<NodeId>,
+    /// How many broker sets Corgi has, over which its partitions are spread.
+    pub corgi_sets: u16,
     /// Every Kafka broker: the bootstrap list.
     pub kafka_brokers: Vec<NodeId>,
     /// The mirror's workers.

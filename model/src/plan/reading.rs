@@ -8,8 +8,8 @@ use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Step, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
+use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
 use std::marker::PhantomData;
 use strum::VariantNames;
@@ -95,6 +95,41 @@ impl<'de> Visitor<'de> for ToVisitor {
     }
 }
 
+/// Partitions: their numbers, or how many there are to be.
+#[derive(Clone, Debug)]
+enum Partitions {
+    Numbers(Vec<u16>),
+    Count(u16),
+}
+
+impl<'de> Deserialize<'de> for Partitions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Partitions, D::Error> {
+        deserializer.deserialize_any(PartitionsVisitor)
+    }
+}
+
+struct PartitionsVisitor;
+
+impl<'de> Visitor<'de> for PartitionsVisitor {
+    type Value = Partitions;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("partitions' numbers such as [0, 1], or a count such as 12")
+    }
+
+    fn visit_i64<E: Error>(self, count: i64) -> Result<Partitions, E> {
+        u16::deserialize(count.into_deserializer()).map(Partitions::Count)
+    }
+
+    fn visit_u64<E: Error>(self, count: u64) -> Result<Partitions, E> {
+        u16::deserialize(count.into_deserializer()).map(Partitions::Count)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Partitions, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(items)).map(Partitions::Numbers)
+    }
+}
+
 /// An act as it stands in a file.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -105,7 +140,8 @@ pub(super) struct ActLine {
     from: Option<PreparedFrom>,
     to: Option<To>,
     topics: Option<Vec<String>>,
-    partitions: Option<Vec<u16>>,
+    topic: Option<String>,
+    partitions: Option<Partitions>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
 }
@@ -120,7 +156,8 @@ pub(super) struct StepLine {
     from: Option<PreparedFrom>,
     to: Option<To>,
     topics: Option<Vec<String>>,
-    partitions: Option<Vec<u16>>,
+    topic: Option<String>,
+    partitions: Option<Partitions>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
     wait: Option<Gate>,
@@ -184,6 +221,7 @@ impl StepLine {
             ("from", self.from.is_some()),
             ("to", self.to.is_some()),
             ("topics", self.topics.is_some()),
+            ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
@@ -209,6 +247,7 @@ impl StepLine {
             from: self.from,
             to: self.to,
             topics: self.topics,
+            topic: self.topic,
             partitions: self.partitions,
             instance: self.instance,
             confirm: self.confirm,
@@ -263,11 +302,12 @@ impl TryFrom<ActLine> for Act {
             "switch-write" => Act::SwitchWrite { to: line.write_to(&word)? },
             "hold" => Act::Hold {
                 topics: line.topics.take().unwrap_or_default(),
-                partitions: line.partitions.take().unwrap_or_default(),
+                partitions: line.listed(&word)?.unwrap_or_default(),
             },
             "release" => Act::Release,
             "rewind" => line.rewind(&word)?,
             "stop-corgi" => Act::StopCorgi,
+            "widen" => line.widen(&word)?,
             _ => return Err(unknown("act", &word, Act::VARIANTS)),
         };
         line.nothing_left(&word)?;
@@ -301,7 +341,7 @@ impl ActLine {
                 ));
             }
         };
-        let (topics, partitions) = (self.topics.take(), self.partitions.take());
+        let (topics, partitions) = (self.topics.take(), self.listed(word)?);
         let instance = self.instance.take();
         if instance.is_some() && (topics.is_some() || partitions.is_some()) {
             return Err(format!(
@@ -316,6 +356,27 @@ impl ActLine {
             to,
             confirm: self.confirm.take().unwrap_or_default(),
         })
+    }
+
+    fn widen(&mut self, word: &str) -> Result<Act, String> {
+        let topic = needed(word, "topic", self.topic.take(), "`topic = \"payments\"`")?;
+        match needed(word, "partitions", self.partitions.take(), "`partitions = 12`")? {
+            Partitions::Count(partitions) => Ok(Act::Widen { topic, partitions }),
+            Partitions::Numbers(_) => {
+                Err(format!("`{word}` takes how many there are to be: write `partitions = 12`"))
+            }
+        }
+    }
+
+    /// The numbers of partitions.
+    fn listed(&mut self, word: &str) -> Result<Option<Vec<u16>>, String> {
+        match self.partitions.take() {
+            None => Ok(None),
+            Some(Partitions::Numbers(numbers)) => Ok(Some(numbers)),
+            Some(Partitions::Count(number)) => {
+                Err(format!("`{word}` takes the partitions' numbers: write `partitions = [{number}]`"))
+            }
+        }
     }
 
     fn group(&mut self, word: &str) -> Result<String, String> {
@@ -339,6 +400,7 @@ impl ActLine {
             ("from", self.from.is_some()),
             ("to", self.to.is_some()),
             ("topics", self.topics.is_some()),
+            ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),

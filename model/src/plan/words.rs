@@ -51,6 +51,9 @@ impl fmt::Display for Act {
                 write!(formatter, "rewind {group}{} to {to}", rewound(topics, partitions, *instance))
             }
             Act::StopCorgi => write!(formatter, "stop Corgi"),
+            Act::Widen { topic, partitions } => {
+                write!(formatter, "widen {topic} to {partitions} partitions in Corgi")
+            }
         }
     }
 }

@@ -145,6 +145,7 @@ impl Case {
             mirror: sending(&self.mirror.kafka),
             objectives: self.objectives.clone(),
             rewinds: self.plan.rewinds(),
+            widens: self.plan.widens(),
         }
     }
 

@@ -175,6 +175,7 @@ impl Builder<'_> {
             switch_centre: layout.switch_centre,
             deployment: layout.deployment,
             corgi_brokers: layout.corgi.iter().flatten().copied().collect(),
+            corgi_sets: case.corgi.broker_sets,
             kafka_brokers: layout.kafka.clone(),
             mirror_workers: layout.mirror.clone(),
             producers: layout.producers.clone(),

@@ -362,3 +362,36 @@ fn a_record_that_is_too_large_is_given_up_and_the_next_goes_on_unless_it_is_to_b
         assert_eq!((bench.given_up(), bench.sent(Queue::Corgi)), (given_up, sent.to_vec()));
     }
 }
+
+#[test]
+fn a_topic_that_was_widened_moves_the_keys_of_records_that_are_sent_from_then_on() {
+    let mut bench = Bench::new(Settings::default(), 4);
+    // Of three partitions the key has number 1 as well, of one number 0.
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    bench.ends(Queue::Corgi, SendOutcome::Refused);
+    bench.library(Queue::Corgi).partitions = Some(1);
+    bench.at_second(1);
+    assert_eq!(
+        bench.sent(Queue::Corgi),
+        vec![(0, 1), (1, 0)],
+        "its new partition does not wait for the old one"
+    );
+    bench.retry();
+    assert_eq!(bench.sent(Queue::Corgi).last(), Some(&(0, 1)), "a record keeps its partition");
+    // A process that starts anew and was told nothing yet remembers it.
+    bench.application.crash();
+    bench.step(Input::Start { incarnation: 2 });
+    bench.at_second(2);
+    let sources: Vec<u16> = bench
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Invoked { record } => Some(record.source),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sources, [1, 0, 0]);
+    // The mirror's map goes by the source partition that it has now.
+    bench.push(WriteTo::Kafka, Hold::Nothing);
+    assert_eq!(bench.sent(Queue::Kafka), [(1, 0), (0, 1)]);
+}

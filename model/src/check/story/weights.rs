@@ -67,7 +67,8 @@ impl Teller<'_> {
             | Act::StopMirror
             | Act::StartReverseMirror
             | Act::StopReverseMirror
-            | Act::StopCorgi => 66,
+            | Act::StopCorgi
+            | Act::Widen { .. } => 66,
         };
         if near { weight } else { 0 }
     }
@@ -150,6 +151,7 @@ impl Teller<'_> {
             Event::LeaderChanged { queue, partition, .. } if self.concerns(*queue, *partition) => 85,
             Event::InSyncChanged { partition, unclean: true, .. } => stands(Queue::Kafka, *partition, 96),
             Event::InSyncChanged { partition, .. } => stands(Queue::Kafka, *partition, 66),
+            Event::Widened { .. } => 72,
             Event::LeadershipTaken { partition, .. } => stands(Queue::Kafka, *partition, 84),
             Event::LeasesAwaited { .. } => by(83, 0),
             Event::MirrorCommitted { source, offset } => {

@@ -82,6 +82,9 @@ impl CorgiConsumer {
         sets.dedup();
         let changed = self.volatile.partitions != partitions;
         self.volatile.partitions = partitions;
+        if changed {
+            self.drop_vanished();
+        }
         for set in sets {
             let master = self.volatile.route.master(set);
             let link = self.volatile.links.entry(set).or_insert_with(Link::new);
@@ -92,6 +95,26 @@ impl CorgiConsumer {
                 self.rebalance(now, set);
             }
         }
+    }
+
+    /// Partitions that a set's new master does not know (e17) are nobody's.
+    fn drop_vanished(&mut self) {
+        let known = &self.volatile.partitions;
+        let vanished = |partition: &TopicPartition| known.iter().all(|(known, _)| known != partition);
+        let shares = self.volatile.shares.iter().filter(|(partition, _)| vanished(partition));
+        let gone: Vec<(TopicPartition, State)> =
+            shares.map(|(partition, share)| (partition, share.state)).collect();
+        let mut revoked = Vec::new();
+        for (partition, state) in gone {
+            match state {
+                State::Locking | State::Finding => {
+                    self.volatile.shares.remove(partition);
+                }
+                State::Reading => revoked.push(partition),
+                State::Revoking { .. } => {}
+            }
+        }
+        self.revoke(revoked);
     }
 
     /// Another master: it knows nothing of this instance but what is copied to it. Positions are kept; offsets are

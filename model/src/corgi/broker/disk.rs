@@ -102,6 +102,7 @@ impl Broker {
         self.durable.fenced = false;
         self.durable.log = Log::default();
         self.durable.offsets = LiteMap::new();
+        self.durable.widened = Vec::new();
         self.durable.disk.synced = 0;
     }
 

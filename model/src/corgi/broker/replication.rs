@@ -312,13 +312,14 @@ impl Broker {
         }
     }
 
-    pub(super) fn tell_offset_table(&self, ask: Ask, version: u64, effects: &mut Effects) {
+    pub(super) fn tell_offset_table(&mut self, ask: Ask, version: u64, effects: &mut Effects) {
         if !self.is_master() {
             return ask.refuse(Refusal::NotMaster, effects);
         }
         let current = self.volatile.offsets_version;
         let offsets = (version != current).then(|| self.offset_table());
         ask.answer(Response::CopyOffsets { version: current, offsets }, effects);
+        self.tell_shapes(ask.from, effects);
     }
 
     pub(super) fn take_offsets(

@@ -14,7 +14,7 @@ impl Broker {
         if !self.is_master() {
             return Err(Refusal::NotMaster);
         }
-        if self.wiring.set_of(partition) != Some(self.set) {
+        if self.set_of(partition) != Some(self.set) {
             return Err(Refusal::UnknownPartition);
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What a plan would have brought about by a line, by its own account: no faults, no delays, no truth.
 
-use crate::plan::lint::{Names, Severity};
+use crate::plan::lint::{Names, Severity, suggestion};
 use crate::plan::{Act, Gate};
 use crate::record::Queue;
 use crate::switch::WriteTo;
@@ -29,6 +29,8 @@ pub(super) struct Bookkeeping {
     switched: BTreeMap<String, Queue>,
     writes: WriteTo,
     held: Option<Place>,
+    /// The topics that were widened: to how many partitions.
+    widened: BTreeMap<String, u16>,
 }
 
 impl Bookkeeping {
@@ -73,6 +75,9 @@ impl Bookkeeping {
             Act::Hold { .. } => self.held = self.held.or(Some(self.place)),
             Act::Release => self.held = None,
             Act::StopCorgi => self.corgi_stopped = true,
+            Act::Widen { topic, partitions } => {
+                self.widened.insert(topic.clone(), *partitions);
+            }
         }
     }
 
@@ -117,6 +122,9 @@ impl Bookkeeping {
             ),
             Act::Rewind { group, .. } => self.cannot_rewind(group),
             Act::StopCorgi => self.corgi_in_use(names),
+            Act::Widen { topic, partitions } if !self.corgi_stopped => {
+                self.cannot_widen(topic, *partitions, names)
+            }
             _ if self.corgi_stopped && needs_corgi(act) => Some((
                 Severity::Error,
                 "Corgi was stopped for good before this step".to_owned(),
@@ -142,6 +150,28 @@ impl Bookkeeping {
             );
         }
         None
+    }
+
+    /// A topic is there, and gets more partitions than it has.
+    fn cannot_widen(
+        &self,
+        topic: &str,
+        partitions: u16,
+        names: &Names,
+    ) -> Option<(Severity, String, String)> {
+        let error = |message: String, help: String| Some((Severity::Error, message, help));
+        let Some((_, at_first)) = names.topics.iter().find(|(name, _)| name == topic) else {
+            let known = names.topics.iter().map(|(name, _)| name.as_str());
+            return error(format!("there is no topic `{topic}`"), suggestion(topic, known));
+        };
+        let count = self.widened.get(topic).unwrap_or(at_first);
+        if partitions > *count {
+            return None;
+        }
+        error(
+            format!("`{topic}` has {count} partitions here: to widen it to {partitions} gives it none more"),
+            format!("Write partitions = {} or more: a topic is not narrowed", u32::from(*count) + 1),
+        )
     }
 
     fn corgi_in_use(&self, names: &Names) -> Option<(Severity, String, String)> {

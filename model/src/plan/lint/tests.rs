@@ -382,3 +382,24 @@ fn the_reverse_mirror_is_in_the_books() {
     assert_eq!(only(&format!("{start}, {start}")), warning(2, "the reverse mirror runs already"));
     clean(&format!("{start}, {stop}, {start}"));
 }
+
+#[test]
+fn a_widening_names_a_topic_and_more_partitions_than_it_has() {
+    clean(
+        "{ do = \"widen\", topic = \"payments\", partitions = 5 }, { do = \"widen\", topic = \"payments\", partitions = 6 }",
+    );
+    assert_eq!(
+        only("{ do = \"widen\", topic = \"payment\", partitions = 5 }"),
+        error(1, "there is no topic `payment`")
+    );
+    assert_eq!(
+        only("{ do = \"widen\", topic = \"payments\", partitions = 4 }"),
+        error(1, "`payments` has 4 partitions here: to widen it to 4 gives it none more")
+    );
+    let twice = "{ do = \"widen\", topic = \"payments\", partitions = 6 },
+                 { do = \"widen\", topic = \"payments\", partitions = 5 }";
+    assert_eq!(
+        only(twice),
+        error(2, "`payments` has 6 partitions here: to widen it to 5 gives it none more")
+    );
+}

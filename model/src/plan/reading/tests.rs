@@ -112,3 +112,26 @@ fn where_a_rewind_goes_to_is_a_position_and_a_switch_goes_to_a_queue() {
     let told = refusal("{ do = \"pause\", group = \"billing\", confirm = \"instances\" }");
     assert_eq!(told, "the act `pause` takes no `confirm`: leave it out");
 }
+
+#[test]
+fn a_widening_takes_a_count_and_a_hold_takes_numbers() {
+    let step = read("{ do = \"widen\", topic = \"orders\", partitions = 12 }").unwrap();
+    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12 }));
+    assert_eq!(
+        refusal("{ do = \"widen\", topic = \"orders\", partitions = [12] }"),
+        "`widen` takes how many there are to be: write `partitions = 12`"
+    );
+    assert_eq!(
+        refusal("{ do = \"hold\", partitions = 12 }"),
+        "`hold` takes the partitions' numbers: write `partitions = [12]`"
+    );
+    assert_eq!(
+        refusal("{ do = \"widen\", partitions = 12 }"),
+        "`widen` needs `topic`: write `topic = \"payments\"`"
+    );
+    assert!(refusal("{ do = \"widen\", topic = \"orders\", partitions = -1 }").contains("-1"));
+    assert!(
+        refusal("{ do = \"widen\", topic = \"orders\", partitions = \"all\" }")
+            .contains("a count such as 12")
+    );
+}

@@ -1,6 +1,6 @@
 //! Checks of the plan's names and numbers. Whether it is a *sound* plan is for the plan rules to say.
 
-use super::{known_group, known_topic, place, unique, way};
+use super::{MOST_PARTITIONS, known_group, known_topic, place, unique, way, within};
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Place, Value};
 use crate::case::{Case, Topic};
@@ -22,19 +22,40 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     }
     names(case, tree)?;
     lint(case, tree)?;
-    rewinds(case, tree)
+    rewinds(case, tree)?;
+    widenings(case, tree)
+}
+
+/// No topic is widened beyond what a topic may have.
+fn widenings(case: &Case, tree: &Node) -> Result<(), Problem> {
+    for (at, phase) in case.plan.phases.iter().enumerate() {
+        for (line, step) in phase.steps.iter().enumerate() {
+            let there = place(tree, way!["plan", "phases", at, "steps", line]);
+            for act in acts(step) {
+                if let Act::Widen { partitions, .. } = act {
+                    let most = u64::from(MOST_PARTITIONS);
+                    within(u64::from(*partitions), 1, most, "`partitions`", there)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The acts of a step, those too that follow a gate given up.
+fn acts(step: &Step) -> &[Act] {
+    match step {
+        Step::Act(act) => std::slice::from_ref(act),
+        Step::Wait(wait) => &wait.otherwise,
+    }
 }
 
 /// Each rewind goes to instances, topics and partitions that its group has: without one, nobody would ever confirm it.
 fn rewinds(case: &Case, tree: &Node) -> Result<(), Problem> {
     for (at, phase) in case.plan.phases.iter().enumerate() {
         for (line, step) in phase.steps.iter().enumerate() {
-            let acts = match step {
-                Step::Act(act) => std::slice::from_ref(act),
-                Step::Wait(wait) => &wait.otherwise,
-            };
             let there = place(tree, way!["plan", "phases", at, "steps", line]);
-            acts.iter().try_for_each(|act| rewind(case, act, there))?;
+            acts(step).iter().try_for_each(|act| rewind(case, act, there))?;
         }
     }
     Ok(())
@@ -102,6 +123,7 @@ fn names(case: &Case, tree: &Node) -> Result<(), Problem> {
 fn name(case: &Case, entry: &Entry) -> Result<(), Problem> {
     match entry.key.as_str() {
         "group" => known_group(case, entry.node.text().unwrap_or_default(), entry.node.place),
+        "topic" => known_topic(case, entry.node.text().unwrap_or_default(), entry.node.place),
         "topics" => {
             let mut items = entry.node.items().iter();
             items.try_for_each(|item| known_topic(case, item.text().unwrap_or_default(), item.place))

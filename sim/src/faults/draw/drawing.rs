@@ -149,9 +149,8 @@ impl<'a> Drawing<'a> {
 
     /// A fault for a phase that begins about then.
     fn aimed(&self, begins: Time, when: When, stream: &mut Stream) -> Option<Fault> {
-        let fits = |choice: &Choice<'_>| {
-            choice.tolerance.start <= begins + PHASE && choice.tolerance.end > begins
-        };
+        let fits =
+            |choice: &Choice<'_>| choice.tolerance.start <= begins + PHASE && choice.tolerance.end > begins;
         let weights = self.choices.iter().map(|choice| if fits(choice) { choice.weight } else { 0 });
         let choice = &self.choices[weighted(stream, weights)?];
         let blow = self.blow(choice, stream)?;
