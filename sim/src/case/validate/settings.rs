@@ -252,7 +252,7 @@ fn first_of_lists<'a>(way: &[Way<'a>]) -> Vec<Way<'a>> {
 /// A case with every default written out, as a tree.
 fn defaults() -> Option<Node> {
     let text = "name = 'defaults'\n[[topics]]\nname = 'a'\npartitions = 1\n[[groups]]\nname = 'b'\ntopics = ['a']\n\
-                instances = 1\n[redis]";
+                instances = 1\n[redis]\n[reverse-mirror]";
     let case: Case = read(&parse(0, text).ok()?).ok()?;
     parse(0, &toml::to_string(&case).ok()?).ok()
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 /// What may be nothing at all, for its settings say what that means, or for it ends by itself.
-const MAY_BE_ZERO: [(&str, &[&str]); 12] = [
+const MAY_BE_ZERO: [(&str, &[&str]); 13] = [
     // Old at once.
     ("corgi.retention", &["age"]),
     // What is acknowledged is on the platter.
@@ -28,6 +28,7 @@ const MAY_BE_ZERO: [(&str, &[&str]); 12] = [
     ("producers.application", &["flush-timeout"]),
     // Never gives up.
     ("producers.corgi", &["delivery-timeout"]),
+    ("reverse-mirror.corgi", &["delivery-timeout"]),
     ("groups.application", &["commit-interval", "stop-delay", "close-timeout"]),
     (
         "producers.kafka",
@@ -89,8 +90,8 @@ fn every_duration_and_count_is_refused_at_zero_or_known_to_mean_something() {
 fn every_table_of_settings_is_checked() {
     let tree = defaults().unwrap();
     let known = all();
-    let tops =
-        ["corgi", "kafka", "mirror", "switch", "deployment", "operator"].map(|key| vec![Way::Key(key)]);
+    let tops = ["corgi", "kafka", "mirror", "reverse-mirror", "switch", "deployment", "operator"]
+        .map(|key| vec![Way::Key(key)]);
     let applications = [vec![Way::Key("producers")], way!["groups", 0].to_vec()];
     let mut left: Vec<Vec<Way<'_>>> = tops.into_iter().chain(applications).collect();
     while let Some(way) = left.pop() {
