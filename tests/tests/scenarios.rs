@@ -60,6 +60,19 @@ fn the_guarded_plan_holds_on_a_topic_that_was_widened_before_the_mirror_starts()
     }
 }
 
+/// What is sent to a key's new partition overtakes what lies in its old one: told, and not judged.
+#[test]
+fn keys_that_move_while_a_group_has_a_backlog_overtake_without_a_finding() {
+    let overtaken = |name: &str| {
+        let result = holds(name, 0..4);
+        let order = result.guarantees.iter().find(|line| line.name == Guarantee::Order);
+        let mut figures = order.expect("order is judged").worst.iter();
+        let figure = figures.find(|(figure, _)| figure.name == "overtaken_by_a_moved_key_records");
+        figure.expect("a plan that widens has the figure").0.value
+    };
+    assert!(overtaken("corgi-widened-backlog") > 0);
+}
+
 /// Nothing fences it, and nothing but duplicates comes of it.
 #[test]
 fn a_worker_that_thaws_behind_its_lease_copies_twice_and_does_no_other_harm() {

@@ -136,15 +136,11 @@ impl NameService {
             let known = self.volatile.shapes.entry(from).or_default();
             take_wider(known, topics);
         }
+        let response = self.answer(now, from, request);
         if matches!(request, Request::Shapes { .. } | Request::Register { .. }) {
-            let answer = self.answer(now, from, request);
             self.follow_shapes(effects);
-            if let Some(response) = answer {
-                effects.send(from, Message::CorgiResponse(id, Box::new(response)));
-            }
-            return;
         }
-        if let Some(response) = self.answer(now, from, request) {
+        if let Some(response) = response {
             effects.send(from, Message::CorgiResponse(id, Box::new(response)));
         }
     }
@@ -193,6 +189,7 @@ impl Machine for NameService {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::TopicId;
     use crate::units::Span;
 
     const OLD: NodeId = NodeId(10);
@@ -257,5 +254,59 @@ mod tests {
         register(&mut service, 121, OLD, true, 1);
         service.step(Now::exact(Time(122_000_000)), Input::Disconnected(OLD), &mut Effects::default());
         assert_eq!(service.volatile.sets[0].master, None);
+    }
+
+    const OTHER: NodeId = NodeId(20);
+
+    /// Tells the name service something, and returns how many partitions it tells clients of since.
+    fn tell(service: &mut NameService, from: NodeId, request: Request) -> (usize, Vec<Event>) {
+        let message = Message::CorgiRequest(RequestId::default(), Box::new(request));
+        let mut effects = Effects::default();
+        service.step(Now::exact(Time::ZERO), Input::Message { from, message }, &mut effects);
+        (service.volatile.topics[0].sets.len(), effects.events)
+    }
+
+    fn widened(partitions: u16) -> Request {
+        Request::Shapes { topics: vec![Topic::spread(TopicId(0), partitions, 2)] }
+    }
+
+    fn widened_event(partitions: u16) -> Vec<Event> {
+        vec![Event::Widened { queue: Queue::Corgi, topic: TopicId(0), partitions }]
+    }
+
+    /// Two sets of two brokers, and a topic of two partitions.
+    fn of_two_sets() -> NameService {
+        let wiring = Wiring {
+            sets: vec![vec![OLD, NEW], vec![OTHER]],
+            topics: vec![Topic::spread(TopicId(0), 2, 2)],
+            ..Wiring::default()
+        };
+        let mut service = NameService::new(Settings::default(), wiring);
+        service.step(Now::exact(Time::ZERO), Input::Start { incarnation: 1 }, &mut Effects::default());
+        tell(&mut service, OLD, Request::Register { set: 0, master: true, epoch: 1 });
+        tell(&mut service, OTHER, Request::Register { set: 1, master: true, epoch: 1 });
+        service
+    }
+
+    #[test]
+    fn a_widened_topic_is_told_up_to_the_first_partition_that_its_set_does_not_know() {
+        let mut service = of_two_sets();
+        assert_eq!(tell(&mut service, NEW, widened(6)), (2, vec![]), "a slave has no say");
+        assert_eq!(tell(&mut service, OLD, widened(6)), (3, widened_event(3)));
+        assert_eq!(tell(&mut service, OTHER, widened(6)), (6, widened_event(6)));
+        assert_eq!(tell(&mut service, OTHER, widened(6)), (6, vec![]));
+        assert_eq!(tell(&mut service, OTHER, widened(4)), (6, vec![]), "an older shape");
+    }
+
+    #[test]
+    fn a_new_master_that_does_not_know_hides_its_sets_new_partitions() {
+        let mut service = of_two_sets();
+        tell(&mut service, OLD, widened(6));
+        tell(&mut service, OTHER, widened(6));
+        service.step(Now::exact(Time::ZERO), Input::Disconnected(OLD), &mut Effects::default());
+        assert_eq!(service.volatile.topics[0].sets.len(), 6, "a set without a master keeps them");
+        let promoted = Request::Register { set: 0, master: true, epoch: 2 };
+        assert_eq!(tell(&mut service, NEW, promoted), (2, widened_event(2)));
+        assert_eq!(tell(&mut service, NEW, widened(6)), (6, widened_event(6)));
     }
 }
