@@ -291,7 +291,7 @@ fn agree(case: &Case, seed: u64) -> (Verdict, Verdict) {
 #[test]
 fn the_page_suffices_to_judge_the_published_plan() {
     let case = shipped("article");
-    let verdicts: Vec<Verdict> = (0..8).map(|seed| agree(&case, seed).1).collect();
+    let verdicts: Vec<Verdict> = (0..16).map(|seed| agree(&case, seed).1).collect();
     for verdict in [Verdict::Held, Verdict::Violated] {
         assert!(verdicts.contains(&verdict), "no seed is {verdict}: {verdicts:?}");
     }
@@ -300,7 +300,7 @@ fn the_page_suffices_to_judge_the_published_plan() {
 #[test]
 fn the_page_suffices_to_judge_the_naive_switch() {
     let case = shipped("naive");
-    let verdicts: Vec<Verdict> = (8..16).map(|seed| agree(&case, seed).0).collect();
+    let verdicts: Vec<Verdict> = (0..16).map(|seed| agree(&case, seed).0).collect();
     assert!(verdicts.contains(&Verdict::Violated), "no seed loses anything: {verdicts:?}");
 }
 
