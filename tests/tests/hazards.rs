@@ -212,7 +212,7 @@ fn a_master_that_forgot_its_leases_grants_what_is_held() {
 
 #[test]
 fn a_promoted_slave_without_the_offsets_has_the_mirror_begin_again() {
-    fails_by_one_setting("corgi-offsets-back", 36..48, Guarantee::BoundedReplay, &["is led by"], |case| {
+    fails_by_one_setting("corgi-offsets-back", 36..44, Guarantee::BoundedReplay, &["is led by"], |case| {
         case.corgi.offset_copy_interval = Span::secs(10);
     });
 }
