@@ -12,7 +12,7 @@ use std::str::FromStr;
     version,
     about,
     after_help = "Exit status: 0 held, or the violation that the case expects \
-    was found; 1 violated; 2 unknown; 64 bad usage or bad input."
+    was found, or any violation with --beyond; 1 violated; 2 unknown; 64 bad usage or bad input."
 )]
 pub struct Arguments {
     /// What to do.

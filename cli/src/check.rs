@@ -149,9 +149,6 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
     }
 }
 
-/// What a verdict beyond the tolerance is worth.
-const BEYOND: &str = " under faults beyond what the systems tolerate: nothing of it is held against the plan";
-
 /// The last words: the verdict, and how much it is worth.
 fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
@@ -164,7 +161,7 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
         Verdict::Violated | Verdict::Unknown => {}
     }
     if case.is_beyond_tolerance() {
-        text += BEYOND;
+        text += output::BEYOND;
     } else if !expected {
         let _ = write!(text, "; the case expects {}", case.expect);
     }

@@ -28,6 +28,10 @@ pub fn create(path: &Path) -> miette::Result<File> {
         .wrap_err_with(|| format!("could not create {}: name a file in a folder that exists", path.display()))
 }
 
+/// What a verdict beyond the tolerance is worth.
+pub const BEYOND: &str =
+    "; these faults go beyond what the systems tolerate: what broke is not held against the plan";
+
 /// The command that replays a seed, ready to be pasted.
 pub fn replay_command(path: &Path, seed: u64, beyond: bool) -> String {
     let path = path.display().to_string();

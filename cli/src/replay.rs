@@ -104,14 +104,15 @@ fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {
     }
     let _ = writeln!(
         text,
-        "{}: {} records, {} faults, {} events in {}.{:03} simulated seconds; digest {}",
+        "{}: {} records, {} faults, {} events in {}.{:03} simulated seconds; digest {}{}",
         table::verdict(result.verdict),
         result.records,
         result.faults,
         result.events,
         result.simulated_ms / 1000,
         result.simulated_ms % 1000,
-        result.digest
+        result.digest,
+        if case.is_beyond_tolerance() { output::BEYOND } else { "" }
     );
     text
 }

@@ -125,7 +125,7 @@ fn what_breaks_beyond_the_tolerance_is_told_and_blames_nobody() {
     let bare = cases.nobody_reads_kafka("bare.toml", "");
     let output = cutover(&["check", &bare, "--seeds", "2", "--beyond"]);
     assert_eq!(status(&output), HELD, "{}", out(&output));
-    for said in ["violated under faults beyond what the systems tolerate", " --beyond\n"] {
+    for said in ["violated; these faults go beyond what the systems tolerate", " --beyond\n"] {
         assert!(out(&output).contains(said), "{said}: {}", out(&output));
     }
     let output = cutover(&["check", &bare, "--seeds", "2", "--beyond", "--format", "json"]);
