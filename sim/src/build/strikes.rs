@@ -28,6 +28,7 @@ pub fn ready(fault: &Fault, layout: &Layout, network: &Network) -> ReadyFault {
 fn strikes(fault: &Fault, places: &Places<'_>) -> (Vec<Staged>, String) {
     let (figures, lasting) = (&fault.figures, fault.duration);
     let node = |strike: &dyn Fn(Struck) -> Strike| places.node(fault, strike);
+    let incident = |begins, ends| node(&|struck| Strike::Incident(struck, begins, ends));
     let links = |impairment| places.links(&fault.on, lasting, impairment);
     let clock = i64::try_from(figures.skew.0).unwrap_or(i64::MAX) * if figures.behind { -1 } else { 1 };
     let (latency, per_million) = (figures.latency, figures.per_million);
@@ -38,9 +39,7 @@ fn strikes(fault: &Fault, places: &Places<'_>) -> (Vec<Staged>, String) {
         Kind::Restart => node(&Strike::Restart),
         Kind::Pause => node(&Strike::Pause),
         Kind::SlowDisk => node(&|struck| Strike::SlowDisk(struck, latency)),
-        Kind::FullDisk => {
-            node(&|struck| Strike::Incident(struck, Incident::DiskFilled, Some(Incident::DiskFreed)))
-        }
+        Kind::FullDisk => incident(Incident::DiskFilled, Some(Incident::DiskFreed)),
         Kind::ClockSkew => node(&|struck| Strike::Skew(struck, clock)),
         Kind::ClockJump => node(&|struck| Strike::Jump(struck, clock)),
         Kind::Cut => links(Impairment::Cut),
@@ -53,33 +52,25 @@ fn strikes(fault: &Fault, places: &Places<'_>) -> (Vec<Staged>, String) {
         Kind::LateSwitches => {
             places.said_by_the_centre(fault, Impairment::Delay { least: Span::ZERO, most: latency })
         }
-        Kind::StaleSwitches => {
-            node(&|struck| Strike::Incident(struck, Incident::SwitchesStale, Some(Incident::SwitchesFresh)))
-        }
-        Kind::StaleReports => {
-            node(&|struck| Strike::Incident(struck, Incident::ReportsStale, Some(Incident::ReportsFresh)))
-        }
+        Kind::StaleSwitches => incident(Incident::SwitchesStale, Some(Incident::SwitchesFresh)),
+        Kind::StaleReports => incident(Incident::ReportsStale, Some(Incident::ReportsFresh)),
         Kind::FailOver => places.fail_over(fault),
-        Kind::LeaderElection | Kind::UncleanElection => {
-            let unclean = fault.kind == Kind::UncleanElection;
-            node(&|struck| Strike::Incident(struck, Incident::ElectLeaders { unclean }, None))
-        }
+        Kind::LeaderElection => incident(Incident::ElectLeaders { unclean: false }, None),
+        Kind::UncleanElection => incident(Incident::ElectLeaders { unclean: true }, None),
         Kind::Quota => {
             let quota = |bytes| Incident::Quota { bytes_per_second: bytes };
             let (begins, ends) = (quota(Some(figures.bytes)), quota(None));
-            places.part(fault, &|struck| Strike::Incident(struck, begins, Some(ends)))
+            places.part(fault, false, &|struck| Strike::Incident(struck, begins, Some(ends)))
         }
         Kind::Burst => {
             let ahead = figures.ahead;
-            places.part(fault, &|struck| Strike::Incident(struck, Incident::Burst { ahead }, None))
+            places.part(fault, false, &|struck| Strike::Incident(struck, Incident::Burst { ahead }, None))
         }
-        Kind::OversizedRecord => {
-            let bytes = figures.bytes;
-            node(&|struck| Strike::Incident(struck, Incident::Oversized { bytes }, None))
-        }
+        Kind::OversizedRecord => incident(Incident::Oversized { bytes: figures.bytes }, None),
         Kind::RollingRestart => places.one_after_the_other(fault),
         Kind::ScaleDown => places.scaled_down(fault),
-        Kind::ScaleUp => places.scaled_up(fault),
+        // Those that stand by are started.
+        Kind::ScaleUp => places.part(fault, true, &Strike::Start),
     }
 }
 
@@ -115,9 +106,9 @@ impl Places<'_> {
         }
     }
 
-    /// The same strike on every node of the fault's part.
-    fn part(&self, fault: &Fault, strike: &dyn Fn(Struck) -> Strike) -> (Vec<Staged>, String) {
-        let strikes = self.nodes_of(fault, false).into_iter().map(|node| strike(Struck::Node(node)));
+    /// The same strike on every node of the fault's part: those that stand by, or those that do not.
+    fn part(&self, fault: &Fault, spare: bool, strike: &dyn Fn(Struck) -> Strike) -> (Vec<Staged>, String) {
+        let strikes = self.nodes_of(fault, spare).into_iter().map(|node| strike(Struck::Node(node)));
         let staged = strikes.map(|strike| Staged::whole(strike, fault.duration)).collect();
         (staged, self.side_name(&fault.on.from))
     }
@@ -156,13 +147,6 @@ impl Places<'_> {
             strike: Strike::Restart(Struck::Node(node)),
         });
         (staged.collect(), self.side_name(&fault.on.from))
-    }
-
-    /// Those that stand by are started.
-    fn scaled_up(&self, fault: &Fault) -> (Vec<Staged>, String) {
-        let strikes = self.nodes_of(fault, true).into_iter().map(|node| Strike::Start(Struck::Node(node)));
-        let staged = strikes.map(|strike| Staged::whole(strike, fault.duration)).collect();
-        (staged, self.side_name(&fault.on.from))
     }
 
     /// The on-call is told to fail the set of the fault's node over.

@@ -4,7 +4,7 @@
 mod drawing;
 
 use super::settings::{Aim, Listed};
-use super::{Domains, Fault, Figures, Link, NodeKind, Nodes, Reach, Role, Side, Target, When};
+use super::{Domains, Fault, Link, NodeKind, Nodes, Reach, Role, Side, Target, When};
 use crate::case::Case;
 use crate::random::Stream;
 use cutover_model::units::Time;
@@ -75,14 +75,6 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Optio
         Some(aim) => side(aim)?,
         None => (Side::Everybody, Domains::none()),
     };
-    let figures = Figures {
-        latency: listed.latency.unwrap_or_default(),
-        per_million: listed.per_million.unwrap_or_default(),
-        skew: listed.skew.unwrap_or_default(),
-        behind: listed.behind,
-        ahead: listed.ahead.unwrap_or_default(),
-        bytes: listed.bytes.unwrap_or_default(),
-    };
     let when = match (&listed.phase, listed.at) {
         (Some(phase), _) => match listed.step {
             Some(step) => When::AtStep { phase: phase.clone(), step, after: listed.after },
@@ -95,7 +87,7 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Optio
         duration: listed.duration,
         kind: listed.kind,
         on: Link { from, to, one_way: listed.one_way },
-        figures,
+        figures: listed.given().into(),
         domains: domains.with(others),
         tolerance: None,
     })

@@ -1,8 +1,8 @@
 //! The faults of a case, as its file gives them: a list, a distribution to draw from, or both.
 
-use super::NodeKind;
 use super::kind::Figure;
 pub use super::kind::Kind;
+use super::{Figures, NodeKind};
 use cutover_model::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
 
@@ -126,30 +126,68 @@ pub struct Listed {
 
 impl Listed {
     /// The figures that are given.
-    pub fn given(&self) -> Vec<Figure> {
-        let mut given = given(self.latency, self.per_million, self.skew, self.ahead, self.bytes);
-        given.extend(self.to.is_some().then_some(Figure::To));
-        given.extend(self.one_way.then_some(Figure::OneWay));
-        given.extend(self.behind.then_some(Figure::Behind));
-        given
+    pub fn given(&self) -> Given {
+        Given {
+            to: self.to.is_some(),
+            one_way: self.one_way,
+            behind: self.behind,
+            latency: self.latency,
+            per_million: self.per_million,
+            skew: self.skew,
+            ahead: self.ahead,
+            bytes: self.bytes,
+        }
     }
 }
 
-fn given(
-    latency: Option<Span>,
-    per_million: Option<u32>,
-    skew: Option<Span>,
-    ahead: Option<Span>,
-    bytes: Option<Bytes>,
-) -> Vec<Figure> {
-    let figures = [
-        (latency.is_some(), Figure::Latency),
-        (per_million.is_some(), Figure::PerMillion),
-        (skew.is_some(), Figure::Skew),
-        (ahead.is_some(), Figure::Ahead),
-        (bytes.is_some(), Figure::Bytes),
-    ];
-    figures.into_iter().filter(|(given, _)| *given).map(|(_, figure)| figure).collect()
+/// The figures of a fault as its file gives them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// Whether there is another side.
+    pub to: bool,
+    /// Whether only one direction is struck.
+    pub one_way: bool,
+    /// Whether a clock is behind.
+    pub behind: bool,
+    /// How much longer something takes.
+    pub latency: Option<Span>,
+    /// How many of a million.
+    pub per_million: Option<u32>,
+    /// How wrong a clock is.
+    pub skew: Option<Span>,
+    /// How far ahead.
+    pub ahead: Option<Span>,
+    /// How many bytes.
+    pub bytes: Option<Bytes>,
+}
+
+impl Given {
+    /// Whether that figure is given.
+    pub fn has(&self, figure: Figure) -> bool {
+        match figure {
+            Figure::To => self.to,
+            Figure::OneWay => self.one_way,
+            Figure::Behind => self.behind,
+            Figure::Latency => self.latency.is_some(),
+            Figure::PerMillion => self.per_million.is_some(),
+            Figure::Skew => self.skew.is_some(),
+            Figure::Ahead => self.ahead.is_some(),
+            Figure::Bytes => self.bytes.is_some(),
+        }
+    }
+}
+
+impl From<Given> for Figures {
+    fn from(given: Given) -> Figures {
+        Figures {
+            latency: given.latency.unwrap_or_default(),
+            per_million: given.per_million.unwrap_or_default(),
+            skew: given.skew.unwrap_or_default(),
+            behind: given.behind,
+            ahead: given.ahead.unwrap_or_default(),
+            bytes: given.bytes.unwrap_or_default(),
+        }
+    }
 }
 
 /// A distribution of faults: `[faults.draw]`.
@@ -253,12 +291,18 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// The figures that are given.
-    pub fn given(&self) -> Vec<Figure> {
-        let mut given = given(self.latency, self.per_million, self.skew, self.ahead, self.bytes);
-        given.extend(self.to.is_some().then_some(Figure::To));
-        given.extend(self.one_way.then_some(Figure::OneWay));
-        given
+    /// The figures that are given. Whether a clock is behind is drawn.
+    pub fn given(&self) -> Given {
+        Given {
+            to: self.to.is_some(),
+            one_way: self.one_way,
+            behind: false,
+            latency: self.latency,
+            per_million: self.per_million,
+            skew: self.skew,
+            ahead: self.ahead,
+            bytes: self.bytes,
+        }
     }
 }
 

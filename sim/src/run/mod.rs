@@ -20,11 +20,11 @@ use sweep::Folded;
 /// Run one seed, and beside it the same seed and faults without the migration, against which the plan's own share of
 /// the downtime is measured.
 pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
-    let (mut result, struck) = hosted(case, seed, &build::faults(case, seed), keep, true);
+    let (mut result, struck) = hosted(case, seed, || build::faults(case, seed), keep, true);
     if case.plan.phases.is_empty() || result.failure.is_some() {
         return result;
     }
-    let (twin, _) = hosted(&case.without_migration(), seed, &struck, Keep::default(), false);
+    let (twin, _) = hosted(&case.without_migration(), seed, || struck, Keep::default(), false);
     let without = twin.judgements.iter().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
     let with = result.judgements.iter_mut().find(|judgement| judgement.guarantee == Guarantee::ZeroDowntime);
     if let (Some(without), Some(with), None) = (without, with, &twin.failure) {
@@ -36,12 +36,20 @@ pub fn replay(case: &Case, seed: u64, keep: Keep) -> RunResult {
 
 /// Run one seed without its twin.
 pub fn alone(case: &Case, seed: u64, keep: Keep) -> RunResult {
-    hosted(case, seed, &build::faults(case, seed), keep, true).0
+    hosted(case, seed, || build::faults(case, seed), keep, true).0
 }
 
-/// The twin is there for its downtime alone: nobody reads its measures.
-fn hosted(case: &Case, seed: u64, faults: &[Fault], keep: Keep, monitored: bool) -> (RunResult, Vec<Fault>) {
-    match host::host(seed, || drive::drive(case, seed, faults, keep, monitored)) {
+/// A run under these faults; they are drawn where a panic is caught. The twin is there for its downtime alone: nobody reads its
+/// measures.
+fn hosted(
+    case: &Case,
+    seed: u64,
+    faults: impl FnOnce() -> Vec<Fault> + Send,
+    keep: Keep,
+    monitored: bool,
+) -> (RunResult, Vec<Fault>) {
+    let run = || async move { drive::drive(case, seed, &faults(), keep, monitored).await };
+    match host::host(seed, run) {
         Ok(run) => run,
         Err(error) => (broken_off(case, seed, error.to_string()), Vec::new()),
     }

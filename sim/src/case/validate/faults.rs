@@ -5,11 +5,11 @@ use crate::build::Layout;
 use crate::case::Case;
 use crate::case::error::{Problem, advice, nearest};
 use crate::case::tree::{Node, Place};
-use crate::faults::NodeKind;
 use crate::faults::draw::can_hit;
-use crate::faults::settings::{Aim, Distribution, Drawn, Listed};
+use crate::faults::settings::{Aim, Distribution, Drawn, Given, Listed};
 use crate::faults::{Figure, Kind};
-use cutover_model::units::{Bytes, Span};
+use crate::faults::{NodeKind, Nodes};
+use cutover_model::units::Span;
 use strum::IntoEnumIterator;
 
 /// The most faults of a run.
@@ -18,13 +18,14 @@ const MOST_FAULTS: u64 = 10_000;
 const MOST_AIMED: u64 = 1_000;
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let nodes = &Layout::of(case).nodes;
     let there = place(tree, way!["faults", "list"]);
     within(case.faults.list.len() as u64, 0, MOST_FAULTS, "the number of faults", there)?;
     for (at, fault) in case.faults.list.iter().enumerate() {
-        listed(case, tree, at, fault)?;
+        listed(case, nodes, tree, at, fault)?;
     }
     if let Some(distribution) = &case.faults.draw {
-        drawn(case, tree, distribution)?;
+        drawn(case, nodes, tree, distribution)?;
     }
     if let Some(rare) = &case.faults.rare {
         let there = |key: &'static str| place(tree, way!["faults", "rare", key]);
@@ -41,7 +42,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     Ok(())
 }
 
-fn listed(case: &Case, tree: &Node, at: usize, fault: &Listed) -> Result<(), Problem> {
+fn listed(case: &Case, nodes: &Nodes, tree: &Node, at: usize, fault: &Listed) -> Result<(), Problem> {
     let there = |key: &'static str| place(tree, way!["faults", "list", at, key]);
     match (fault.at, &fault.phase) {
         (Some(moment), None) if moment >= case.duration => {
@@ -89,20 +90,13 @@ fn listed(case: &Case, tree: &Node, at: usize, fault: &Listed) -> Result<(), Pro
         }
     }
     positive(fault.duration, there("duration"))?;
-    let limited = Limited {
-        latency: fault.latency,
-        per_million: fault.per_million,
-        skew: fault.skew,
-        ahead: fault.ahead,
-        bytes: fault.bytes,
-    };
-    figures(fault.kind, &fault.given(), &limited, there)?;
-    aim(case, &fault.target, fault.kind.on_links(), there("target"))?;
-    strikes(case, fault.kind, &fault.target, there("target"))?;
-    fault.to.iter().try_for_each(|to| aim(case, to, true, there("to")))
+    figures(fault.kind, &fault.given(), there)?;
+    aim(case, nodes, &fault.target, fault.kind.on_links(), there("target"))?;
+    strikes(nodes, fault.kind, &fault.target, there("target"))?;
+    fault.to.iter().try_for_each(|to| aim(case, nodes, to, true, there("to")))
 }
 
-fn drawn(case: &Case, tree: &Node, distribution: &Distribution) -> Result<(), Problem> {
+fn drawn(case: &Case, nodes: &Nodes, tree: &Node, distribution: &Distribution) -> Result<(), Problem> {
     let there = |key: &'static str| place(tree, way!["faults", "draw", key]);
     within(u64::from(distribution.count), 1, MOST_FAULTS, "`count`", there("count"))?;
     window(case, distribution.start, distribution.end, there("end"))?;
@@ -116,13 +110,13 @@ fn drawn(case: &Case, tree: &Node, distribution: &Distribution) -> Result<(), Pr
         return Err(Problem::new(there, "all weights are 0", "give one kind a weight of at least 1"));
     }
     for (at, kind) in distribution.kinds.iter().enumerate() {
-        drawn_kind(case, tree, at, kind, distribution)?;
+        drawn_kind((case, nodes), tree, at, kind, distribution)?;
     }
     Ok(())
 }
 
 fn drawn_kind(
-    case: &Case,
+    (case, nodes): (&Case, &Nodes),
     tree: &Node,
     at: usize,
     kind: &Drawn,
@@ -141,23 +135,16 @@ fn drawn_kind(
             "write a shorter `most`, or a longer window",
         ));
     }
-    let limited = Limited {
-        latency: kind.latency,
-        per_million: kind.per_million,
-        skew: kind.skew,
-        ahead: kind.ahead,
-        bytes: kind.bytes,
-    };
-    figures(kind.kind, &kind.given(), &limited, there)?;
+    figures(kind.kind, &kind.given(), there)?;
     if kind.targets.is_empty() {
         return Err(Problem::new(there("targets"), "no targets", "name one, such as \"kafka-broker\""));
     }
     for (number, target) in kind.targets.iter().enumerate() {
         let place = place(tree, way!["faults", "draw", "kinds", at, "targets", number]);
-        aim(case, target, kind.kind.on_links(), place)?;
-        strikes(case, kind.kind, target, place)?;
+        aim(case, nodes, target, kind.kind.on_links(), place)?;
+        strikes(nodes, kind.kind, target, place)?;
     }
-    kind.to.iter().try_for_each(|to| aim(case, to, true, there("to")))
+    kind.to.iter().try_for_each(|to| aim(case, nodes, to, true, there("to")))
 }
 
 fn window(case: &Case, start: Span, end: Span, there: Place) -> Result<(), Problem> {
@@ -172,24 +159,10 @@ fn window(case: &Case, start: Span, end: Span, there: Place) -> Result<(), Probl
     Ok(())
 }
 
-/// The figures of a fault, as far as they have limits of their own.
-struct Limited {
-    latency: Option<Span>,
-    per_million: Option<u32>,
-    skew: Option<Span>,
-    ahead: Option<Span>,
-    bytes: Option<Bytes>,
-}
-
 /// Each figure is one that the kind takes, and each one that it needs is there.
-fn figures(
-    kind: Kind,
-    given: &[Figure],
-    limited: &Limited,
-    there: impl Fn(&'static str) -> Place,
-) -> Result<(), Problem> {
+fn figures(kind: Kind, given: &Given, there: impl Fn(&'static str) -> Place) -> Result<(), Problem> {
     for figure in Figure::iter() {
-        let (is_given, is_taken) = (given.contains(&figure), kind.figures().contains(&figure));
+        let (is_given, is_taken) = (given.has(figure), kind.figures().contains(&figure));
         if is_given && !is_taken {
             let message = format!("`{figure}` means nothing for a `{kind}`");
             return Err(Problem::new(there(figure.into()), message, "remove it"));
@@ -199,20 +172,19 @@ fn figures(
             return Err(Problem::new(there("kind"), format!("a `{kind}` needs `{figure}`"), help));
         }
     }
-    if let Some(rate) = limited.per_million {
+    if let Some(rate) = given.per_million {
         within(u64::from(rate), 1, 1_000_000, "`per-million`", there("per-million"))?;
     }
-    limited.latency.iter().try_for_each(|latency| positive(*latency, there("latency")))?;
-    limited.ahead.iter().try_for_each(|ahead| positive(*ahead, there("ahead")))?;
-    if let Some(bytes) = limited.bytes {
+    given.latency.iter().try_for_each(|latency| positive(*latency, there("latency")))?;
+    given.ahead.iter().try_for_each(|ahead| positive(*ahead, there("ahead")))?;
+    if let Some(bytes) = given.bytes {
         within(bytes.0, 1, u64::from(u32::MAX), "`bytes`", there("bytes"))?;
     }
-    limited.skew.iter().try_for_each(|skew| positive(*skew, there("skew")))
+    given.skew.iter().try_for_each(|skew| positive(*skew, there("skew")))
 }
 
 /// Whether a kind of fault means anything for what it is aimed at.
-fn strikes(case: &Case, kind: Kind, aim: &Aim, there: Place) -> Result<(), Problem> {
-    let nodes = Layout::of(case).nodes;
+fn strikes(nodes: &Nodes, kind: Kind, aim: &Aim, there: Place) -> Result<(), Problem> {
     let struck = |node: NodeKind| match kind.can_strike(node) {
         true => Ok(()),
         false => {
@@ -231,11 +203,10 @@ fn strikes(case: &Case, kind: Kind, aim: &Aim, there: Place) -> Result<(), Probl
 }
 
 /// Whether an aim can be hit in this case.
-fn aim(case: &Case, aim: &Aim, on_links: bool, there: Place) -> Result<(), Problem> {
-    let nodes = Layout::of(case).nodes;
+fn aim(case: &Case, nodes: &Nodes, aim: &Aim, on_links: bool, there: Place) -> Result<(), Problem> {
     let site = matches!(aim, Aim::Named(name) if nodes.named(name).is_none());
     let side_alone = site || *aim == Aim::Everybody;
-    if can_hit(case, &nodes, aim) && (on_links || !side_alone) {
+    if can_hit(case, nodes, aim) && (on_links || !side_alone) {
         return Ok(());
     }
     let word = String::from(aim.clone());

@@ -245,14 +245,9 @@ fn blow(
     if kind.kind.on_links() && from == to {
         return None;
     }
-    let wrong_clock = kind.skew.is_some();
-    let figures = Figures {
-        latency: kind.latency.unwrap_or_default(),
-        per_million: kind.per_million.unwrap_or_default(),
-        skew: if wrong_clock { skew } else { Span::ZERO },
-        behind: wrong_clock && behind,
-        ahead: kind.ahead.unwrap_or_default(),
-        bytes: kind.bytes.unwrap_or_default(),
-    };
+    let mut figures = Figures::from(kind.given());
+    if kind.skew.is_some() {
+        (figures.skew, figures.behind) = (skew, behind);
+    }
     Some(Blow { on: Link { from, to, one_way: kind.one_way }, domains, duration, figures })
 }
