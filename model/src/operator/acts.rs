@@ -22,6 +22,8 @@ pub(super) enum Errand {
     Rewind(RewindErrand),
     /// For every broker of Corgi.
     Widen(Topic),
+    /// For Corgi's masters.
+    Reset(GroupId, PreparedFrom),
 }
 
 /// A rewind, with the names made out.
@@ -60,6 +62,7 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
         }
         Act::StopCorgi => Errand::Order(Target::Corgi, Order::Stop),
         Act::PrepareOffsets { group: name, from } => Errand::Prepare(group(name), *from),
+        Act::ResetOffsets { group: name, from } => Errand::Reset(group(name), *from),
         Act::SwitchRead { group: name, to } => Errand::Change(Change::Read(group(name), *to)),
         Act::Pause { group: name } => Errand::Change(Change::Pause(group(name))),
         Act::Resume { group: name } => Errand::Change(Change::Resume(group(name))),
@@ -130,7 +133,7 @@ impl Readers {
                 self.rolled_out.remove(group);
             }
             Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) | Errand::Rewind(_) => {}
-            Errand::Widen(_) => {}
+            Errand::Widen(_) | Errand::Reset(..) => {}
         }
     }
 }

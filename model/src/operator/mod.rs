@@ -10,6 +10,7 @@ mod gates;
 mod hearing;
 mod preparation;
 mod reports;
+mod resetting;
 mod rewinding;
 pub mod settings;
 mod waiting;
@@ -31,6 +32,7 @@ use acts::{Errand, Readers, errand};
 use admin::{Admin, Desk, Goal};
 use preparation::Preparation;
 use reports::Reports;
+use resetting::Resetting;
 use rewinding::Rewinding;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -109,6 +111,8 @@ struct Volatile {
     busy: Busy,
     /// The brokers that have confirmed the widening under way.
     widened: BTreeSet<NodeId>,
+    /// The setting of offsets in Corgi under way.
+    resetting: Option<Resetting>,
     /// When he began what he is busy with, or last said why it takes so long.
     said_at: Time,
     /// Whether he has said why the act under way does not succeed.
@@ -249,6 +253,7 @@ impl Operator {
             Errand::Prepare(group, from) => self.prepare(group, from, now, effects),
             Errand::Rewind(errand) => self.rewind(&errand, now, effects),
             Errand::Widen(topic) => self.widen(&topic, effects),
+            Errand::Reset(group, from) => self.reset(group, from, now, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
     }
@@ -290,6 +295,7 @@ impl Operator {
         self.durable.given = None;
         self.durable.rewinding = None;
         self.volatile.widened.clear();
+        self.volatile.resetting = None;
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
             Stage::Line | Stage::Rest(_) => self.durable.line += 1,
@@ -318,10 +324,11 @@ impl Machine for Operator {
             Input::Disconnected(node) => {
                 self.volatile.reports.disconnected(node);
                 self.volatile.admin.disconnected(node, &self.wiring);
-                self.instance_unreachable(node, effects);
             }
+            Input::Unreachable(address) => self.address_unreachable(address, effects),
             Input::Terminate => effects.processes.push(Process::Exit),
             Input::Incident(incident) => self.befall(incident, now, effects),
+            Input::Placed(_) => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod acting;
 mod crashes;
 mod kafka;
+mod resetting;
 mod rewinds;
 mod waiting;
 mod widening;
@@ -20,6 +21,7 @@ const REDIS: NodeId = NodeId(3);
 const CORGI: [NodeId; 2] = [NodeId(10), NodeId(11)];
 const KAFKA: [NodeId; 2] = [NodeId(20), NodeId(21)];
 const WORKERS: [NodeId; 2] = [NodeId(30), NodeId(31)];
+const BACK: NodeId = NodeId(35);
 const PRODUCERS: [NodeId; 2] = [NodeId(40), NodeId(41)];
 const INSTANCES: [NodeId; 2] = [NodeId(50), NodeId(51)];
 const BILLING: GroupId = GroupId(0);
@@ -40,6 +42,7 @@ fn wiring() -> Wiring {
         corgi_sets: 2,
         kafka_brokers: KAFKA.to_vec(),
         mirror_workers: WORKERS.to_vec(),
+        reverse_mirror_workers: vec![BACK],
         producers: PRODUCERS.to_vec(),
         redis: Some(REDIS),
     }
@@ -59,6 +62,7 @@ struct Dialogue {
     timers: Vec<(Time, Timer)>,
     effects: Effects,
     sent: Vec<(NodeId, Message)>,
+    calls: Vec<(crate::rewind::Address, Message)>,
     events: Vec<Event>,
 }
 
@@ -72,6 +76,7 @@ impl Dialogue {
             timers: Vec::new(),
             effects: Effects::default(),
             sent: Vec::new(),
+            calls: Vec::new(),
             events: Vec::new(),
         };
         dialogue.start();
@@ -87,6 +92,7 @@ impl Dialogue {
         self.operator.crash();
         self.timers.clear();
         self.sent.clear();
+        self.calls.clear();
     }
 
     fn input(&mut self, input: Input) {
@@ -103,6 +109,7 @@ impl Dialogue {
             }
         }
         self.sent.extend(effects.sends);
+        self.calls.extend(effects.calls);
         self.events.extend(effects.events);
     }
 

@@ -97,6 +97,11 @@ impl Layout {
         layout
     }
 
+    /// By group: all instances with the NewClient, those that stand by behind the others.
+    pub fn new_clients(&self) -> Vec<Vec<NodeId>> {
+        self.new.iter().zip(&self.spare).map(|(new, spare)| [&new[..], spare].concat()).collect()
+    }
+
     fn add_all(&mut self, kind: NodeKind, name: &str, count: u32, part: u16) -> Vec<NodeId> {
         (0..count).map(|number| self.add(kind, format!("{name}-{number}"), part)).collect()
     }

@@ -178,6 +178,7 @@ impl Builder<'_> {
             corgi_sets: case.corgi.broker_sets,
             kafka_brokers: layout.kafka.clone(),
             mirror_workers: layout.mirror.clone(),
+            reverse_mirror_workers: layout.reverse_mirror.clone(),
             producers: layout.producers.clone(),
             redis: layout.redis,
         }
