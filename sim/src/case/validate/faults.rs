@@ -93,6 +93,10 @@ fn listed(case: &Case, nodes: &Nodes, tree: &Node, at: usize, fault: &Listed) ->
     figures(fault.kind, &fault.given(), there)?;
     aim(case, nodes, &fault.target, fault.kind.on_links(), there("target"))?;
     strikes(nodes, fault.kind, &fault.target, there("target"))?;
+    if fault.to.as_ref() == Some(&fault.target) && nodes.named(&String::from(fault.target.clone())).is_some()
+    {
+        return Err(Problem::new(there("to"), "that is the target itself", "name another node, or a kind"));
+    }
     fault.to.iter().try_for_each(|to| aim(case, nodes, to, true, there("to")))
 }
 
@@ -164,12 +168,12 @@ fn figures(kind: Kind, given: &Given, there: impl Fn(&'static str) -> Place) -> 
     for figure in Figure::iter() {
         let (is_given, is_taken) = (given.has(figure), kind.figures().contains(&figure));
         if is_given && !is_taken {
-            let message = format!("`{figure}` means nothing for a `{kind}`");
+            let message = format!("`{figure}` means nothing for `{kind}`");
             return Err(Problem::new(there(figure.into()), message, "remove it"));
         }
         if is_taken && !is_given && !figure.is_optional() {
             let help = format!("add `{figure} = ...`");
-            return Err(Problem::new(there("kind"), format!("a `{kind}` needs `{figure}`"), help));
+            return Err(Problem::new(there("kind"), format!("`{kind}` needs `{figure}`"), help));
         }
     }
     if let Some(rate) = given.per_million {
@@ -191,7 +195,7 @@ fn strikes(nodes: &Nodes, kind: Kind, aim: &Aim, there: Place) -> Result<(), Pro
             let kinds: Vec<String> =
                 NodeKind::iter().filter(|node| kind.can_strike(*node)).map(|node| node.to_string()).collect();
             let help = format!("write one of: {}", kinds.join(", "));
-            Err(Problem::new(there, format!("a `{kind}` does nothing to a `{node}`"), help))
+            Err(Problem::new(there, format!("`{kind}` does nothing to a `{node}`"), help))
         }
     };
     match aim {
@@ -220,7 +224,14 @@ fn aim(case: &Case, nodes: &Nodes, aim: &Aim, on_links: bool, there: Place) -> R
         return Err(Problem::new(there, "`everybody` is a side of a link", "name a node, a kind or a role"));
     }
     let names = words.iter().chain(nodes.0.iter().map(|node| &node.name)).map(String::as_str);
+    let numbered = word.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+    let beside = |node: &&crate::faults::Node| {
+        let kin = numbered.zip(node.name.rsplit_once('-'));
+        kin.is_some_and(|((wanted, _), (name, _))| wanted == name)
+    };
+    let kin: Vec<&str> = nodes.0.iter().filter(beside).map(|node| node.name.as_str()).collect();
     let help = match nearest(&word, names) {
+        _ if !kin.is_empty() => format!("there are {}", kin.join(", ")),
         Some(near) => format!("did you mean `{near}`?"),
         // All names of nodes would be a long list: their kinds say enough.
         None => advice(&word, words.iter().map(String::as_str)),
