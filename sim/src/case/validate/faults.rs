@@ -104,17 +104,19 @@ fn drawn(case: &Case, nodes: &Nodes, tree: &Node, distribution: &Distribution) -
     let there = |key: &'static str| place(tree, way!["faults", "draw", key]);
     within(u64::from(distribution.count), 1, MOST_FAULTS, "`count`", there("count"))?;
     window(case, distribution.start, distribution.end, there("end"))?;
-    if distribution.kinds.is_empty() {
+    if distribution.kinds.is_empty() && distribution.more_kinds.is_empty() {
         return Err(Problem::new(there("kinds"), "nothing to draw from", "add [[faults.draw.kinds]]"));
     }
     within(u64::from(distribution.each_phase), 0, MOST_AIMED, "`each-phase`", there("each-phase"))?;
     within(u64::from(distribution.at_steps), 0, MOST_AIMED, "`at-steps`", there("at-steps"))?;
-    if distribution.kinds.iter().all(|kind| kind.weight == 0) {
+    if distribution.kinds.iter().chain(&distribution.more_kinds).all(|kind| kind.weight == 0) {
         let there = place(tree, way!["faults", "draw", "kinds", 0, "weight"]);
         return Err(Problem::new(there, "all weights are 0", "give one kind a weight of at least 1"));
     }
-    for (at, kind) in distribution.kinds.iter().enumerate() {
-        drawn_kind((case, nodes), tree, at, kind, distribution)?;
+    for (list, kinds) in [("kinds", &distribution.kinds), ("more-kinds", &distribution.more_kinds)] {
+        for (at, kind) in kinds.iter().enumerate() {
+            drawn_kind((case, nodes), tree, (list, at), kind, distribution)?;
+        }
     }
     Ok(())
 }
@@ -122,11 +124,11 @@ fn drawn(case: &Case, nodes: &Nodes, tree: &Node, distribution: &Distribution) -
 fn drawn_kind(
     (case, nodes): (&Case, &Nodes),
     tree: &Node,
-    at: usize,
+    (list, at): (&'static str, usize),
     kind: &Drawn,
     distribution: &Distribution,
 ) -> Result<(), Problem> {
-    let there = |key: &'static str| place(tree, way!["faults", "draw", "kinds", at, key]);
+    let there = |key: &'static str| place(tree, way!["faults", "draw", list, at, key]);
     positive(kind.least, there("least"))?;
     ordered(kind.least, kind.most, there("most"))?;
     within(u64::from(kind.weight), 0, 1_000_000, "`weight`", there("weight"))?;
@@ -144,7 +146,7 @@ fn drawn_kind(
         return Err(Problem::new(there("targets"), "no targets", "name one, such as \"kafka-broker\""));
     }
     for (number, target) in kind.targets.iter().enumerate() {
-        let place = place(tree, way!["faults", "draw", "kinds", at, "targets", number]);
+        let place = place(tree, way!["faults", "draw", list, at, "targets", number]);
         aim(case, nodes, target, kind.kind.on_links(), place)?;
         strikes(nodes, kind.kind, target, place)?;
     }
