@@ -43,9 +43,20 @@ impl Plan {
         self.acts().any(|act| matches!(act, Act::StartReverseMirror))
     }
 
-    /// Whether a topic is to be widened at some line.
+    /// Whether a topic of Corgi is to be widened at some line, so that keys move between source partitions.
     pub fn widens(&self) -> bool {
-        self.acts().any(|act| matches!(act, Act::Widen { .. }))
+        self.acts().any(|act| matches!(act, Act::Widen { site: Site { queue: Queue::Corgi, .. }, .. }))
+    }
+
+    /// To how many partitions a topic is widened at most in that queue.
+    pub fn widest(&self, topic: &str, in_queue: Queue) -> Option<u16> {
+        let widened = |act: &Act| match act {
+            Act::Widen { topic: named, partitions, site } if named == topic && site.queue == in_queue => {
+                Some(*partitions)
+            }
+            _ => None,
+        };
+        self.acts().filter_map(widened).max()
     }
 
     /// The groups that the plan names, as often as it names them.
@@ -176,13 +187,38 @@ pub enum Act {
     StartReverseMirror,
     /// Stop the reverse mirror's workers.
     StopReverseMirror,
-    /// Have a topic of Corgi widened. Kafka's topic stays as it is.
+    /// Have a topic widened in one of the queues. The other queue's topic stays as it is.
     Widen {
         /// The topic's name.
         topic: String,
         /// How many partitions it has from then on.
         partitions: u16,
+        /// In which queue.
+        #[serde(flatten)]
+        site: Site,
     },
+}
+
+/// Where a topic is widened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Site {
+    /// In which queue: `in` in a plan file.
+    #[serde(rename = "in", skip_serializing_if = "is_default")]
+    pub queue: Queue,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl std::hash::Hash for Site {
+    /// What a plan leaves out leaves no trace: the digest of a plan that widens Corgi's topics as ever is as ever.
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        if *self != Site::default() {
+            self.queue.hash(state);
+        }
+    }
 }
 
 /// Where a rewind goes back to. A partition that is not so far yet stays where it is.

@@ -60,6 +60,27 @@ fn the_guarded_plan_holds_on_a_topic_that_was_widened_before_the_mirror_starts()
     }
 }
 
+/// Whoever writes to Kafka learns twelve partitions from the first.
+#[test]
+fn the_guarded_plan_holds_on_a_topic_that_was_widened_in_both_queues() {
+    holds("expanded", 0..10);
+}
+
+#[test]
+fn kafka_widened_behind_the_mirrors_start_reorders() {
+    fails("expanded-late", 0..10, &[Guarantee::Order]);
+}
+
+#[test]
+fn a_group_reads_partitions_that_it_discovers_from_their_beginning() {
+    holds("expanded-reading", 0..10);
+}
+
+#[test]
+fn a_group_that_begins_at_the_end_skips_what_came_before_it_discovered_a_partition() {
+    fails("expanded-unread", 0..10, &[Guarantee::AtLeastOnce]);
+}
+
 /// What is sent to a key's new partition overtakes what lies in its old one: told, and not judged.
 #[test]
 fn keys_that_move_while_a_group_has_a_backlog_overtake_without_a_finding() {

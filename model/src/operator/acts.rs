@@ -22,6 +22,8 @@ pub(super) enum Errand {
     Rewind(RewindErrand),
     /// For every broker of Corgi.
     Widen(Topic),
+    /// For Kafka's controller: how many partitions the topic is to have.
+    WidenTarget(TopicId, u16),
 }
 
 /// A rewind, with the names made out.
@@ -66,10 +68,13 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
         Act::SwitchWrite { to } => Errand::Change(Change::Write(*to)),
         Act::Hold { topics, partitions } => Errand::Change(Change::Hold(hold(topics, partitions, wiring))),
         Act::Release => Errand::Change(Change::Hold(Hold::Nothing)),
-        Act::Widen { topic, partitions } => {
+        Act::Widen { topic, partitions, site } => {
             let named = wiring.topics(std::slice::from_ref(topic)).first().copied();
             let topic = named.expect("a plan that was accepted widens topics of the case only");
-            Errand::Widen(Topic::spread(topic, *partitions, wiring.corgi_sets))
+            match site.queue {
+                Queue::Corgi => Errand::Widen(Topic::spread(topic, *partitions, wiring.corgi_sets)),
+                Queue::Kafka => Errand::WidenTarget(topic, *partitions),
+            }
         }
         Act::Rewind { group: name, topics, partitions, instance, to, confirm } => {
             let (group, wired) = wiring.group(name);
@@ -97,9 +102,11 @@ fn hold(topics: &[String], partitions: &[u16], wiring: &Wiring) -> Hold {
     if partitions.is_empty() {
         return Hold::Topics(topics);
     }
-    let named =
-        |source: &TopicPartition| topics.contains(&source.topic) && partitions.contains(&source.partition);
-    Hold::Partitions(wiring.sources().filter(named).collect())
+    // A topic may have been widened since the address book was written: the numbers are taken as they are, and one that a
+    // topic does not have holds nothing.
+    let numbered =
+        |topic: TopicId| partitions.iter().map(move |number| TopicPartition { topic, partition: *number });
+    Hold::Partitions(topics.into_iter().flat_map(numbered).collect())
 }
 
 /// Where groups read, by what the operator ordered and switched and had confirmed.
@@ -130,7 +137,7 @@ impl Readers {
                 self.rolled_out.remove(group);
             }
             Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) | Errand::Rewind(_) => {}
-            Errand::Widen(_) => {}
+            Errand::Widen(_) | Errand::WidenTarget(..) => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod acts;
 mod admin;
 mod gates;
 mod hearing;
+mod kafka_widening;
 mod preparation;
 mod reports;
 mod rewinding;
@@ -24,16 +25,17 @@ use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestIds, Timer};
 use crate::message::Message;
 use crate::plan::{Act, Phase, Plan, PreparedFrom, Step, Wait};
-use crate::record::{GroupId, NodeId};
+use crate::record::{GroupId, NodeId, TopicId};
 use crate::switch;
 use crate::units::{Span, Time};
 use acts::{Errand, Readers, errand};
 use admin::{Admin, Desk, Goal};
+use kafka_widening::KafkaWidening;
 use preparation::Preparation;
 use reports::Reports;
 use rewinding::Rewinding;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The next line is to be begun.
 const NEXT: Timer = Timer::new("operator/next", 0);
@@ -78,6 +80,8 @@ struct Durable {
     /// The rewind that he is at.
     rewinding: Option<Rewinding>,
     readers: Readers,
+    /// How many partitions the topics have in Kafka that he had widened there.
+    targets: BTreeMap<TopicId, u16>,
     complete: bool,
 }
 
@@ -249,6 +253,7 @@ impl Operator {
             Errand::Prepare(group, from) => self.prepare(group, from, now, effects),
             Errand::Rewind(errand) => self.rewind(&errand, now, effects),
             Errand::Widen(topic) => self.widen(&topic, effects),
+            Errand::WidenTarget(topic, count) => self.widen_target(topic, count, now, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
     }
@@ -276,14 +281,32 @@ impl Operator {
         let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
         match admin.goal {
             Goal::Prepare(_) => admin.try_again(self.settings.request_timeout, &mut desk),
-            Goal::Idle | Goal::Figures(_) => admin.prepare(Preparation::new(group, from), &mut desk),
+            Goal::Idle | Goal::Figures(_) | Goal::Widen(_) => {
+                admin.prepare(Preparation::new(group, from), &mut desk);
+            }
+        }
+    }
+
+    fn widen_target(&mut self, topic: TopicId, count: u16, now: Now, effects: &mut Effects) {
+        let Volatile { admin, ids, .. } = &mut self.volatile;
+        let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
+        match admin.goal {
+            Goal::Widen(_) => admin.try_again(self.settings.request_timeout, &mut desk),
+            Goal::Idle | Goal::Figures(_) | Goal::Prepare(_) => {
+                admin.widen(KafkaWidening::new(topic, count), &mut desk);
+            }
         }
     }
 
     /// What was given has been confirmed, or the offsets are prepared.
     fn act_done(&mut self, effects: &mut Effects) {
         let act = self.act_here().expect("what is confirmed is the act that is under way").clone();
-        self.durable.readers.note(&errand(&act, &self.wiring));
+        let errand = errand(&act, &self.wiring);
+        self.durable.readers.note(&errand);
+        if let Errand::WidenTarget(topic, count) = errand {
+            self.durable.targets.insert(topic, count);
+            self.volatile.admin.targets.insert(topic, count);
+        }
         let (phase, step) = self.place();
         effects.record(Event::StepDone { phase, step, act });
         effects.cancel_timer(AGAIN);
@@ -309,6 +332,7 @@ impl Machine for Operator {
         match input {
             Input::Start { incarnation } => {
                 self.volatile.ids = RequestIds::new(incarnation, 0);
+                self.volatile.admin.targets.clone_from(&self.durable.targets);
                 if !self.durable.complete {
                     self.step_done_next(effects);
                 }

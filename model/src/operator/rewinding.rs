@@ -116,7 +116,7 @@ impl Operator {
         let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
         match admin.goal {
             Goal::Prepare(_) => admin.try_again(self.settings.request_timeout, &mut desk),
-            Goal::Idle | Goal::Figures(_) => {
+            Goal::Idle | Goal::Figures(_) | Goal::Widen(_) => {
                 admin.prepare(Preparation::look_up(errand.group, moment), &mut desk);
             }
         }

@@ -3,6 +3,7 @@
 mod acting;
 mod crashes;
 mod kafka;
+mod kafka_widening;
 mod rewinds;
 mod waiting;
 mod widening;

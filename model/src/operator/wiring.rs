@@ -60,6 +60,7 @@ impl Wiring {
         Names {
             groups: self.groups.iter().map(|group| group.name.clone()).collect(),
             topics: self.topics.iter().map(|topic| (topic.name.clone(), topic.source_partitions)).collect(),
+            targets: self.topics.iter().map(|topic| (topic.name.clone(), topic.target_partitions)).collect(),
         }
     }
 

@@ -4,7 +4,7 @@
 
 use crate::deployment::RollOrder;
 use crate::plan::lint::nearest;
-use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Step, Wait};
+use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Site, Step, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
@@ -142,6 +142,7 @@ pub(super) struct ActLine {
     topics: Option<Vec<String>>,
     topic: Option<String>,
     partitions: Option<Partitions>,
+    r#in: Option<Queue>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
 }
@@ -158,6 +159,7 @@ pub(super) struct StepLine {
     topics: Option<Vec<String>>,
     topic: Option<String>,
     partitions: Option<Partitions>,
+    r#in: Option<Queue>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
     wait: Option<Gate>,
@@ -223,6 +225,7 @@ impl StepLine {
             ("topics", self.topics.is_some()),
             ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
+            ("in", self.r#in.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ])
@@ -249,6 +252,7 @@ impl StepLine {
             topics: self.topics,
             topic: self.topic,
             partitions: self.partitions,
+            r#in: self.r#in,
             instance: self.instance,
             confirm: self.confirm,
         }
@@ -361,7 +365,10 @@ impl ActLine {
     fn widen(&mut self, word: &str) -> Result<Act, String> {
         let topic = needed(word, "topic", self.topic.take(), "`topic = \"payments\"`")?;
         match needed(word, "partitions", self.partitions.take(), "`partitions = 12`")? {
-            Partitions::Count(partitions) => Ok(Act::Widen { topic, partitions }),
+            Partitions::Count(partitions) => {
+                let site = Site { queue: self.r#in.take().unwrap_or_default() };
+                Ok(Act::Widen { topic, partitions, site })
+            }
             Partitions::Numbers(_) => {
                 Err(format!("`{word}` takes how many there are to be: write `partitions = 12`"))
             }
@@ -402,6 +409,7 @@ impl ActLine {
             ("topics", self.topics.is_some()),
             ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
+            ("in", self.r#in.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ]);

@@ -223,7 +223,9 @@ impl Case {
     pub fn plan_problems(&self) -> Vec<PlanProblem> {
         let groups = self.groups.iter().map(|group| group.name.clone()).collect();
         let topics = self.topics.iter().map(|topic| (topic.name.clone(), topic.partitions)).collect();
-        self.plan.lint(&Names { groups, topics })
+        let targets =
+            self.topics.iter().map(|topic| (topic.name.clone(), topic.target_partitions())).collect();
+        self.plan.lint(&Names { groups, topics, targets })
     }
 
     /// When the workload ends at the latest.

@@ -6,6 +6,7 @@ fn names() -> Names {
     Names {
         groups: vec!["billing".to_owned(), "audit".to_owned()],
         topics: vec![("payments".to_owned(), 4), ("orders".to_owned(), 8)],
+        targets: vec![],
     }
 }
 
@@ -401,5 +402,47 @@ fn a_widening_names_a_topic_and_more_partitions_than_it_has() {
     assert_eq!(
         only(twice),
         error(2, "`payments` has 6 partitions here: to widen it to 5 gives it none more")
+    );
+}
+
+#[test]
+fn kafka_is_widened_before_corgi_and_before_anything_is_copied() {
+    let widen = |count: u16, queue: &str| {
+        format!("{{ do = \"widen\", topic = \"payments\", partitions = {count}, in = \"{queue}\" }}")
+    };
+    let start = "{ do = \"start-mirror\" }";
+    let (kafka, corgi) = (widen(6, "kafka"), widen(6, "corgi"));
+    clean(&format!("{kafka}, {corgi}, {start}"));
+    clean(&format!("{corgi}, {kafka}, {start}"));
+    clean(&format!("{kafka}, {start}, {corgi}"));
+    clean(&format!("{start}, {kafka}, {corgi}"));
+    assert_eq!(
+        only(&format!("{kafka}, {kafka}")),
+        error(2, "`payments` has 6 partitions in Kafka here: to widen it to 6 gives it none more")
+    );
+    assert_eq!(
+        only(&format!("{corgi}, {start}")),
+        warning(
+            2,
+            "the mirror starts while `payments` has 4 partitions in Kafka and 6 in Corgi: its map wraps"
+        )
+    );
+    let wraps =
+        "`payments` gets more partitions than the 4 it has in Kafka while the mirror runs: its map wraps";
+    assert_eq!(only(&format!("{start}, {corgi}")), warning(2, wraps));
+    let late = lint(&format!("{start}, {corgi}, {kafka}"));
+    assert_eq!(late.len(), 2, "{late:?}");
+    assert!(late[1].message.starts_with("`payments` is widened in Kafka while the mirror runs"), "{late:?}");
+    let written = lint(&format!("{{ do = \"switch-write\", to = \"kafka\" }}, {kafka}"));
+    assert!(written[0].message.contains("while producers write there"), "{written:?}");
+}
+
+#[test]
+fn a_hold_names_partitions_that_came_by_a_widening_before_it() {
+    let hold = "{ do = \"hold\", topics = [\"payments\"], partitions = [5] }, { do = \"release\" }";
+    clean(&format!("{{ do = \"widen\", topic = \"payments\", partitions = 6 }}, {hold}"));
+    assert_eq!(
+        only(&format!("{{ do = \"widen\", topic = \"payments\", partitions = 6, in = \"kafka\" }}, {hold}")),
+        error(2, "there is no source partition 5 in the topics that are held")
     );
 }

@@ -116,7 +116,20 @@ fn where_a_rewind_goes_to_is_a_position_and_a_switch_goes_to_a_queue() {
 #[test]
 fn a_widening_takes_a_count_and_a_hold_takes_numbers() {
     let step = read("{ do = \"widen\", topic = \"orders\", partitions = 12 }").unwrap();
-    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12 }));
+    assert_eq!(
+        step,
+        Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site: Site::default() })
+    );
+    let step = read("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"kafka\" }").unwrap();
+    let site = Site { queue: Queue::Kafka };
+    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site }));
+    assert!(
+        refusal("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"redis\" }").contains("redis")
+    );
+    assert_eq!(
+        refusal("{ do = \"release\", in = \"kafka\" }"),
+        "the act `release` takes no `in`: leave it out"
+    );
     assert_eq!(
         refusal("{ do = \"widen\", topic = \"orders\", partitions = [12] }"),
         "`widen` takes how many there are to be: write `partitions = 12`"
