@@ -60,6 +60,25 @@ fn the_guarded_plan_holds_on_a_topic_that_was_widened_before_the_mirror_starts()
     }
 }
 
+/// The new set's brokers fail and are failed over as the others are.
+#[test]
+fn the_guarded_plan_holds_on_a_broker_set_that_was_added() {
+    let result = holds("corgi-added-set", 0..10);
+    for line in &result.guarantees {
+        assert_eq!(line.exercised, result.seeds, "{}", line.name);
+    }
+}
+
+#[test]
+fn a_topic_that_every_broker_was_told_of_outlives_a_failover() {
+    holds("corgi-widened-failover", 0..10);
+}
+
+#[test]
+fn a_topic_that_the_masters_alone_were_told_of_is_hidden_by_a_failover() {
+    fails("corgi-widened-lost", 0..20, &[Guarantee::AtLeastOnce]);
+}
+
 /// Whoever writes to Kafka learns twelve partitions from the first.
 #[test]
 fn the_guarded_plan_holds_on_a_topic_that_was_widened_in_both_queues() {
@@ -92,6 +111,7 @@ fn keys_that_move_while_a_group_has_a_backlog_overtake_without_a_finding() {
         figure.expect("a plan that widens has the figure").0.value
     };
     assert!(overtaken("corgi-widened-backlog") > 0);
+    assert!(overtaken("corgi-added-set-backlog") > 0);
 }
 
 /// Nothing fences it, and nothing but duplicates comes of it.

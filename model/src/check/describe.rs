@@ -5,7 +5,7 @@ use crate::deployment::RollOrder;
 use crate::history::{Entry, Event};
 use crate::incident::RareBranch;
 use crate::plan::words::rewound;
-use crate::plan::{Act, PreparedFrom, Site};
+use crate::plan::{Act, PreparedFrom, Site, Tell};
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::switch::{Hold, WriteTo};
 
@@ -273,10 +273,14 @@ fn act_done(act: &Act) -> String {
             format!("is told that {group}{} is rewound to {to}", rewound(topics, partitions, *instance))
         }
         Act::StopCorgi => "stops Corgi for good".to_owned(),
-        Act::Widen { topic, partitions, site: Site { queue: Queue::Corgi } } => {
+        Act::AddBrokerSet { set } => format!("has ordered Corgi's broker set {set} to be started"),
+        Act::Widen { topic, partitions, site: Site { tell: Tell::Masters, .. } } => {
+            format!("has told Corgi's masters that topic {topic} has {partitions} partitions, and no slave")
+        }
+        Act::Widen { topic, partitions, site: Site { queue: Queue::Corgi, .. } } => {
             format!("has told every broker of Corgi that topic {topic} has {partitions} partitions")
         }
-        Act::Widen { topic, partitions, site: Site { queue: Queue::Kafka } } => {
+        Act::Widen { topic, partitions, site: Site { queue: Queue::Kafka, .. } } => {
             format!("has had topic {topic} widened to {partitions} partitions in Kafka")
         }
     }

@@ -371,7 +371,7 @@ impl Broker {
     }
 
     fn record_leadership(&self, effects: &mut Effects) {
-        if let Some(partition) = self.wiring.first_partition(self.set) {
+        if let Some(partition) = self.first_partition() {
             effects.record(Event::LeaderChanged {
                 queue: crate::record::Queue::Corgi,
                 partition,

@@ -75,10 +75,20 @@ impl NameService {
         Response::Register { master: view.master.map(|(node, epoch, _)| (node, epoch)) }
     }
 
+    /// How many sets the clients are told of: a set that stands by, or was added and has no topic yet, is nothing to them (e9).
+    fn sets_in_use(&self) -> usize {
+        let standing = self.wiring.standing_sets();
+        if standing == self.wiring.sets.len() {
+            return standing;
+        }
+        let furthest = self.volatile.topics.iter().flat_map(|topic| &topic.sets).max();
+        standing.max(furthest.map_or(0, |set| usize::from(*set) + 1))
+    }
+
     fn answer(&mut self, now: Time, from: NodeId, request: &Request) -> Option<Response> {
         match request {
             Request::Route => {
-                let masters = self.volatile.sets.iter();
+                let masters = self.volatile.sets.iter().take(self.sets_in_use());
                 let masters = masters.map(|view| view.master.map(|(node, epoch, _)| (node, epoch))).collect();
                 Some(Response::Route { masters, topics: self.volatile.topics.clone() })
             }

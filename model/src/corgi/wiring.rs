@@ -12,6 +12,8 @@ pub struct Wiring {
     pub on_call: NodeId,
     /// The brokers of each set; the first of a set is its master when everything starts for the first time.
     pub sets: Vec<Vec<NodeId>>,
+    /// How many of the sets, the last ones, do not run when everything starts: they may be added later.
+    pub standby_sets: u16,
     /// The topics.
     pub topics: Vec<Topic>,
 }
@@ -32,7 +34,17 @@ impl Topic {
     /// If there is no set.
     pub fn spread(topic: TopicId, partitions: u16, sets: u16) -> Topic {
         assert!(sets > 0, "Corgi has at least one broker set");
-        Topic { topic, sets: (0..partitions).map(|partition| partition % sets).collect() }
+        Topic { topic, sets: Vec::new() }.widened(partitions, &(0..sets).collect::<Vec<_>>())
+    }
+
+    /// The same topic with so many partitions, the new ones spread over those sets in turn.
+    ///
+    /// # Panics
+    /// If there is no set.
+    pub fn widened(&self, partitions: u16, sets: &[u16]) -> Topic {
+        assert!(!sets.is_empty(), "Corgi has at least one broker set");
+        let new = (self.sets.len()..usize::from(partitions)).map(|partition| sets[partition % sets.len()]);
+        Topic { topic: self.topic, sets: self.sets.iter().copied().chain(new).collect() }
     }
 }
 
@@ -60,6 +72,11 @@ impl Wiring {
     /// The set that a partition lies on, if there is such a partition.
     pub fn set_of(&self, partition: TopicPartition) -> Option<u16> {
         set_of(&self.topics, partition)
+    }
+
+    /// How many sets run from the beginning.
+    pub fn standing_sets(&self) -> usize {
+        self.sets.len().saturating_sub(usize::from(self.standby_sets))
     }
 
     /// The brokers of a set.

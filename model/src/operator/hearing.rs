@@ -49,7 +49,7 @@ impl Operator {
                     self.kafka_told(now, effects);
                 }
             }
-            Message::CorgiResponse(id, response) => self.broker_told(from, id, &response, effects),
+            Message::CorgiResponse(id, response) => self.corgi_told(from, id, &response, effects),
             Message::Redis(message) => self.redis_told(from, *message, effects),
             Message::Rewind(message) => self.instance_told(*message, effects),
             _ => {}

@@ -28,7 +28,7 @@ use crate::plan::{Act, Phase, Plan, PreparedFrom, Step, Wait};
 use crate::record::{GroupId, NodeId, TopicId};
 use crate::switch;
 use crate::units::{Span, Time};
-use acts::{Errand, Readers, errand};
+use acts::{Errand, Notes, errand};
 use admin::{Admin, Desk, Goal};
 use kafka_widening::KafkaWidening;
 use preparation::Preparation;
@@ -79,9 +79,7 @@ struct Durable {
     rewinds: u64,
     /// The rewind that he is at.
     rewinding: Option<Rewinding>,
-    readers: Readers,
-    /// How many partitions the topics have in Kafka that he had widened there.
-    targets: BTreeMap<TopicId, u16>,
+    notes: Notes,
     complete: bool,
 }
 
@@ -113,6 +111,8 @@ struct Volatile {
     busy: Busy,
     /// The brokers that have confirmed the widening under way.
     widened: BTreeSet<NodeId>,
+    /// Where it concerns masters alone: who they are, as the name service told of each broker set.
+    masters: BTreeMap<u16, Option<NodeId>>,
     /// When he began what he is busy with, or last said why it takes so long.
     said_at: Time,
     /// Whether he has said why the act under way does not succeed.
@@ -239,7 +239,7 @@ impl Operator {
     /// Do the act that is here, or do it again: an order and a change keep their number.
     fn act(&mut self, now: Now, effects: &mut Effects) {
         let act = self.act_here().expect("the operator acts at an act only");
-        match errand(act, &self.wiring) {
+        match errand(act, &self.wiring, &self.durable.notes) {
             Errand::Order(target, order) => {
                 let number = self.order_number();
                 let message = deployment::Message::Order { number, target, order };
@@ -252,7 +252,7 @@ impl Operator {
             }
             Errand::Prepare(group, from) => self.prepare(group, from, now, effects),
             Errand::Rewind(errand) => self.rewind(&errand, now, effects),
-            Errand::Widen(topic) => self.widen(&topic, effects),
+            Errand::Widen(topic, tell) => self.widen(&topic, tell, effects),
             Errand::WidenTarget(topic, count) => self.widen_target(topic, count, now, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
@@ -301,18 +301,16 @@ impl Operator {
     /// What was given has been confirmed, or the offsets are prepared.
     fn act_done(&mut self, effects: &mut Effects) {
         let act = self.act_here().expect("what is confirmed is the act that is under way").clone();
-        let errand = errand(&act, &self.wiring);
-        self.durable.readers.note(&errand);
-        if let Errand::WidenTarget(topic, count) = errand {
-            self.durable.targets.insert(topic, count);
-            self.volatile.admin.targets.insert(topic, count);
-        }
+        let errand = errand(&act, &self.wiring, &self.durable.notes);
+        self.durable.notes.note(&errand);
+        self.volatile.admin.targets.clone_from(&self.durable.notes.targets);
         let (phase, step) = self.place();
         effects.record(Event::StepDone { phase, step, act });
         effects.cancel_timer(AGAIN);
         self.durable.given = None;
         self.durable.rewinding = None;
         self.volatile.widened.clear();
+        self.volatile.masters.clear();
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
             Stage::Line | Stage::Rest(_) => self.durable.line += 1,
@@ -332,7 +330,7 @@ impl Machine for Operator {
         match input {
             Input::Start { incarnation } => {
                 self.volatile.ids = RequestIds::new(incarnation, 0);
-                self.volatile.admin.targets.clone_from(&self.durable.targets);
+                self.volatile.admin.targets.clone_from(&self.durable.notes.targets);
                 if !self.durable.complete {
                     self.step_done_next(effects);
                 }

@@ -56,6 +56,10 @@ pub struct Names {
     pub topics: Vec<(String, u16)>,
     /// The topics, each with the count of its partitions in Kafka. One that is not among them has as many as in Corgi.
     pub targets: Vec<(String, u16)>,
+    /// How many broker sets Corgi has from the beginning.
+    pub broker_sets: u16,
+    /// How many stand by besides.
+    pub standby_sets: u16,
 }
 
 impl Plan {

@@ -4,7 +4,7 @@
 
 use crate::deployment::RollOrder;
 use crate::plan::lint::nearest;
-use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Site, Step, Wait};
+use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Site, Step, Tell, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
@@ -143,6 +143,9 @@ pub(super) struct ActLine {
     topic: Option<String>,
     partitions: Option<Partitions>,
     r#in: Option<Queue>,
+    on: Option<u16>,
+    tell: Option<Tell>,
+    set: Option<u16>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
 }
@@ -160,6 +163,9 @@ pub(super) struct StepLine {
     topic: Option<String>,
     partitions: Option<Partitions>,
     r#in: Option<Queue>,
+    on: Option<u16>,
+    tell: Option<Tell>,
+    set: Option<u16>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
     wait: Option<Gate>,
@@ -226,6 +232,9 @@ impl StepLine {
             ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
             ("in", self.r#in.is_some()),
+            ("on", self.on.is_some()),
+            ("tell", self.tell.is_some()),
+            ("set", self.set.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ])
@@ -253,6 +262,9 @@ impl StepLine {
             topic: self.topic,
             partitions: self.partitions,
             r#in: self.r#in,
+            on: self.on,
+            tell: self.tell,
+            set: self.set,
             instance: self.instance,
             confirm: self.confirm,
         }
@@ -312,6 +324,9 @@ impl TryFrom<ActLine> for Act {
             "rewind" => line.rewind(&word)?,
             "stop-corgi" => Act::StopCorgi,
             "widen" => line.widen(&word)?,
+            "add-broker-set" => {
+                Act::AddBrokerSet { set: needed(&word, "set", line.set.take(), "`set = 2`")? }
+            }
             _ => return Err(unknown("act", &word, Act::VARIANTS)),
         };
         line.nothing_left(&word)?;
@@ -366,7 +381,14 @@ impl ActLine {
         let topic = needed(word, "topic", self.topic.take(), "`topic = \"payments\"`")?;
         match needed(word, "partitions", self.partitions.take(), "`partitions = 12`")? {
             Partitions::Count(partitions) => {
-                let site = Site { queue: self.r#in.take().unwrap_or_default() };
+                let queue = self.r#in.take().unwrap_or_default();
+                let in_kafka = [("on", self.on.is_some()), ("tell", self.tell.is_some())];
+                if let (Queue::Kafka, Some(key)) = (queue, present(&in_kafka).first()) {
+                    return Err(format!(
+                        "`{word}` takes no `{key}` in Kafka, which places partitions itself: leave it out"
+                    ));
+                }
+                let site = Site { queue, on: self.on.take(), tell: self.tell.take().unwrap_or_default() };
                 Ok(Act::Widen { topic, partitions, site })
             }
             Partitions::Numbers(_) => {
@@ -410,6 +432,9 @@ impl ActLine {
             ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
             ("in", self.r#in.is_some()),
+            ("on", self.on.is_some()),
+            ("tell", self.tell.is_some()),
+            ("set", self.set.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ]);

@@ -52,12 +52,17 @@ impl fmt::Display for Act {
                 write!(formatter, "rewind {group}{} to {to}", rewound(topics, partitions, *instance))
             }
             Act::StopCorgi => write!(formatter, "stop Corgi"),
-            Act::Widen { topic, partitions, site: Site { queue } } => {
+            Act::AddBrokerSet { set } => write!(formatter, "add the broker set {set} to Corgi"),
+            Act::Widen { topic, partitions, site: Site { queue, on, .. } } => {
                 let queue = match queue {
                     Queue::Corgi => "Corgi",
                     Queue::Kafka => "Kafka",
                 };
-                write!(formatter, "widen {topic} to {partitions} partitions in {queue}")
+                write!(formatter, "widen {topic} to {partitions} partitions in {queue}")?;
+                match on {
+                    Some(set) => write!(formatter, " on the broker set {set}"),
+                    None => Ok(()),
+                }
             }
         }
     }

@@ -225,7 +225,8 @@ impl Case {
         let topics = self.topics.iter().map(|topic| (topic.name.clone(), topic.partitions)).collect();
         let targets =
             self.topics.iter().map(|topic| (topic.name.clone(), topic.target_partitions())).collect();
-        self.plan.lint(&Names { groups, topics, targets })
+        let (broker_sets, standby_sets) = (self.corgi.broker_sets, self.corgi.standby_sets);
+        self.plan.lint(&Names { groups, topics, targets, broker_sets, standby_sets })
     }
 
     /// When the workload ends at the latest.

@@ -70,7 +70,8 @@ impl Teller<'_> {
             | Act::StartReverseMirror
             | Act::StopReverseMirror
             | Act::StopCorgi
-            | Act::Widen { .. } => 66,
+            | Act::Widen { .. }
+            | Act::AddBrokerSet { .. } => 66,
         };
         if near { weight } else { 0 }
     }

@@ -21,6 +21,11 @@ impl Broker {
         })
     }
 
+    /// The partition that stands for the set in the history. A set that was added and has no topic yet has none.
+    pub(super) fn first_partition(&self) -> Option<TopicPartition> {
+        self.wiring.first_partition(self.set).or_else(|| self.widened_partitions().next())
+    }
+
     /// The operator: that topic has more partitions from now on. He may say so again.
     pub(super) fn widen(&mut self, ask: Ask, topic: Topic, effects: &mut Effects) {
         let id = topic.topic;

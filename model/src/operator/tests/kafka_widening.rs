@@ -30,7 +30,7 @@ fn it_is_done_when_the_controller_has_taken_it() {
     let mut dialogue = widening();
     answer(&mut dialogue, ErrorCode::None);
     assert!(done(&dialogue));
-    assert_eq!(dialogue.operator.durable.targets.get(&TopicId(0)), Some(&5));
+    assert_eq!(dialogue.operator.durable.notes.targets.get(&TopicId(0)), Some(&5));
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(super) struct Bookkeeping {
     held: Option<Place>,
     /// The topics that were widened, and in which queue: to how many partitions.
     widened: BTreeMap<(String, Queue), u16>,
+    /// The broker sets that were added to Corgi.
+    added: BTreeSet<u16>,
 }
 
 impl Bookkeeping {
@@ -75,6 +77,9 @@ impl Bookkeeping {
             Act::Hold { .. } => self.held = self.held.or(Some(self.place)),
             Act::Release => self.held = None,
             Act::StopCorgi => self.corgi_stopped = true,
+            Act::AddBrokerSet { set } => {
+                self.added.insert(*set);
+            }
             Act::Widen { topic, partitions, site } => {
                 self.widened.insert((topic.clone(), site.queue), *partitions);
             }
@@ -124,8 +129,10 @@ impl Bookkeeping {
             Act::StopCorgi => self.corgi_in_use(names),
             Act::Widen { topic, partitions, site } if site.queue == Queue::Kafka || !self.corgi_stopped => {
                 self.cannot_widen(topic, *partitions, site.queue, names)
+                    .or_else(|| self.no_such_set(site.on, names))
                     .or_else(|| self.widens_under_way(topic, *partitions, site.queue, names))
             }
+            Act::AddBrokerSet { set } if !self.corgi_stopped => self.cannot_add(*set, names),
             Act::StartMirror if !self.corgi_stopped => self.narrower_target(names),
             _ if self.corgi_stopped && needs_corgi(act) => Some((
                 Severity::Error,
@@ -146,6 +153,37 @@ impl Bookkeeping {
             Queue::Kafka => of(&names.targets).unwrap_or(in_corgi),
         };
         Some(self.widened.get(&(topic.to_owned(), queue)).copied().unwrap_or(at_first))
+    }
+
+    /// Why the new partitions cannot be on that broker set, if so.
+    fn no_such_set(&self, set: Option<u16>, names: &Names) -> Option<(Severity, String, String)> {
+        let set = set.filter(|set| *set >= names.broker_sets && !self.added.contains(set))?;
+        let error = |message: String, help: String| Some((Severity::Error, message, help));
+        if set >= names.broker_sets + names.standby_sets {
+            return error(format!("Corgi has no broker set {set}"), sets_there_are(names));
+        }
+        error(
+            format!("the broker set {set} does not run here: nobody would ever confirm it"),
+            format!("Write {{ do = \"add-broker-set\", set = {set} }} before it"),
+        )
+    }
+
+    /// Why a broker set cannot be added, if so.
+    fn cannot_add(&self, set: u16, names: &Names) -> Option<(Severity, String, String)> {
+        if set >= names.broker_sets + names.standby_sets {
+            Some((Severity::Error, format!("Corgi has no broker set {set}"), sets_there_are(names)))
+        } else if set < names.broker_sets {
+            Some((
+                Severity::Error,
+                format!("the broker set {set} runs from the beginning"),
+                sets_there_are(names),
+            ))
+        } else if self.added.contains(&set) {
+            let message = format!("the broker set {set} was added already");
+            Some((Severity::Warning, message, "Leave it out".to_owned()))
+        } else {
+            None
+        }
     }
 
     /// A mirror that starts while a topic that was widened is narrower in Kafka: what it does with the partitions that Kafka does
@@ -242,6 +280,15 @@ impl Bookkeeping {
             return None;
         }
         let there = if queue == Queue::Kafka { " in Kafka" } else { "" };
+        if partitions == count {
+            return Some((
+                Severity::Warning,
+                format!(
+                    "`{topic}` has {count} partitions{there} here: to widen it to {partitions} gives it none more"
+                ),
+                "Leave it out, unless a failover may have hidden them (hazard 70)".to_owned(),
+            ));
+        }
         error(
             format!(
                 "`{topic}` has {count} partitions{there} here: to widen it to {partitions} gives it none more"
@@ -400,5 +447,17 @@ fn needs_corgi(act: &Act) -> bool {
             | Act::SwitchWrite { to: WriteTo::Corgi | WriteTo::Both }
             | Act::SwitchRead { to: Queue::Corgi, .. }
             | Act::RollBack { .. }
+            | Act::Widen { .. }
+            | Act::AddBrokerSet { .. }
     )
+}
+
+fn sets_there_are(names: &Names) -> String {
+    match names.standby_sets {
+        0 => "None stands by: write `standby-sets = 1` under `[corgi]`".to_owned(),
+        1 => format!("The one that stands by is set = {}", names.broker_sets),
+        more => {
+            format!("Those that stand by are set = {} to {}", names.broker_sets, names.broker_sets + more - 1)
+        }
+    }
 }

@@ -7,6 +7,8 @@ fn names() -> Names {
         groups: vec!["billing".to_owned(), "audit".to_owned()],
         topics: vec![("payments".to_owned(), 4), ("orders".to_owned(), 8)],
         targets: vec![],
+        broker_sets: 2,
+        standby_sets: 1,
     }
 }
 
@@ -395,7 +397,7 @@ fn a_widening_names_a_topic_and_more_partitions_than_it_has() {
     );
     assert_eq!(
         only("{ do = \"widen\", topic = \"payments\", partitions = 4 }"),
-        error(1, "`payments` has 4 partitions here: to widen it to 4 gives it none more")
+        warning(1, "`payments` has 4 partitions here: to widen it to 4 gives it none more")
     );
     let twice = "{ do = \"widen\", topic = \"payments\", partitions = 6 },
                  { do = \"widen\", topic = \"payments\", partitions = 5 }";
@@ -418,7 +420,7 @@ fn kafka_is_widened_before_corgi_and_before_anything_is_copied() {
     clean(&format!("{start}, {kafka}, {corgi}"));
     assert_eq!(
         only(&format!("{kafka}, {kafka}")),
-        error(2, "`payments` has 6 partitions in Kafka here: to widen it to 6 gives it none more")
+        warning(2, "`payments` has 6 partitions in Kafka here: to widen it to 6 gives it none more")
     );
     assert_eq!(
         only(&format!("{corgi}, {start}")),
@@ -445,4 +447,22 @@ fn a_hold_names_partitions_that_came_by_a_widening_before_it() {
         only(&format!("{{ do = \"widen\", topic = \"payments\", partitions = 6, in = \"kafka\" }}, {hold}")),
         error(2, "there is no source partition 5 in the topics that are held")
     );
+}
+
+#[test]
+fn a_broker_set_is_added_before_a_topic_is_made_on_it() {
+    let add = "{ do = \"add-broker-set\", set = 2 }";
+    let widen = |set: u16| format!("{{ do = \"widen\", topic = \"payments\", partitions = 5, on = {set} }}");
+    clean(&format!("{add}, {}", widen(2)));
+    clean(&widen(1));
+    assert_eq!(only(&widen(2)), error(1, "the broker set 2 does not run here: nobody would ever confirm it"));
+    assert_eq!(only(&widen(3)), error(1, "Corgi has no broker set 3"));
+    assert_eq!(
+        only("{ do = \"add-broker-set\", set = 1 }"),
+        error(1, "the broker set 1 runs from the beginning")
+    );
+    assert_eq!(only("{ do = \"add-broker-set\", set = 3 }"), error(1, "Corgi has no broker set 3"));
+    assert_eq!(only(&format!("{add}, {add}")), warning(2, "the broker set 2 was added already"));
+    let stopped = lint(&format!("{{ do = \"stop-corgi\" }}, {add}"));
+    assert_eq!(stopped.last().map(|problem| problem.severity), Some(Severity::Error), "{stopped:?}");
 }

@@ -1,7 +1,7 @@
 //! What a wrong line is told.
 
 use super::*;
-use crate::plan::Plan;
+use crate::plan::{Plan, Tell};
 
 fn read(step: &str) -> Result<Step, String> {
     let text = format!("[[phases]]\nname = \"only\"\nsteps = [{step}]");
@@ -121,7 +121,7 @@ fn a_widening_takes_a_count_and_a_hold_takes_numbers() {
         Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site: Site::default() })
     );
     let step = read("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"kafka\" }").unwrap();
-    let site = Site { queue: Queue::Kafka };
+    let site = Site { queue: Queue::Kafka, ..Site::default() };
     assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site }));
     assert!(
         refusal("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"redis\" }").contains("redis")
@@ -134,6 +134,14 @@ fn a_widening_takes_a_count_and_a_hold_takes_numbers() {
         refusal("{ do = \"widen\", topic = \"orders\", partitions = [12] }"),
         "`widen` takes how many there are to be: write `partitions = 12`"
     );
+    let told = refusal("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"kafka\", on = 2 }");
+    assert!(told.starts_with("`widen` takes no `on` in Kafka"), "{told}");
+    let step =
+        read("{ do = \"widen\", topic = \"orders\", partitions = 12, on = 2, tell = \"masters\" }").unwrap();
+    let site = Site { on: Some(2), tell: Tell::Masters, ..Site::default() };
+    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site }));
+    assert_eq!(read("{ do = \"add-broker-set\", set = 2 }"), Ok(Step::Act(Act::AddBrokerSet { set: 2 })));
+    assert_eq!(refusal("{ do = \"add-broker-set\" }"), "`add-broker-set` needs `set`: write `set = 2`");
     assert_eq!(
         refusal("{ do = \"hold\", partitions = 12 }"),
         "`hold` takes the partitions' numbers: write `partitions = [12]`"
