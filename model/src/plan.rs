@@ -44,9 +44,12 @@ impl Plan {
         self.acts().any(|act| matches!(act, Act::StartReverseMirror))
     }
 
-    /// Whether a topic of Corgi is to be widened at some line, so that keys move between source partitions.
+    /// Whether a topic of Corgi is to be widened or narrowed at some line, so that keys move between source partitions.
     pub fn widens(&self) -> bool {
-        self.acts().any(|act| matches!(act, Act::Widen { site: Site { queue: Queue::Corgi, .. }, .. }))
+        self.acts().any(|act| match act {
+            Act::Widen { site, .. } => site.queue == Queue::Corgi,
+            act => matches!(act, Act::Narrow { .. }),
+        })
     }
 
     /// The broker set of each source partition of a topic when everything is widened: a topic that has so many partitions at first,
@@ -223,6 +226,29 @@ pub enum Act {
         /// Its number, from 0: those that stand by come behind those that run from the beginning.
         set: u16,
     },
+    /// Have fewer partitions of a topic of Corgi used.
+    Narrow {
+        /// The topic's name.
+        topic: String,
+        /// How many are used from then on, from 0.
+        partitions: u16,
+        /// For what: `for` in a plan file.
+        #[serde(rename = "for")]
+        purpose: Purpose,
+    },
+}
+
+/// What partitions are used for.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Purpose {
+    /// Producers send to them.
+    Writing,
+    /// Consumers and the mirror read them.
+    Reading,
 }
 
 /// Where a topic is widened.
@@ -364,7 +390,8 @@ impl Act {
             | Act::Release
             | Act::StopCorgi
             | Act::Widen { .. }
-            | Act::AddBrokerSet { .. } => None,
+            | Act::AddBrokerSet { .. }
+            | Act::Narrow { .. } => None,
         }
     }
 }

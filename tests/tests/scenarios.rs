@@ -79,6 +79,16 @@ fn a_topic_that_the_masters_alone_were_told_of_is_hidden_by_a_failover() {
     fails("corgi-widened-lost", 0..20, &[Guarantee::AtLeastOnce]);
 }
 
+#[test]
+fn a_topic_that_is_written_drained_and_then_read_narrower_loses_nothing() {
+    holds("corgi-narrowed", 0..10);
+}
+
+#[test]
+fn a_topic_that_is_read_narrower_before_it_is_drained_hides_what_is_left() {
+    fails("corgi-narrowed-unread", 0..20, &[Guarantee::AtLeastOnce]);
+}
+
 /// Whoever writes to Kafka learns twelve partitions from the first.
 #[test]
 fn the_guarded_plan_holds_on_a_topic_that_was_widened_in_both_queues() {

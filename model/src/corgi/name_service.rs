@@ -1,7 +1,7 @@
 //! Corgi's name service: tells clients where the masters are, by what the brokers report. It keeps nothing on disk.
 
 use crate::corgi::protocol::{Epoch, Request, Response};
-use crate::corgi::wiring::{Topic, set_of, take_wider};
+use crate::corgi::wiring::{Limits, Topic, set_of, take_wider};
 use crate::corgi::{Settings, Wiring};
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, Timer};
@@ -122,8 +122,17 @@ impl NameService {
             let partition = TopicPartition { topic: topic.topic, partition: *partition };
             set_of(told(**set), partition) == Some(**set)
         });
-        let sets = topic.sets.iter().copied().chain(known.map(|(_, set)| *set)).collect();
-        Topic { topic: topic.topic, sets }
+        let all = topic.sets.iter().copied().chain(known.map(|(_, set)| *set));
+        let limits = |set: u16| {
+            let shape = told(set).iter().find(|shape| shape.topic == topic.topic);
+            shape.map(|shape| shape.limits).unwrap_or_default()
+        };
+        // Each set has its own word on the partitions that lie on it.
+        let read = (0u16..).zip(all).take_while(|(partition, set)| limits(*set).reads(*partition));
+        let sets: Vec<u16> = read.map(|(_, set)| set).collect();
+        let write = (0u16..).zip(&sets).find(|(partition, set)| !limits(**set).writes(*partition));
+        let limits = Limits { write: write.map(|(partition, _)| partition), read: None };
+        Topic { topic: topic.topic, sets, limits }
     }
 
     /// The brokers told of widened topics, or another master speaks for a set: the clients may be told of other partitions.
@@ -136,6 +145,9 @@ impl NameService {
             if now.sets.len() != before.sets.len() {
                 let partitions = now.sets.len() as u16;
                 effects.record(Event::Widened { queue: Queue::Corgi, topic: now.topic, partitions });
+            }
+            if now.limits != before.limits {
+                effects.record(Event::Narrowed { topic: now.topic, partitions: now.writable() });
             }
         }
         self.volatile.topics = topics;

@@ -3,6 +3,7 @@
 use super::harness::*;
 use crate::corgi::wiring::Topic;
 use crate::incident::DiskLoss;
+use crate::plan::Purpose;
 use crate::record::{NodeId, TopicId, TopicPartition};
 use crate::units::Time;
 
@@ -168,4 +169,46 @@ fn a_topic_that_is_made_on_a_set_that_does_not_run_is_not_told_of() {
     world.run(at(420));
     assert!(acknowledged_in(&world, NEW) > 0);
     assert_eq!(world.lost(), []);
+}
+
+fn narrowed(purposes: &[Purpose]) -> Topic {
+    let topic = Topic::spread(TopicId(0), 4, 1);
+    purposes.iter().fold(topic, |topic, purpose| topic.narrowed(2, *purpose))
+}
+
+const LAST: TopicPartition = TopicPartition::new(0, 3);
+
+#[test]
+fn a_topic_that_is_narrowed_for_writing_is_read_to_its_end_and_loses_nothing_when_it_is_narrowed_for_reading()
+{
+    let mut world = World::new(&Setup::default());
+    world.run(at(30));
+    world.tell_of(&BROKERS, &narrowed(&[Purpose::Writing]));
+    world.run(at(62));
+    let before = acknowledged_in(&world, LAST);
+    world.run(at(100));
+    assert_eq!(acknowledged_in(&world, LAST), before, "each producer knows it by now");
+    assert_eq!(CONSUMERS[..2].iter().map(|node| world.consumer_holds(*node)).collect::<Vec<_>>(), [2, 2]);
+    world.tell_of(&BROKERS, &narrowed(&[Purpose::Writing, Purpose::Reading]));
+    world.run(at(300));
+    assert_eq!(CONSUMERS[..2].iter().map(|node| world.consumer_holds(*node)).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(world.lost(), []);
+    assert_eq!(world.seen.overlaps, []);
+    assert_eq!(world.seen.acknowledged.len(), world.seen.sent.len());
+}
+
+/// "queueId[5] is illegal" (e9).
+#[test]
+fn what_is_left_in_partitions_that_are_not_read_any_more_is_hidden() {
+    let mut world = World::new(&Setup::default());
+    world.run(at(30));
+    CONSUMERS[..2].iter().for_each(|node| world.crash(*node));
+    world.run(at(40));
+    let both = narrowed(&[Purpose::Writing, Purpose::Reading]);
+    world.tell_of(&BROKERS, &both);
+    CONSUMERS[..2].iter().for_each(|node| world.start(*node));
+    world.run(at(300));
+    let lost = world.lost();
+    assert!(!lost.is_empty());
+    assert!(world.broker(BROKERS[0]).log().partition_end(LAST) > 0, "it is in the log");
 }

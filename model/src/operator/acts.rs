@@ -60,6 +60,11 @@ pub(super) fn errand(act: &Act, wiring: &Wiring, notes: &Notes) -> Errand {
         Act::RollBack { group: name, order } => {
             Errand::Order(Target::Group(group(name)), Order::RollBack(*order))
         }
+        Act::Narrow { topic, partitions, purpose } => {
+            let named = wiring.topics(std::slice::from_ref(topic)).first().copied();
+            let topic = named.expect("a plan that was accepted narrows topics of the case only");
+            Errand::Widen(notes.shape(topic, wiring).narrowed(*partitions, *purpose), Tell::All)
+        }
         Act::AddBrokerSet { set } => {
             Errand::Order(Target::BrokerSet(*set), Order::Roll(RollOrder::default()))
         }
@@ -148,6 +153,11 @@ impl Notes {
             Topic::spread(topic, count, wiring.corgi_sets)
         };
         self.shapes.get(&topic).cloned().unwrap_or_else(at_first)
+    }
+
+    /// Whether a partition of Corgi can be read, by what he has had narrowed.
+    pub(super) fn reads(&self, partition: TopicPartition) -> bool {
+        self.shapes.get(&partition.topic).is_none_or(|shape| shape.limits.reads(partition.partition))
     }
 
     /// The broker sets that were added, each with its brokers.

@@ -243,12 +243,13 @@ impl Judge<'_> {
     }
 
     /// The source partitions: those of the address book, of which none may be missing, and what the masters report
-    /// besides (a topic may have been widened). What no master knows of is on no dashboard (e17).
+    /// besides (a topic may have been widened), without those that he has had taken out of use. What no master knows of is on no dashboard (e17).
     fn sources(
         &self,
         masters: &BTreeMap<TopicPartition, (Offset, NodeId, &Told)>,
     ) -> BTreeSet<TopicPartition> {
-        self.wiring.sources().chain(masters.keys().copied()).collect()
+        let all = self.wiring.sources().chain(masters.keys().copied());
+        all.filter(|partition| self.notes.reads(*partition)).collect()
     }
 
     fn end_of(

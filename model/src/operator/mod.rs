@@ -22,7 +22,7 @@ pub use wiring::{GroupWiring, TopicWiring, Wiring};
 
 use crate::deployment;
 use crate::history::Event;
-use crate::machine::{Effects, Input, Machine, Now, Process, RequestIds, Timer};
+use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::plan::{Act, Phase, Plan, PreparedFrom, Step, Wait};
 use crate::record::{GroupId, NodeId, TopicId};
@@ -113,6 +113,8 @@ struct Volatile {
     widened: BTreeSet<NodeId>,
     /// Where it concerns masters alone: who they are, as the name service told of each broker set.
     masters: BTreeMap<u16, Option<NodeId>>,
+    /// What was asked of Corgi for it: an answer to an act before it says nothing of it.
+    asked: BTreeSet<RequestId>,
     /// When he began what he is busy with, or last said why it takes so long.
     said_at: Time,
     /// Whether he has said why the act under way does not succeed.
@@ -311,6 +313,7 @@ impl Operator {
         self.durable.rewinding = None;
         self.volatile.widened.clear();
         self.volatile.masters.clear();
+        self.volatile.asked.clear();
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
             Stage::Line | Stage::Rest(_) => self.durable.line += 1,

@@ -1,6 +1,6 @@
 //! Has a topic of Corgi widened. Each broker is told, master and slave, since a slave learns it from its master late (e17); or, as
 //! RocketMQ's own tool does it, the masters alone, whom the name service knows. The step is done when all who are meant have
-//! confirmed it. Who has not is told again.
+//! confirmed it. Who has not is told again. A topic is narrowed in the same way.
 
 use crate::corgi::protocol::{Request, Response};
 use crate::corgi::wiring::Topic;
@@ -37,10 +37,11 @@ impl Operator {
 
     fn ask_corgi(&mut self, node: NodeId, request: Request, effects: &mut Effects) {
         let id = self.volatile.ids.next_id();
+        self.volatile.asked.insert(id);
         effects.send(node, Message::CorgiRequest(id, Box::new(request)));
     }
 
-    /// A broker or the name service answered. A late answer to an earlier question says the same.
+    /// A broker or the name service answered. A late answer to an earlier question of the same act says the same.
     pub(super) fn corgi_told(
         &mut self,
         from: NodeId,
@@ -48,7 +49,7 @@ impl Operator {
         response: &Response,
         effects: &mut Effects,
     ) {
-        if self.volatile.busy != Busy::Acting || !self.volatile.ids.issued(id) {
+        if self.volatile.busy != Busy::Acting || !self.volatile.asked.contains(&id) {
             return;
         }
         let Some((wanted, tell)) = self.widening_here() else { return };

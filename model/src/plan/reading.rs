@@ -4,7 +4,7 @@
 
 use crate::deployment::RollOrder;
 use crate::plan::lint::nearest;
-use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Site, Step, Tell, Wait};
+use crate::plan::{Act, Confirm, Gate, PreparedFrom, Purpose, RewindTo, Site, Step, Tell, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
@@ -146,6 +146,7 @@ pub(super) struct ActLine {
     on: Option<u16>,
     tell: Option<Tell>,
     set: Option<u16>,
+    r#for: Option<String>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
 }
@@ -166,6 +167,7 @@ pub(super) struct StepLine {
     on: Option<u16>,
     tell: Option<Tell>,
     set: Option<u16>,
+    r#for: Option<String>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
     wait: Option<Gate>,
@@ -235,6 +237,7 @@ impl StepLine {
             ("on", self.on.is_some()),
             ("tell", self.tell.is_some()),
             ("set", self.set.is_some()),
+            ("for", self.r#for.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ])
@@ -265,6 +268,7 @@ impl StepLine {
             on: self.on,
             tell: self.tell,
             set: self.set,
+            r#for: self.r#for,
             instance: self.instance,
             confirm: self.confirm,
         }
@@ -324,6 +328,7 @@ impl TryFrom<ActLine> for Act {
             "rewind" => line.rewind(&word)?,
             "stop-corgi" => Act::StopCorgi,
             "widen" => line.widen(&word)?,
+            "narrow" => line.narrow(&word)?,
             "add-broker-set" => {
                 Act::AddBrokerSet { set: needed(&word, "set", line.set.take(), "`set = 2`")? }
             }
@@ -397,6 +402,32 @@ impl ActLine {
         }
     }
 
+    fn narrow(&mut self, word: &str) -> Result<Act, String> {
+        let topic = needed(word, "topic", self.topic.take(), "`topic = \"payments\"`")?;
+        let partitions = match needed(word, "partitions", self.partitions.take(), "`partitions = 4`")? {
+            Partitions::Count(partitions) => partitions,
+            Partitions::Numbers(_) => {
+                return Err(format!("`{word}` takes how many there are to be: write `partitions = 4`"));
+            }
+        };
+        let purpose = needed(
+            word,
+            "for",
+            self.r#for.take(),
+            "`for = \"writing\"`, and when all is read `for = \"reading\"`",
+        )?;
+        let purpose = match purpose.as_str() {
+            "writing" => Purpose::Writing,
+            "reading" => Purpose::Reading,
+            other => {
+                return Err(format!(
+                    "a topic is narrowed `for = \"writing\"` or `for = \"reading\"`, not for `{other}`"
+                ));
+            }
+        };
+        Ok(Act::Narrow { topic, partitions, purpose })
+    }
+
     /// The numbers of partitions.
     fn listed(&mut self, word: &str) -> Result<Option<Vec<u16>>, String> {
         match self.partitions.take() {
@@ -435,6 +466,7 @@ impl ActLine {
             ("on", self.on.is_some()),
             ("tell", self.tell.is_some()),
             ("set", self.set.is_some()),
+            ("for", self.r#for.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ]);

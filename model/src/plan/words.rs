@@ -52,6 +52,9 @@ impl fmt::Display for Act {
                 write!(formatter, "rewind {group}{} to {to}", rewound(topics, partitions, *instance))
             }
             Act::StopCorgi => write!(formatter, "stop Corgi"),
+            Act::Narrow { topic, partitions, purpose } => {
+                write!(formatter, "narrow {topic} to {partitions} partitions for {purpose}")
+            }
             Act::AddBrokerSet { set } => write!(formatter, "add the broker set {set} to Corgi"),
             Act::Widen { topic, partitions, site: Site { queue, on, .. } } => {
                 let queue = match queue {

@@ -21,7 +21,11 @@ impl Teller<'_> {
             Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
             Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => return self.weight_of_stop(near),
             // What a topic's widening does is seen long after it.
-            Event::Widened { topic, .. } if self.is_of_records() && self.is_of_topic(*topic) => return 88,
+            Event::Widened { topic, .. } | Event::Narrowed { topic, .. }
+                if self.is_of_records() && self.is_of_topic(*topic) =>
+            {
+                return 88;
+            }
             Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
             event => self.weight_of_surroundings(entry, event),
         };
@@ -72,6 +76,7 @@ impl Teller<'_> {
             | Act::StopCorgi
             | Act::Widen { .. }
             | Act::AddBrokerSet { .. } => 66,
+            Act::Narrow { .. } => 90,
         };
         if near { weight } else { 0 }
     }

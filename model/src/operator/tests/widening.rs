@@ -27,7 +27,7 @@ fn a_widening_is_done_when_every_broker_has_confirmed_it() {
     dialogue.pass(Span::secs(1));
     let asked = told(&mut dialogue);
     assert_eq!(asked.iter().map(|(to, ..)| *to).collect::<Vec<_>>(), CORGI);
-    assert!(asked.iter().all(|(.., topic)| *topic == Topic { topic: TopicId(0), sets: vec![0, 1, 0, 1, 0] }));
+    assert!(asked.iter().all(|(.., topic)| *topic == Topic::spread(TopicId(0), 5, 2)));
     confirm(&mut dialogue, asked[0].0, asked[0].1, 5);
     confirm(&mut dialogue, asked[0].0, asked[0].1, 5);
     assert!(!dialogue.operator.is_complete());
@@ -159,6 +159,55 @@ fn a_set_that_was_added_is_told_asked_and_may_have_the_new_partitions() {
     dialogue.pass(Span::secs(5));
     let ends = |node| if node == CORGI[0] { of_first.clone() } else { vec![] };
     dialogue.report(|node| Some(report(node != CORGI[1], ends(node))));
+    dialogue.pass(Span::secs(1));
+    assert!(dialogue.operator.is_complete());
+}
+
+#[test]
+fn a_topic_is_narrowed_by_telling_every_broker_and_an_answer_to_the_act_before_is_none_to_it() {
+    let steps = "{ do = \"narrow\", topic = \"payments\", partitions = 1, for = \"writing\" },
+                 { do = \"narrow\", topic = \"payments\", partitions = 1, for = \"reading\" }";
+    let mut dialogue = Dialogue::of(plan(steps));
+    dialogue.pass(Span::secs(1));
+    let first = told(&mut dialogue);
+    assert!(first.iter().all(|(.., topic)| (topic.limits.write, topic.limits.read) == (Some(1), None)));
+    for (to, id, _) in &first {
+        confirm(&mut dialogue, *to, *id, 2);
+    }
+    dialogue.pass(Span::secs(1));
+    let second = told(&mut dialogue);
+    assert!(second.iter().all(|(.., topic)| (topic.limits.write, topic.limits.read) == (Some(1), Some(1))));
+    for (to, id, _) in first {
+        confirm(&mut dialogue, to, id, 2);
+    }
+    assert!(!dialogue.operator.is_complete());
+    for (to, id, _) in second {
+        confirm(&mut dialogue, to, id, 2);
+    }
+    dialogue.pass(Span::secs(1));
+    assert!(dialogue.operator.is_complete());
+}
+
+/// Nobody reports on them any more.
+#[test]
+fn partitions_that_are_not_read_any_more_are_not_waited_for() {
+    let steps = "{ do = \"narrow\", topic = \"payments\", partitions = 1, for = \"reading\" },
+                 { wait = { for = \"no-delayed\" } }";
+    let mut dialogue = Dialogue::of(plan(steps));
+    dialogue.pass(Span::secs(1));
+    for (to, id, _) in told(&mut dialogue) {
+        confirm(&mut dialogue, to, id, 2);
+    }
+    dialogue.pass(Span::secs(6));
+    dialogue.report(|_| {
+        Some(Report::Corgi {
+            master: true,
+            ends: vec![(crate::record::TopicPartition::new(0, 0), 3)],
+            committed: vec![],
+            members: vec![],
+            delayed: crate::report::Delayed::default(),
+        })
+    });
     dialogue.pass(Span::secs(1));
     assert!(dialogue.operator.is_complete());
 }

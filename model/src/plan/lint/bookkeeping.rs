@@ -1,7 +1,7 @@
 //! What a plan would have brought about by a line, by its own account: no faults, no delays, no truth.
 
 use crate::plan::lint::{Names, Severity, suggestion};
-use crate::plan::{Act, Gate};
+use crate::plan::{Act, Gate, Purpose};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +33,8 @@ pub(super) struct Bookkeeping {
     widened: BTreeMap<(String, Queue), u16>,
     /// The broker sets that were added to Corgi.
     added: BTreeSet<u16>,
+    /// The topics of Corgi that were narrowed, and for what: to how many partitions.
+    narrowed: BTreeMap<(String, Purpose), u16>,
 }
 
 impl Bookkeeping {
@@ -77,6 +79,9 @@ impl Bookkeeping {
             Act::Hold { .. } => self.held = self.held.or(Some(self.place)),
             Act::Release => self.held = None,
             Act::StopCorgi => self.corgi_stopped = true,
+            Act::Narrow { topic, partitions, purpose } => {
+                self.narrowed.insert((topic.clone(), *purpose), *partitions);
+            }
             Act::AddBrokerSet { set } => {
                 self.added.insert(*set);
             }
@@ -132,6 +137,9 @@ impl Bookkeeping {
                     .or_else(|| self.no_such_set(site.on, names))
                     .or_else(|| self.widens_under_way(topic, *partitions, site.queue, names))
             }
+            Act::Narrow { topic, partitions, purpose } if !self.corgi_stopped => {
+                self.cannot_narrow(topic, *partitions, *purpose, names)
+            }
             Act::AddBrokerSet { set } if !self.corgi_stopped => self.cannot_add(*set, names),
             Act::StartMirror if !self.corgi_stopped => self.narrower_target(names),
             _ if self.corgi_stopped && needs_corgi(act) => Some((
@@ -153,6 +161,41 @@ impl Bookkeeping {
             Queue::Kafka => of(&names.targets).unwrap_or(in_corgi),
         };
         Some(self.widened.get(&(topic.to_owned(), queue)).copied().unwrap_or(at_first))
+    }
+
+    /// Why a topic cannot be narrowed, or had better not be, if so.
+    fn cannot_narrow(
+        &self,
+        topic: &str,
+        partitions: u16,
+        purpose: Purpose,
+        names: &Names,
+    ) -> Option<(Severity, String, String)> {
+        let error = |message: String, help: String| Some((Severity::Error, message, help));
+        let Some(count) = self.count(topic, Queue::Corgi, names) else {
+            let known = names.topics.iter().map(|(name, _)| name.as_str());
+            return error(format!("there is no topic `{topic}`"), suggestion(topic, known));
+        };
+        let used = |purpose| self.narrowed.get(&(topic.to_owned(), purpose)).copied().unwrap_or(count);
+        if partitions == 0 || partitions >= used(purpose) {
+            return error(
+                format!(
+                    "`{topic}` has {} partitions for {purpose} here: it is not narrowed to {partitions}",
+                    used(purpose)
+                ),
+                format!("Write a count from 1 to {}", used(purpose).saturating_sub(1).max(1)),
+            );
+        }
+        (purpose == Purpose::Reading && partitions < used(Purpose::Writing)).then(|| {
+            (
+                Severity::Warning,
+                format!(
+                    "`{topic}` is narrowed for reading while producers are told of {} partitions",
+                    used(Purpose::Writing)
+                ),
+                "Narrow it for writing first, and for reading when everything is read".to_owned(),
+            )
+        })
     }
 
     /// Why the new partitions cannot be on that broker set, if so.
@@ -276,6 +319,13 @@ impl Bookkeeping {
             let known = names.topics.iter().map(|(name, _)| name.as_str());
             return error(format!("there is no topic `{topic}`"), suggestion(topic, known));
         };
+        let is_narrowed = self.narrowed.keys().any(|(name, _)| name == topic);
+        if queue == Queue::Corgi && is_narrowed {
+            return error(
+                format!("`{topic}` was narrowed before: it is not made wider again"),
+                "Leave one of the two out".to_owned(),
+            );
+        }
         if partitions > count {
             return None;
         }
@@ -293,7 +343,7 @@ impl Bookkeeping {
             format!(
                 "`{topic}` has {count} partitions{there} here: to widen it to {partitions} gives it none more"
             ),
-            format!("Write partitions = {} or more: a topic is not narrowed", u32::from(count) + 1),
+            format!("Write partitions = {} or more: `widen` gives a topic none less", u32::from(count) + 1),
         )
     }
 
@@ -449,6 +499,7 @@ fn needs_corgi(act: &Act) -> bool {
             | Act::RollBack { .. }
             | Act::Widen { .. }
             | Act::AddBrokerSet { .. }
+            | Act::Narrow { .. }
     )
 }
 

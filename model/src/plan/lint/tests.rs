@@ -466,3 +466,25 @@ fn a_broker_set_is_added_before_a_topic_is_made_on_it() {
     let stopped = lint(&format!("{{ do = \"stop-corgi\" }}, {add}"));
     assert_eq!(stopped.last().map(|problem| problem.severity), Some(Severity::Error), "{stopped:?}");
 }
+
+#[test]
+fn a_topic_is_narrowed_for_writing_first() {
+    let narrow = |count: u16, purpose: &str| {
+        format!("{{ do = \"narrow\", topic = \"payments\", partitions = {count}, for = \"{purpose}\" }}")
+    };
+    clean(&format!("{}, {}", narrow(2, "writing"), narrow(2, "reading")));
+    assert_eq!(
+        only(&narrow(2, "reading")),
+        warning(1, "`payments` is narrowed for reading while producers are told of 4 partitions")
+    );
+    for count in [0, 4, 5] {
+        let message = format!("`payments` has 4 partitions for writing here: it is not narrowed to {count}");
+        assert_eq!(only(&narrow(count, "writing")), error(1, &message));
+    }
+    let widen = "{ do = \"widen\", topic = \"payments\", partitions = 6 }";
+    assert_eq!(
+        only(&format!("{}, {widen}", narrow(2, "writing"))),
+        error(2, "`payments` was narrowed before: it is not made wider again")
+    );
+    clean(&format!("{widen}, {}", narrow(5, "writing")));
+}
