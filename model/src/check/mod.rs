@@ -271,13 +271,25 @@ impl Subject {
 
     /// A phase as a sentence has it: `cut-read`, or `the time before the plan`.
     pub fn phase_name(&self, phase: u32) -> String {
-        if phase == 0 { "the time before the plan".to_owned() } else { self.phase_key(phase) }
+        match phase {
+            0 => "the time before the plan".to_owned(),
+            phase if phase == self.after_the_plan() => "the time after the plan".to_owned(),
+            phase => self.phase_key(phase),
+        }
     }
 
-    /// A phase as a figure's name has it: `cut-read`, or `before-the-plan`.
+    /// A phase as a figure's name has it: `before-the-plan`, `cut-read`, `after-the-plan`.
     pub fn phase_key(&self, phase: u32) -> String {
         let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
+        if phase == self.after_the_plan() {
+            return "after-the-plan".to_owned();
+        }
         self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
+    }
+
+    /// The number of the time after the plan, which follows that of its last phase.
+    pub fn after_the_plan(&self) -> u32 {
+        self.phases.len() as u32 + 1
     }
 }
 

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// none, but one that is shrunk may have lost the node.
 pub fn draw(case: &Case, nodes: &Nodes, stream: &mut Stream) -> Vec<Fault> {
     let mut faults: Vec<Fault> =
-        case.faults.list.iter().filter_map(|listed| listed_fault(case, nodes, listed)).collect();
+        case.faults.list.iter().enumerate().filter_map(|listed| listed_fault(case, nodes, listed)).collect();
     if let Some(distribution) = &case.faults.draw {
         let mut taken = Taken::default();
         for fault in &faults {
@@ -59,7 +59,7 @@ impl Taken {
 }
 
 /// A fault of the list. Nothing keeps it from striking.
-pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Option<Fault> {
+pub(super) fn listed_fault(case: &Case, nodes: &Nodes, (place, listed): (usize, &Listed)) -> Option<Fault> {
     let side = |aim: &Aim| -> Option<(Side, Domains)> {
         let all = each(case, nodes, aim, listed.kind.reach());
         match (aim, listed.kind.on_links()) {
@@ -90,6 +90,7 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Optio
         figures: listed.given().into(),
         domains: domains.with(others),
         tolerance: None,
+        listed: Some(place),
     })
 }
 

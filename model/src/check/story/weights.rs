@@ -166,6 +166,8 @@ impl Teller<'_> {
             Event::InSyncChanged { partition, .. } => stands(Queue::Kafka, *partition, 66),
             Event::Widened { .. } => 72,
             Event::LeadershipTaken { partition, .. } => stands(Queue::Kafka, *partition, 84),
+            // Who waits for a lease has his records late, and loses none.
+            Event::LeasesAwaited { .. } if self.finding.ground == Ground::Lost => by(TELLING - 1, 0),
             Event::LeasesAwaited { .. } => by(83, 0),
             Event::MirrorCommitted { source, offset } => {
                 self.first_passing(4, Queue::Corgi, *source, *offset)
