@@ -216,6 +216,9 @@ pub struct Subject {
     pub phases: Vec<String>,
     /// The brokers of Corgi's sets, over which its partitions are spread in turn.
     pub corgi_sets: Vec<Vec<NodeId>>,
+    /// By topic: the broker set of each source partition, where a plan places them; a partition that is not in it lies on
+    /// its number modulo the sets.
+    pub placed: Vec<Vec<u16>>,
     /// How the producers write to Kafka.
     pub producer: Sending,
     /// How the mirror does.
@@ -229,6 +232,14 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The place of the Corgi broker set that a partition lies on.
+    pub(crate) fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
+        let of_topic = self.placed.get(usize::from(partition.topic.0));
+        let placed = of_topic.and_then(|sets| sets.get(usize::from(partition.partition)));
+        let number = usize::from(partition.partition);
+        placed.map(|set| usize::from(*set)).or_else(|| number.checked_rem(self.corgi_sets.len()))
+    }
+
     /// A group's name, readable where the case has none for it; the mirror reads as one more group.
     pub fn group_name(&self, group: GroupId) -> String {
         if usize::from(group.0) == self.groups.len() {

@@ -35,7 +35,8 @@ pub(super) fn known(event: &Event) {
         Event::WorkloadEnded | Event::Ended { .. } => {}
         Event::InSyncChanged { .. } | Event::LeadershipTaken { .. } => {}
         Event::LeasesAwaited { .. } | Event::PutBack { .. } | Event::DiskLost { .. } => {}
-        Event::StartMoved { .. } | Event::Due { .. } | Event::Widened { .. } => {}
+        Event::StartMoved { .. } | Event::Due { .. } => {}
+        Event::Widened { .. } | Event::Narrowed { .. } => {}
     }
 }
 
@@ -83,6 +84,7 @@ fn of_systems() -> Vec<Event> {
         Event::DiskLost { queue, partitions: vec![(partition, 9, 0)] },
         Event::StartMoved { queue, partition, from: 0, to: 9 },
         Event::Widened { queue, topic: partition.topic, partitions: 12 },
+        Event::Narrowed { topic: partition.topic, partitions: 4 },
         Event::Due { record: RecordId::default(), partition, offset: 4 },
         Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
         Event::FaultBegun {

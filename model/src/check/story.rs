@@ -359,7 +359,7 @@ impl<'a> Teller<'a> {
 
     /// The place of the Corgi broker set that a partition lies on.
     fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
-        usize::from(partition.partition).checked_rem(self.subject.corgi_sets.len())
+        self.subject.corgi_set(partition)
     }
 
     /// The partitions of Corgi in which followed records stand.

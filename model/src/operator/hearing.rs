@@ -49,7 +49,7 @@ impl Operator {
                     self.kafka_told(now, effects);
                 }
             }
-            Message::CorgiResponse(id, response) => self.broker_told(from, id, &response, effects),
+            Message::CorgiResponse(id, response) => self.corgi_told(from, id, &response, effects),
             Message::Redis(message) => self.redis_told(from, *message, effects),
             Message::Rewind(message) => self.instance_told(*message, effects),
             _ => {}
@@ -90,6 +90,10 @@ impl Operator {
                     self.act_done(effects);
                 }
             }
+            (Busy::Acting, Goal::Widen(widening)) if widening.done => {
+                self.volatile.admin.rest();
+                self.act_done(effects);
+            }
             (Busy::Acting, _) => self.say_trouble(now, effects),
             (Busy::Between, _) => {}
         }
@@ -99,6 +103,7 @@ impl Operator {
     pub(super) fn say_trouble(&mut self, now: Now, effects: &mut Effects) {
         let refusal = match &self.volatile.admin.goal {
             Goal::Prepare(preparation) => preparation.trouble.clone(),
+            Goal::Widen(widening) => widening.trouble.clone(),
             Goal::Idle | Goal::Figures(_) => None,
         };
         let at_once = refusal.is_some() && !self.volatile.trouble_said;

@@ -3,6 +3,7 @@
 mod acting;
 mod crashes;
 mod kafka;
+mod kafka_widening;
 mod rewinds;
 mod waiting;
 mod widening;
@@ -18,6 +19,8 @@ const SWITCH_CENTRE: NodeId = NodeId(1);
 const DEPLOYMENT: NodeId = NodeId(2);
 const REDIS: NodeId = NodeId(3);
 const CORGI: [NodeId; 2] = [NodeId(10), NodeId(11)];
+const STANDBY: NodeId = NodeId(12);
+const NAME_SERVICE: NodeId = NodeId(4);
 const KAFKA: [NodeId; 2] = [NodeId(20), NodeId(21)];
 const WORKERS: [NodeId; 2] = [NodeId(30), NodeId(31)];
 const PRODUCERS: [NodeId; 2] = [NodeId(40), NodeId(41)];
@@ -38,6 +41,8 @@ fn wiring() -> Wiring {
         deployment: DEPLOYMENT,
         corgi_brokers: CORGI.to_vec(),
         corgi_sets: 2,
+        standby: vec![vec![STANDBY]],
+        name_service: NAME_SERVICE,
         kafka_brokers: KAFKA.to_vec(),
         mirror_workers: WORKERS.to_vec(),
         producers: PRODUCERS.to_vec(),

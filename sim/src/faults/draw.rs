@@ -107,7 +107,9 @@ pub(super) fn each(case: &Case, nodes: &Nodes, aim: &Aim, reach: Reach) -> Vec<(
         Aim::CorgiSlave => role(Role::CorgiSlave),
         Aim::Kind(kind) if reach == Reach::Part => parts(nodes, *kind),
         Aim::Kind(kind) => {
-            let of_kind = nodes.of_kind(*kind).filter(|node| !node.spare);
+            // A broker set that stands by may run when the fault strikes, and is passed over where it does not.
+            let of_kind =
+                nodes.of_kind(*kind).filter(|node| !node.spare || node.kind == NodeKind::CorgiBroker);
             of_kind.map(|node| (Side::One(Target::Node(node.id)), Domains::one(&node.domain))).collect()
         }
         Aim::Everybody => vec![(Side::Everybody, Domains::none())],
