@@ -84,6 +84,7 @@ fn world(batch: u64) -> World<Process> {
         name_service: NodeId(3),
         on_call: NodeId(3),
         sets: vec![vec![MASTER, NodeId(1), NodeId(2)]],
+        standby_sets: 0,
         topics: vec![Topic::spread(TopicId(0), 1, 1)],
     };
     let settings = Settings { replication: Replication::Both, ..Settings::default() };

@@ -96,6 +96,9 @@ pub struct Lint {
     /// Case files.
     #[arg(required = true, value_name = "CASE")]
     pub cases: Vec<PathBuf>,
+    /// For people, or for machines: one JSON object a case, a line each.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
 }
 
 /// For whom the output is.

@@ -110,6 +110,7 @@ fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool, verbose:
         text += &measures_table::of_phases(&result.measures, &case.subject());
     }
     text += &coverage_table::of_faults(&result.coverage, verbose);
+    text += &coverage_table::of_listed_faults(result, case);
     for line in &result.guarantees {
         if let Some((finding, seed)) = &line.worst_finding {
             let _ = writeln!(text, "{}", story(case, path, line, finding, *seed));

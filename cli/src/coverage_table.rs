@@ -1,6 +1,7 @@
 //! What a sweep did not try: the faults that struck in each phase, zeroes first, and the conditions that it reached.
 
 use crate::table::{dense, lines};
+use cutover_sim::case::Case;
 use cutover_sim::monitor::{Cell, Coverage};
 use cutover_sim::results::SweepResult;
 use std::collections::BTreeMap;
@@ -63,8 +64,18 @@ fn never_struck(coverage: &Coverage) -> String {
     }
     wrapped(&format!(
         "{listed}of {cells} cells that a run could have seen, phase by fault by kind of node, {zeroes} are zero (--verbose \
-         shows them; - is what no run could have seen)"
+         shows them; - is what no run could have seen; most zeroes first)"
     ))
+}
+
+/// The listed faults that struck in no seed: whoever wrote them wanted them to.
+pub fn of_listed_faults(result: &SweepResult, case: &Case) -> String {
+    let listed = case.faults.list.iter().zip(&result.listed_struck).zip(1..);
+    let missed = listed.filter(|((_, seeds), _)| **seeds == 0).map(|((fault, _), place)| {
+        let target = String::from(fault.target.clone());
+        format!("listed fault {place} ({} {target}) struck in no seed\n", fault.kind)
+    });
+    missed.collect()
 }
 
 /// What no seed reached; with `verbose` all that seeds should reach, zeroes first.

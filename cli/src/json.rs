@@ -2,11 +2,13 @@
 
 use crate::measured::{Measured, measured};
 use cutover_model::check::{Finding, Guarantee, Subject, Verdict};
-use cutover_sim::case::Case;
+use cutover_model::plan::PlanProblem;
+use cutover_sim::case::{Case, CaseError};
 use cutover_sim::monitor::Cell;
 use cutover_sim::results::{RunResult, SweepResult};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// The object that `check --format json` prints.
 #[derive(Debug, Serialize)]
@@ -25,6 +27,8 @@ pub struct Checked<'a> {
     measures: Measured,
     /// How often each fault struck each kind of node in each phase, zeroes first.
     coverage: Vec<Cell<'a>>,
+    /// In how many seeds each fault of the case's list struck, in the order of the list.
+    listed_faults: Vec<ListedFault>,
     /// How many seeds reached each condition, zeroes first.
     conditions: Vec<Reached<'a>>,
     failures: Vec<Failure<'a>>,
@@ -64,9 +68,40 @@ struct Reached<'a> {
 }
 
 #[derive(Debug, Serialize)]
+struct ListedFault {
+    fault: String,
+    target: String,
+    seeds: u64,
+}
+
+#[derive(Debug, Serialize)]
 struct Failure<'a> {
     seed: u64,
     failure: &'a str,
+}
+
+/// The object that `lint --format json` prints.
+#[derive(Debug, Serialize)]
+pub struct Linted<'a> {
+    file: String,
+    case: Option<&'a str>,
+    /// Whether the file can be used: its plan can be executed.
+    well_formed: bool,
+    phases: usize,
+    steps: usize,
+    problems: Vec<LintedProblem>,
+}
+
+#[derive(Debug, Serialize)]
+struct LintedProblem {
+    severity: &'static str,
+    /// Of the file, from 1; 0 where it could not be read.
+    line: Option<usize>,
+    /// Of the plan, from 1.
+    phase: Option<usize>,
+    step: Option<usize>,
+    message: String,
+    help: Option<String>,
 }
 
 /// The object that `replay --format json` prints.
@@ -158,6 +193,7 @@ pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool) -> Chec
         guarantees: result.guarantees.iter().map(guarantee).collect(),
         measures: measured(&result.measures, subject),
         coverage: result.coverage.zeroes_first(),
+        listed_faults: listed_faults(result, case),
         conditions: result
             .conditions_zeroes_first()
             .into_iter()
@@ -165,6 +201,62 @@ pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool) -> Chec
             .collect(),
         failures: result.failures.iter().map(|(seed, failure)| Failure { seed: *seed, failure }).collect(),
     }
+}
+
+fn listed_faults(result: &SweepResult, case: &Case) -> Vec<ListedFault> {
+    let listed = case.faults.list.iter().zip(&result.listed_struck);
+    let told = listed.map(|(fault, seeds)| ListedFault {
+        fault: fault.kind.to_string(),
+        target: fault.target.clone().into(),
+        seeds: *seeds,
+    });
+    told.collect()
+}
+
+/// What `lint` prints of a file.
+pub fn linted<'a>(path: &Path, read: Result<(&'a Case, Vec<PlanProblem>), &'a CaseError>) -> Linted<'a> {
+    let file = path.display().to_string();
+    match read {
+        Err(error) => Linted {
+            file,
+            well_formed: false,
+            phases: 0,
+            steps: 0,
+            problems: vec![LintedProblem {
+                severity: "error",
+                line: Some(error.line),
+                phase: None,
+                step: None,
+                message: error.message.clone(),
+                help: error.help.clone(),
+            }],
+            case: None,
+        },
+        Ok((case, warnings)) => Linted {
+            file,
+            well_formed: true,
+            phases: case.plan.phases.len(),
+            steps: steps(case),
+            problems: warnings.into_iter().map(warned).collect(),
+            case: Some(&case.name),
+        },
+    }
+}
+
+fn warned(problem: PlanProblem) -> LintedProblem {
+    LintedProblem {
+        severity: "warning",
+        line: None,
+        phase: Some(problem.phase),
+        step: problem.step,
+        message: problem.message,
+        help: Some(problem.help),
+    }
+}
+
+/// How many steps the plan of a case has.
+pub fn steps(case: &Case) -> usize {
+    case.plan.phases.iter().map(|phase| phase.steps.len()).sum()
 }
 
 /// What `replay` prints of a run.

@@ -4,7 +4,7 @@ use cutover_model::check::Subject;
 use cutover_model::record::TopicId;
 use cutover_model::units::Span;
 use cutover_sim::monitor::{
-    Cost, Distribution, Measures, Part, PhaseMeasures, Processing, Production, QueueCost, phase_key,
+    Cost, Distribution, Measures, Part, PhaseMeasures, Processing, Production, QueueCost,
 };
 use serde::Serialize;
 use strum::IntoEnumIterator;
@@ -141,7 +141,7 @@ pub fn measured(measures: &Measures, subject: &Subject) -> Measured {
         }
     };
     let phase = |(place, of): (usize, &PhaseMeasures)| PhaseMeasured {
-        phase: phase_key(subject, place),
+        phase: subject.phase_key(place as u32),
         part: measures.part_of(place),
         production: of
             .production

@@ -4,7 +4,7 @@ use crate::measured::topic_name;
 use crate::table::{dense, lines};
 use cutover_model::check::Subject;
 use cutover_model::units::Span;
-use cutover_sim::monitor::{Cost, Distribution, Measures, Part, PhaseMeasures, QueueCost, phase_key};
+use cutover_sim::monitor::{Cost, Distribution, Measures, Part, PhaseMeasures, QueueCost};
 use strum::IntoEnumIterator;
 
 /// What is there where nothing was measured.
@@ -50,8 +50,8 @@ pub fn of_parts(measures: &Measures) -> String {
 pub fn of_phases(measures: &Measures, subject: &Subject) -> String {
     let mut table =
         dense(&["phase", "topic", "", "records", "p50", "p99", "max", "acknowledged, or unprocessed"]);
-    for (place, phase) in measures.phases.iter().enumerate() {
-        let name = phase_key(subject, place);
+    for (phase, number) in measures.phases.iter().zip(0..) {
+        let name = subject.phase_key(number);
         for of in &phase.production {
             let [p50, p99, longest] = figures(&of.latency);
             let topic = topic_name(subject, of.topic);

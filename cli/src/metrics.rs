@@ -6,7 +6,7 @@
 use crate::measured::topic_name;
 use cutover_model::check::Subject;
 use cutover_model::units::Span;
-use cutover_sim::monitor::{Cost, Coverage, Distribution, Measures, PhaseMeasures, Processing, phase_key};
+use cutover_sim::monitor::{Cost, Coverage, Distribution, Measures, PhaseMeasures, Processing};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -113,8 +113,8 @@ pub fn text(sources: &[Source<'_>]) -> String {
     let names = distinct(sources);
     let mut places = Vec::new();
     for (source, case) in sources.iter().zip(&names) {
-        for (place, measures) in source.measures.phases.iter().enumerate() {
-            let phase = phase_key(source.subject, place);
+        for (measures, number) in source.measures.phases.iter().zip(0..) {
+            let phase = source.subject.phase_key(number);
             places.push(Place { case, phase, subject: source.subject, measures });
         }
     }

@@ -247,7 +247,7 @@ fn a_history_is_json_lines_and_the_trace_tells_each_of_them() {
     assert!(entries.iter().all(|entry| entry["node"].is_u64() && entry["event"].is_string()));
     assert_eq!(entries.last().unwrap()["event"], "ended");
 
-    let phases = ["before-the-plan", "dual-write", "cut-read", "cut-write", "retire"];
+    let phases = ["before-the-plan", "dual-write", "cut-read", "cut-write", "retire", "after-the-plan"];
     let told = out(&output);
     let lines: Vec<&str> = told.lines().take(entries.len()).collect();
     assert_eq!(lines.len(), entries.len());
@@ -362,6 +362,25 @@ fn a_table_of_all_that_was_measured_is_there_for_who_asks_for_it() {
 }
 
 #[test]
+fn a_listed_fault_that_never_struck_is_told() {
+    let cases = Cases::new();
+    let never = "[[faults.list]]\nphase = \"retire\"\nstep = 4\nafter = \"20m\"\nduration = \"5s\"\nkind = \"crash\"\n\
+                 target = \"mirror-0\"\n";
+    // A link is there whether or not anybody runs at its ends.
+    let always = "[[faults.list]]\nat = \"2m\"\nduration = \"5s\"\nkind = \"cut\"\ntarget = \"mirror-1\"\nto = \"kafka-0\"\n";
+    let base = root().join("scenarios/article-guarded.toml");
+    let case = cases.path("two-faults.toml");
+    let text = format!("extends = \"{}\"\nname = \"two-faults\"\n{never}{always}", base.display());
+    std::fs::write(&case, text).unwrap();
+    let told = out(&cutover(&["check", &case, "--seeds", "2"]));
+    assert!(told.contains("listed fault 1 (crash mirror-0) struck in no seed"), "{told}");
+    assert!(!told.contains("listed fault 2"), "{told}");
+    let object = json(&out(&cutover(&["check", &case, "--seeds", "2", "--format", "json"])));
+    assert_eq!(object["listed_faults"][0]["seeds"], 0);
+    assert_eq!(object["listed_faults"][1]["seeds"], 2);
+}
+
+#[test]
 fn lint_says_that_a_case_is_well_formed_and_goes_on_after_a_bad_one() {
     let output = cutover(&["lint", GUARDED]);
     assert_eq!((status(&output), err(&output).as_str()), (HELD, ""));
@@ -369,6 +388,21 @@ fn lint_says_that_a_case_is_well_formed_and_goes_on_after_a_bad_one() {
     let output = cutover(&["lint", "tests/cases/broken/unknown-key.toml", GUARDED]);
     assert_eq!(status(&output), BAD_INPUT);
     assert!(out(&output).contains("article-guarded.toml: well-formed"), "{}", out(&output));
+}
+
+#[test]
+fn lint_tells_machines_an_object_a_file() {
+    let broken = "tests/cases/broken/unknown-key.toml";
+    let output = cutover(&["lint", broken, GUARDED, "--format", "json"]);
+    assert_eq!((status(&output), err(&output).as_str()), (BAD_INPUT, ""));
+    let told = out(&output);
+    let objects: Vec<Value> = told.lines().map(json).collect();
+    let [refused, accepted] = &objects[..] else { panic!("{told}") };
+    assert_eq!((&refused["file"], &refused["well_formed"]), (&broken.into(), &false.into()));
+    let problem = &refused["problems"][0];
+    assert!(problem["line"].as_u64() > Some(0) && problem["help"].is_string(), "{told}");
+    assert_eq!((&accepted["case"], &accepted["well_formed"]), (&"article-guarded".into(), &true.into()));
+    assert!(accepted["steps"].as_u64() > Some(20), "{told}");
 }
 
 /// One message, which says the words, and nothing on the other stream.

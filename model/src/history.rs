@@ -430,6 +430,13 @@ pub enum Event {
         /// Its partitions.
         partitions: u16,
     },
+    /// From now on producers are told that a topic of Corgi has so many partitions to write to.
+    Narrowed {
+        /// The topic.
+        topic: TopicId,
+        /// So many.
+        partitions: u16,
+    },
     /// A process that has started listens at an address of a host that instances share.
     Listening {
         /// The host.

@@ -9,8 +9,9 @@ pub(crate) mod words;
 
 pub use lint::{Names, PlanProblem, Severity};
 
+use crate::corgi::wiring::Topic;
 use crate::deployment::RollOrder;
-use crate::record::{Offset, Queue};
+use crate::record::{Offset, Queue, TopicId};
 use crate::switch::WriteTo;
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
@@ -43,9 +44,43 @@ impl Plan {
         self.acts().any(|act| matches!(act, Act::StartReverseMirror))
     }
 
-    /// Whether a topic is to be widened at some line.
+    /// Whether a topic of Corgi is to be widened or narrowed at some line, so that keys move between source partitions.
     pub fn widens(&self) -> bool {
-        self.acts().any(|act| matches!(act, Act::Widen { .. }))
+        self.acts().any(|act| match act {
+            Act::Widen { site, .. } => site.queue == Queue::Corgi,
+            act => matches!(act, Act::Narrow { .. }),
+        })
+    }
+
+    /// The broker set of each source partition of a topic when everything is widened: a topic that has so many partitions at first,
+    /// spread over so many sets.
+    pub fn placed(&self, topic: &str, partitions: u16, sets: u16) -> Vec<u16> {
+        let mut running: Vec<u16> = (0..sets).collect();
+        let mut shape = Topic::spread(TopicId::default(), partitions, sets);
+        for act in self.acts() {
+            match act {
+                Act::AddBrokerSet { set } if !running.contains(set) => running.push(*set),
+                Act::Widen { topic: named, partitions, site }
+                    if named == topic && site.queue == Queue::Corgi =>
+                {
+                    let on = site.on.map_or_else(|| running.clone(), |set| vec![set]);
+                    shape = shape.widened(*partitions, &on);
+                }
+                _ => {}
+            }
+        }
+        shape.sets
+    }
+
+    /// To how many partitions a topic is widened at most in that queue.
+    pub fn widest(&self, topic: &str, in_queue: Queue) -> Option<u16> {
+        let widened = |act: &Act| match act {
+            Act::Widen { topic: named, partitions, site } if named == topic && site.queue == in_queue => {
+                Some(*partitions)
+            }
+            _ => None,
+        };
+        self.acts().filter_map(widened).max()
     }
 
     /// The groups that the plan names, as often as it names them.
@@ -176,12 +211,30 @@ pub enum Act {
     StartReverseMirror,
     /// Stop the reverse mirror's workers.
     StopReverseMirror,
-    /// Have a topic of Corgi widened. Kafka's topic stays as it is.
+    /// Have a topic widened in one of the queues. The other queue's topic stays as it is.
     Widen {
         /// The topic's name.
         topic: String,
         /// How many partitions it has from then on.
         partitions: u16,
+        /// In which queue, and where in it.
+        #[serde(flatten)]
+        site: Site,
+    },
+    /// Start a broker set of Corgi's that stands by. No topic is on it until one is widened there.
+    AddBrokerSet {
+        /// Its number, from 0: those that stand by come behind those that run from the beginning.
+        set: u16,
+    },
+    /// Have fewer partitions of a topic of Corgi used.
+    Narrow {
+        /// The topic's name.
+        topic: String,
+        /// How many are used from then on, from 0.
+        partitions: u16,
+        /// For what: `for` in a plan file.
+        #[serde(rename = "for")]
+        purpose: Purpose,
     },
     /// Set where a group begins to read in Corgi.
     ResetOffsets {
@@ -190,6 +243,58 @@ pub enum Act {
         /// Where that is.
         from: PreparedFrom,
     },
+}
+
+/// What partitions are used for.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
+#[serde(rename_all = "kebab-case")]
+#[strum(serialize_all = "kebab-case")]
+pub enum Purpose {
+    /// Producers send to them.
+    Writing,
+    /// Consumers and the mirror read them.
+    Reading,
+}
+
+/// Where a topic is widened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Site {
+    /// In which queue: `in` in a plan file.
+    #[serde(rename = "in", skip_serializing_if = "is_default")]
+    pub queue: Queue,
+    /// In Corgi: the broker set that has the new partitions; none where they are spread over those that run.
+    #[serde(skip_serializing_if = "is_default")]
+    pub on: Option<u16>,
+    /// In Corgi: who is told.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tell: Tell,
+}
+
+/// Which of Corgi's brokers the operator tells of a topic's new shape.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tell {
+    /// Every broker, masters and slaves.
+    #[default]
+    All,
+    /// The masters alone, as RocketMQ's `updateTopic -c` does: the slaves copy it in their own time (e17).
+    Masters,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl std::hash::Hash for Site {
+    /// What a plan leaves out leaves no trace: the digest of a plan that widens Corgi's topics as ever is as ever.
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        if *self != Site::default() {
+            (self.queue, self.on, self.tell).hash(state);
+        }
+    }
 }
 
 /// Where a rewind goes back to. A partition that is not so far yet stays where it is.
@@ -292,7 +397,9 @@ impl Act {
             | Act::Hold { .. }
             | Act::Release
             | Act::StopCorgi
-            | Act::Widen { .. } => None,
+            | Act::Widen { .. }
+            | Act::AddBrokerSet { .. }
+            | Act::Narrow { .. } => None,
         }
     }
 }

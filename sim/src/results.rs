@@ -30,6 +30,8 @@ pub struct RunResult {
     pub judgements: Vec<Judgement>,
     /// How often each fault struck each kind of node in each phase.
     pub coverage: Coverage,
+    /// Whether each fault that the case lists struck.
+    pub listed_struck: Vec<bool>,
     /// Latency, success and cost by phase; empty where the run broke off.
     pub measures: Measures,
     /// Why the run did not come to its end: a panic's message, or a budget.
@@ -59,6 +61,8 @@ pub struct SweepResult {
     pub guarantees: Vec<GuaranteeResult>,
     /// How often each fault struck each kind of node in each phase, over all seeds.
     pub coverage: Coverage,
+    /// In how many seeds each fault that the case lists struck.
+    pub listed_struck: Vec<u64>,
     /// Latency, success and cost by phase, over the seeds that came to their end.
     pub measures: Measures,
     /// How many seeds reached each condition.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{figure, findings, shipped};
+use common::{fault, figure, findings, shipped};
 use cutover_model::check::{Guarantee, Verdict};
 use cutover_model::history::{Entry, Event};
 use cutover_model::mirror::settings::Commit;
@@ -11,7 +11,7 @@ use cutover_model::record::{NodeId, RecordId};
 use cutover_model::units::{Span, Time};
 use cutover_sim::build::Layout;
 use cutover_sim::case::Case;
-use cutover_sim::faults::settings::{Aim, Kind, Listed};
+use cutover_sim::faults::settings::{Aim, Kind};
 use cutover_sim::results::RunResult;
 use cutover_sim::run::{self, Keep};
 use std::collections::BTreeMap;
@@ -24,27 +24,6 @@ const NOW_AND_THEN: Span = Span::secs(10);
 
 /// When a worker dies, in seconds: at uneven distances, so that a commit may be just over or just due.
 const DEATHS: [u64; 10] = [95, 122, 149, 171, 199, 226, 247, 274, 303, 331];
-
-/// A fault of the list, without any figures.
-fn fault(kind: Kind, target: &str, at: Span, duration: Span) -> Listed {
-    Listed {
-        at: Some(at),
-        phase: None,
-        step: None,
-        after: Span::ZERO,
-        duration,
-        kind,
-        target: Aim::from(target.to_owned()),
-        to: None,
-        one_way: false,
-        latency: None,
-        per_million: None,
-        skew: None,
-        behind: false,
-        ahead: None,
-        bytes: None,
-    }
-}
 
 /// The guarded plan under nothing but bad luck of the mirror, from the dual write to the end of the reads' move: its
 /// workers die in turns, and are cut off from Kafka for some seconds before, so that each has

@@ -60,6 +60,56 @@ fn the_guarded_plan_holds_on_a_topic_that_was_widened_before_the_mirror_starts()
     }
 }
 
+/// The new set's brokers fail and are failed over as the others are.
+#[test]
+fn the_guarded_plan_holds_on_a_broker_set_that_was_added() {
+    let result = holds("corgi-added-set", 0..10);
+    for line in &result.guarantees {
+        assert_eq!(line.exercised, result.seeds, "{}", line.name);
+    }
+}
+
+#[test]
+fn a_topic_that_every_broker_was_told_of_outlives_a_failover() {
+    holds("corgi-widened-failover", 0..10);
+}
+
+#[test]
+fn a_topic_that_the_masters_alone_were_told_of_is_hidden_by_a_failover() {
+    fails("corgi-widened-lost", 0..20, &[Guarantee::AtLeastOnce]);
+}
+
+#[test]
+fn a_topic_that_is_written_drained_and_then_read_narrower_loses_nothing() {
+    holds("corgi-narrowed", 0..10);
+}
+
+#[test]
+fn a_topic_that_is_read_narrower_before_it_is_drained_hides_what_is_left() {
+    fails("corgi-narrowed-unread", 0..20, &[Guarantee::AtLeastOnce]);
+}
+
+/// Whoever writes to Kafka learns twelve partitions from the first.
+#[test]
+fn the_guarded_plan_holds_on_a_topic_that_was_widened_in_both_queues() {
+    holds("expanded", 0..10);
+}
+
+#[test]
+fn kafka_widened_behind_the_mirrors_start_reorders() {
+    fails("expanded-late", 0..10, &[Guarantee::Order]);
+}
+
+#[test]
+fn a_group_reads_partitions_that_it_discovers_from_their_beginning() {
+    holds("expanded-reading", 0..10);
+}
+
+#[test]
+fn a_group_that_begins_at_the_end_skips_what_came_before_it_discovered_a_partition() {
+    fails("expanded-unread", 0..10, &[Guarantee::AtLeastOnce]);
+}
+
 /// What is sent to a key's new partition overtakes what lies in its old one: told, and not judged.
 #[test]
 fn keys_that_move_while_a_group_has_a_backlog_overtake_without_a_finding() {
@@ -71,6 +121,7 @@ fn keys_that_move_while_a_group_has_a_backlog_overtake_without_a_finding() {
         figure.expect("a plan that widens has the figure").0.value
     };
     assert!(overtaken("corgi-widened-backlog") > 0);
+    assert!(overtaken("corgi-added-set-backlog") > 0);
 }
 
 /// Nothing fences it, and nothing but duplicates comes of it.

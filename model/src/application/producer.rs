@@ -19,12 +19,13 @@ use super::producer_settings::{Selector, Settings};
 use super::subscription::{SUBSCRIBE, Subscription};
 use super::topic_shape::TopicShape;
 use super::{ProducerLibrary, timer_index};
+use crate::client::Route;
 use crate::history::Event;
 use crate::incident::Incident;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
 use crate::mirror::PartitionMap;
-use crate::record::{NodeId, Partitioner, Queue, Record, TopicId, TopicPartition};
+use crate::record::{NodeId, Partitioner, Record, TopicId, TopicPartition};
 use crate::report::Report;
 use crate::switch::{Hold, WriteTo};
 use crate::units::{Bytes, Time};
@@ -241,22 +242,18 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
         }
     }
 
-    /// The partition of a record in that queue.
-    fn partition(&self, record: &Record, queue: Queue) -> TopicPartition {
-        let shape = self.setup.topics[usize::from(record.topic.0)];
-        let partition = match (queue, self.settings.selector) {
-            (Queue::Corgi, _) => record.source,
-            (Queue::Kafka, Selector::Mirror) => {
-                // The mirror's batches are its own: where it scatters, nothing mimics it.
-                let source = record.source_partition();
-                let batch = u64::from(record.id.sequence);
-                self.setup.mirror_map.target(record, source, shape.kafka_partitions, batch)
-            }
-            (Queue::Kafka, Selector::Default) => {
-                Partitioner::Murmur2.partition(&record.key, shape.kafka_partitions)
-            }
-        };
-        TopicPartition { topic: record.topic, partition }
+    /// How the partition of a record in Kafka is chosen, by as many as Kafka's library knows of.
+    fn route(&self, record: &Record) -> Route {
+        Route {
+            map: match self.settings.selector {
+                Selector::Mirror => self.setup.mirror_map,
+                Selector::Default => PartitionMap::Hash,
+            },
+            source: record.source_partition(),
+            // The mirror's batches are its own: where it scatters, nothing mimics it.
+            counter: u64::from(record.id.sequence),
+            at_first: self.setup.topics[usize::from(record.topic.0)].kafka_partitions,
+        }
     }
 
     fn report(&self) -> Report {

@@ -5,7 +5,7 @@ use crate::deployment::RollOrder;
 use crate::history::{Entry, Event};
 use crate::incident::RareBranch;
 use crate::plan::words::rewound;
-use crate::plan::{Act, PreparedFrom};
+use crate::plan::{Act, PreparedFrom, Site, Tell};
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::rewind::{Address, HostId};
 use crate::switch::{Hold, WriteTo};
@@ -285,8 +285,20 @@ fn act_done(act: &Act) -> String {
             format!("is told that {group}{} is rewound to {to}", rewound(topics, partitions, *instance))
         }
         Act::StopCorgi => "stops Corgi for good".to_owned(),
-        Act::Widen { topic, partitions } => {
+        Act::Narrow { topic, partitions, purpose } => {
+            format!(
+                "has told every broker of Corgi that topic {topic} has {partitions} partitions for {purpose}"
+            )
+        }
+        Act::AddBrokerSet { set } => format!("has ordered Corgi's broker set {set} to be started"),
+        Act::Widen { topic, partitions, site: Site { tell: Tell::Masters, .. } } => {
+            format!("has told Corgi's masters that topic {topic} has {partitions} partitions, and no slave")
+        }
+        Act::Widen { topic, partitions, site: Site { queue: Queue::Corgi, .. } } => {
             format!("has told every broker of Corgi that topic {topic} has {partitions} partitions")
+        }
+        Act::Widen { topic, partitions, site: Site { queue: Queue::Kafka, .. } } => {
+            format!("has had topic {topic} widened to {partitions} partitions in Kafka")
         }
     }
 }
@@ -455,6 +467,12 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
         Event::Widened { queue, topic, partitions } => {
             let (topic, queue) = (subject.topic_name(*topic), queue_name(*queue));
             format!("{node} tells from now on that topic {topic} has {partitions} partitions in {queue}")
+        }
+        Event::Narrowed { topic, partitions } => {
+            let topic = subject.topic_name(*topic);
+            format!(
+                "{node} tells from now on that topic {topic} has {partitions} partitions to write to in Corgi"
+            )
         }
         // The rest was described before; a line that says little is better than a broken trace.
         _ => format!("{node} did something"),

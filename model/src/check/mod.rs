@@ -216,6 +216,9 @@ pub struct Subject {
     pub phases: Vec<String>,
     /// The brokers of Corgi's sets, over which its partitions are spread in turn.
     pub corgi_sets: Vec<Vec<NodeId>>,
+    /// By topic: the broker set of each source partition, where a plan places them; a partition that is not in it lies on
+    /// its number modulo the sets.
+    pub placed: Vec<Vec<u16>>,
     /// How the producers write to Kafka.
     pub producer: Sending,
     /// How the mirror does.
@@ -229,6 +232,14 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The place of the Corgi broker set that a partition lies on.
+    pub(crate) fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
+        let of_topic = self.placed.get(usize::from(partition.topic.0));
+        let placed = of_topic.and_then(|sets| sets.get(usize::from(partition.partition)));
+        let number = usize::from(partition.partition);
+        placed.map(|set| usize::from(*set)).or_else(|| number.checked_rem(self.corgi_sets.len()))
+    }
+
     /// A group's name, readable where the case has none for it; the mirror reads as one more group.
     pub fn group_name(&self, group: GroupId) -> String {
         if usize::from(group.0) == self.groups.len() {
@@ -260,13 +271,25 @@ impl Subject {
 
     /// A phase as a sentence has it: `cut-read`, or `the time before the plan`.
     pub fn phase_name(&self, phase: u32) -> String {
-        if phase == 0 { "the time before the plan".to_owned() } else { self.phase_key(phase) }
+        match phase {
+            0 => "the time before the plan".to_owned(),
+            phase if phase == self.after_the_plan() => "the time after the plan".to_owned(),
+            phase => self.phase_key(phase),
+        }
     }
 
-    /// A phase as a figure's name has it: `cut-read`, or `before-the-plan`.
+    /// A phase as a figure's name has it: `before-the-plan`, `cut-read`, `after-the-plan`.
     pub fn phase_key(&self, phase: u32) -> String {
         let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
+        if phase == self.after_the_plan() {
+            return "after-the-plan".to_owned();
+        }
         self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
+    }
+
+    /// The number of the time after the plan, which follows that of its last phase.
+    pub fn after_the_plan(&self) -> u32 {
+        self.phases.len() as u32 + 1
     }
 }
 

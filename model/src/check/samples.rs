@@ -35,7 +35,8 @@ pub(super) fn known(event: &Event) {
         Event::WorkloadEnded | Event::Ended { .. } => {}
         Event::InSyncChanged { .. } | Event::LeadershipTaken { .. } => {}
         Event::LeasesAwaited { .. } | Event::PutBack { .. } | Event::DiskLost { .. } => {}
-        Event::StartMoved { .. } | Event::Due { .. } | Event::Widened { .. } => {}
+        Event::StartMoved { .. } | Event::Due { .. } => {}
+        Event::Widened { .. } | Event::Narrowed { .. } => {}
         Event::Listening { .. } | Event::RewindRefused { .. } => {}
     }
 }
@@ -84,6 +85,7 @@ fn of_systems() -> Vec<Event> {
         Event::DiskLost { queue, partitions: vec![(partition, 9, 0)] },
         Event::StartMoved { queue, partition, from: 0, to: 9 },
         Event::Widened { queue, topic: partition.topic, partitions: 12 },
+        Event::Narrowed { topic: partition.topic, partitions: 4 },
         Event::RewindRefused {
             rewind: 1,
             group,

@@ -44,8 +44,10 @@ pub fn story(history: &[Entry], subject: &Subject, finding: &Finding, at_most: u
     let mut phase = 0;
     let mut ranked = Vec::new();
     for (place, entry) in history.iter().enumerate() {
-        if let Event::PhaseBegun { phase: begun, .. } = entry.event {
-            phase = begun;
+        match entry.event {
+            Event::PhaseBegun { phase: begun, .. } => phase = begun,
+            Event::PlanCompleted => phase = subject.after_the_plan(),
+            _ => {}
         }
         let weight = teller.weight(entry);
         if weight > 0 {
@@ -143,12 +145,13 @@ impl<'a> Teller<'a> {
                 teller.last_wait = Some(entry.at);
             }
         }
-        if let Some(passed_at) = teller.passed_over_at(history) {
-            teller.to = teller.to.max(passed_at);
+        let gone_at = teller.gone_at(history);
+        if let Some(sealed_at) = gone_at.or_else(|| teller.passed_over_at(history)) {
+            teller.to = teller.to.max(sealed_at);
         }
         let sets: BTreeSet<usize> = teller.in_corgi().filter_map(|at| teller.corgi_set(at)).collect();
         teller.nodes.extend(sets.iter().flat_map(|set| &subject.corgi_sets[*set]));
-        if finding.ground == Ground::Lost {
+        if finding.ground == Ground::Lost && gone_at.is_none() {
             teller.note_careless_mirror(history);
         }
         let mut leading = BTreeMap::new();
@@ -170,10 +173,31 @@ impl<'a> Teller<'a> {
         }
     }
 
+    /// When the last log of Corgi's that held a lost record cut it off: nobody could bring it from then on, and what comes
+    /// later has nothing to do with it.
+    fn gone_at(&self, history: &[Entry]) -> Option<Time> {
+        if !self.is_lost_in_corgi() {
+            return None;
+        }
+        let took = |entry: &&Entry| match &entry.event {
+            Event::Truncated { queue: Queue::Corgi, partition, from, to } => {
+                let mut lost = self.standing((Queue::Corgi, *partition), *to..*from);
+                lost.any(|(_, (_, since))| since <= entry.at)
+            }
+            _ => false,
+        };
+        history.iter().rfind(took).map(|entry| entry.at)
+    }
+
+    /// Whether the story is of a loss before anything came to Kafka.
+    fn is_lost_in_corgi(&self) -> bool {
+        self.finding.ground == Ground::Lost
+            && !self.positions.keys().any(|(queue, ..)| *queue == Queue::Kafka)
+    }
+
     /// When the mirror first went beyond a lost record that it never copied: until then it could have come.
     fn passed_over_at(&self, history: &[Entry]) -> Option<Time> {
-        let in_kafka = self.positions.keys().any(|(queue, ..)| *queue == Queue::Kafka);
-        if self.finding.ground != Ground::Lost || in_kafka {
+        if !self.is_lost_in_corgi() {
             return None;
         }
         let passes = |entry: &&Entry| match &entry.event {
@@ -349,7 +373,7 @@ impl<'a> Teller<'a> {
 
     /// The place of the Corgi broker set that a partition lies on.
     fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
-        usize::from(partition.partition).checked_rem(self.subject.corgi_sets.len())
+        self.subject.corgi_set(partition)
     }
 
     /// The partitions of Corgi in which followed records stand.
@@ -398,10 +422,11 @@ impl<'a> Teller<'a> {
         self.positions.range(range).map(|((_, _, offset), (record, since))| (*record, (*offset, *since)))
     }
 
-    /// Whether a followed record stands in that partition, or the wronged partition is meant.
+    /// Whether a followed record stands in that partition, or the wronged partition is meant and nobody knows where its
+    /// records stand.
     fn stands_in(&self, queue: Queue, partition: TopicPartition) -> bool {
         self.standing((queue, partition), Offset::MIN..Offset::MAX).next().is_some()
-            || self.finding.partition == Some(partition)
+            || (self.positions.is_empty() && self.finding.partition == Some(partition))
     }
 }
 

@@ -174,3 +174,25 @@ fn a_loss_is_told_with_the_death_of_the_worker_that_had_committed_beyond_it() {
     let deaths = texts(&lines).into_iter().filter(|text| *text == "mirror-1 dies").count();
     assert_eq!(deaths, 1, "{:#?}", texts(&lines));
 }
+
+#[test]
+fn a_loss_in_corgi_is_told_until_the_last_log_has_cut_the_record_off() {
+    let mut scene = Scene::new();
+    scene.phase(1).sends(3);
+    let partition = scene.partition;
+    let cut = |from| Event::Truncated { queue: Queue::Corgi, partition, from, to: 1 };
+    scene.event(B, cut(3)).wait(Span::secs(20)).event(A, cut(2)).wait(Span::secs(20));
+    scene.event(A, Event::LeadershipTaken { partition, epoch: 3, end: 1 });
+    scene.event(A, Event::Stopped { orderly: true }).wait(Span::secs(60));
+    scene.event(MIRROR, Event::MirrorCommitted { source: partition, offset: 9 });
+    scene.event(MIRROR, Event::Stopped { orderly: false }).drained();
+    let mut judgement = scene.judged(AtLeastOnce::new);
+    judgement.findings.retain(|finding| finding.records.contains(&crate::check::scene::id((0, 1))));
+    let lines = told(&scene, &judgement, 20);
+    let texts = texts(&lines);
+    let cuts = texts.iter().filter(|text| text.contains("p0#1, which stood at offset 1")).count();
+    assert_eq!(cuts, 2, "{texts:#?}");
+    for noise in ["dies", "begins to lead", "commits"] {
+        assert!(!texts.iter().any(|text| text.contains(noise)), "{noise}: {texts:#?}");
+    }
+}

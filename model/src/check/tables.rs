@@ -121,7 +121,12 @@ impl Course {
             }
             Event::Healed => self.healed = Some(entry.at),
             Event::WorkloadEnded => self.workload_ended = Some(entry.at),
-            Event::PlanCompleted => self.completed = Some(entry.at),
+            Event::PlanCompleted => {
+                self.completed = Some(entry.at);
+                // The time after the plan follows its last phase: `Subject::after_the_plan`.
+                self.phase += 1;
+                self.begun.push((entry.at, self.phase));
+            }
             Event::Ended { because } => self.ended = Some(*because),
             _ => {}
         }

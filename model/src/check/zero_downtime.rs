@@ -231,7 +231,9 @@ impl ZeroDowntime {
             figure(WRITE_GAP, gap.as_millis(), gap_place),
             figure(RECORD_AGE, age.map_or(0, |((gap, _), _)| gap.length.as_millis()), age_place),
         ];
-        for phase in 0..=self.subject.phases.len() as u32 {
+        // Without a plan all of the run is before it.
+        let last = if self.subject.phases.is_empty() { 0 } else { self.subject.after_the_plan() };
+        for phase in 0..=last {
             let name = self.subject.phase_key(phase);
             let gap = self.gap_of_phase.get(phase as usize).copied().unwrap_or_default();
             let age = self.reads.iter().filter_map(|reads| reads.of_phase.get(phase as usize)).max();

@@ -103,9 +103,9 @@ impl Route {
         &self.topics
     }
 
-    /// How many partitions a topic has, if that is known.
+    /// How many partitions a topic has to write to, if that is known.
     pub(super) fn partitions(&self, topic: TopicId) -> Option<u16> {
-        self.topics.iter().find(|known| known.topic == topic).map(|known| known.sets.len() as u16)
+        self.topics.iter().find(|known| known.topic == topic).map(Topic::writable)
     }
 
     /// The set of a partition, if there is such a partition.

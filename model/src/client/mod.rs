@@ -25,6 +25,7 @@ pub use kafka_consumer::KafkaConsumer;
 pub use kafka_producer::KafkaProducer;
 
 use crate::machine::{Effects, Input, Now};
+use crate::mirror::PartitionMap;
 use crate::record::{Offset, Record, TopicId, TopicPartition};
 use serde::Serialize;
 
@@ -134,6 +135,27 @@ pub enum SendOutcome {
     Indeterminate,
 }
 
+/// How the partition of a record is found: by a map over as many as its topic has, which the library knows better than its owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Route {
+    /// The map.
+    pub map: PartitionMap,
+    /// The partition that the record comes from; its topic is the one that is written.
+    pub source: TopicPartition,
+    /// The number of the batch, for a map that scatters.
+    pub counter: u64,
+    /// How many partitions the topic had when everything began, for as long as nobody was told.
+    pub at_first: u16,
+}
+
+impl Route {
+    /// The record's partition among so many.
+    pub fn target(&self, record: &Record, count: u16) -> TopicPartition {
+        let partition = self.map.target(record, self.source, count, self.counter);
+        TopicPartition { topic: self.source.topic, partition }
+    }
+}
+
 /// A producer library, Corgi's or Kafka's. It batches, retries and gives up as its settings say.
 pub trait Producer {
     /// Start, in that life of the process.
@@ -151,6 +173,13 @@ pub trait Producer {
         record: Record,
         effects: &mut Effects,
     );
+
+    /// Send a record to the partition that a route gives, among as many as the topic has by what the library knows when it
+    /// takes the record in.
+    fn send_by(&mut self, now: Now, token: u64, route: Route, record: Record, effects: &mut Effects) {
+        let count = self.partitions(route.source.topic).unwrap_or(route.at_first);
+        self.send(now, token, route.target(&record, count), record, effects);
+    }
 
     /// The oldest outcome that the owner has not taken.
     fn outcome(&mut self) -> Option<(u64, SendOutcome)>;

@@ -348,7 +348,7 @@ impl Broker {
     fn report(&self) -> Report {
         let groups = &self.volatile.master.groups;
         let count = |group: GroupId| (group, groups.members(group).len() as u32);
-        let partitions = self.wiring.partitions(self.set).chain(self.widened_partitions());
+        let partitions = self.partitions_in_use();
         Report::Corgi {
             master: self.is_master(),
             ends: partitions
@@ -374,7 +374,7 @@ impl Broker {
     }
 
     fn record_leadership(&self, effects: &mut Effects) {
-        if let Some(partition) = self.wiring.first_partition(self.set) {
+        if let Some(partition) = self.first_partition() {
             effects.record(Event::LeaderChanged {
                 queue: crate::record::Queue::Corgi,
                 partition,

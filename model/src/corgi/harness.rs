@@ -21,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const NAME_SERVICE: NodeId = NodeId(0);
 pub(crate) const ON_CALL: NodeId = NodeId(1);
 pub(crate) const BROKERS: [NodeId; 3] = [NodeId(10), NodeId(11), NodeId(12)];
+/// The brokers of a second set, where it stands by.
+pub(crate) const STANDBY: [NodeId; 3] = [NodeId(60), NodeId(61), NodeId(62)];
 pub(crate) const PRODUCER: NodeId = NodeId(20);
 pub(crate) const CONSUMERS: [NodeId; 3] = [NodeId(30), NodeId(31), NodeId(32)];
 pub(crate) const GROUP: GroupId = GroupId(0);
@@ -99,6 +101,8 @@ pub(crate) struct Setup {
     pub(crate) until: Time,
     /// Every record of so many is delayed, by so much.
     pub(crate) delayed: Option<(u32, Span)>,
+    /// Whether a second set stands by.
+    pub(crate) standby: bool,
 }
 
 impl Default for Setup {
@@ -113,6 +117,7 @@ impl Default for Setup {
             interval: Span::millis(500),
             until: Time::ZERO + Span::secs(120),
             delayed: None,
+            standby: false,
         }
     }
 }
@@ -123,10 +128,12 @@ pub(crate) fn at(secs: u64) -> Time {
 
 impl World {
     pub(crate) fn new(setup: &Setup) -> World {
+        let standby = setup.standby.then(|| STANDBY.to_vec());
         let wiring = Wiring {
             name_service: NAME_SERVICE,
             on_call: ON_CALL,
-            sets: vec![BROKERS.to_vec()],
+            standby_sets: u16::from(setup.standby),
+            sets: [BROKERS.to_vec()].into_iter().chain(standby.clone()).collect(),
             topics: vec![Topic::spread(TopicId(0), setup.partitions, 1)],
         };
         let settings = &setup.settings;
@@ -136,6 +143,10 @@ impl World {
         for (index, node) in (0..).zip(BROKERS) {
             let broker = Broker::new(settings.clone(), wiring.clone(), 0, index);
             nodes.insert(node, Node::Broker(Box::new(broker)));
+        }
+        for (index, node) in (0..).zip(standby.iter().flatten()) {
+            let broker = Broker::new(settings.clone(), wiring.clone(), 1, index);
+            nodes.insert(*node, Node::Broker(Box::new(broker)));
         }
         let library = CorgiProducer::new(setup.producer.clone(), 0, NAME_SERVICE);
         let (partitions, interval, until) = (setup.partitions, setup.interval, setup.until);
@@ -168,7 +179,7 @@ impl World {
             steps: 0,
             noise: None,
         };
-        let all: Vec<NodeId> = world.nodes.keys().copied().collect();
+        let all: Vec<NodeId> = world.nodes.keys().copied().filter(|node| !STANDBY.contains(node)).collect();
         for node in all {
             world.start(node);
         }
@@ -222,11 +233,15 @@ impl World {
 
     /// The operator tells these brokers, those of them that run, that the topic has so many partitions.
     pub(crate) fn widen(&mut self, brokers: &[NodeId], partitions: u16) {
+        self.tell_of(brokers, &Topic::spread(TopicId(0), partitions, 1));
+    }
+
+    /// The operator tells these brokers, those of them that run, of the topic's shape.
+    pub(crate) fn tell_of(&mut self, brokers: &[NodeId], topic: &Topic) {
         for broker in
             brokers.iter().filter(|broker| self.running.contains(broker)).copied().collect::<Vec<_>>()
         {
-            let topic = Topic::spread(TopicId(0), partitions, 1);
-            let request = Box::new(crate::corgi::protocol::Request::Widen { topic });
+            let request = Box::new(crate::corgi::protocol::Request::Widen { topic: topic.clone() });
             let id = crate::machine::RequestId::default();
             let message = crate::message::Message::CorgiRequest(id, request);
             self.step(broker, Input::Message { from: ON_CALL, message });

@@ -1,7 +1,7 @@
 //! Corgi's name service: tells clients where the masters are, by what the brokers report. It keeps nothing on disk.
 
 use crate::corgi::protocol::{Epoch, Request, Response};
-use crate::corgi::wiring::{Topic, set_of, take_wider};
+use crate::corgi::wiring::{Limits, Topic, set_of, take_wider};
 use crate::corgi::{Settings, Wiring};
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, Timer};
@@ -75,10 +75,20 @@ impl NameService {
         Response::Register { master: view.master.map(|(node, epoch, _)| (node, epoch)) }
     }
 
+    /// How many sets the clients are told of: a set that stands by, or was added and has no topic yet, is nothing to them (e9).
+    fn sets_in_use(&self) -> usize {
+        let standing = self.wiring.standing_sets();
+        if standing == self.wiring.sets.len() {
+            return standing;
+        }
+        let furthest = self.volatile.topics.iter().flat_map(|topic| &topic.sets).max();
+        standing.max(furthest.map_or(0, |set| usize::from(*set) + 1))
+    }
+
     fn answer(&mut self, now: Time, from: NodeId, request: &Request) -> Option<Response> {
         match request {
             Request::Route => {
-                let masters = self.volatile.sets.iter();
+                let masters = self.volatile.sets.iter().take(self.sets_in_use());
                 let masters = masters.map(|view| view.master.map(|(node, epoch, _)| (node, epoch))).collect();
                 Some(Response::Route { masters, topics: self.volatile.topics.clone() })
             }
@@ -112,8 +122,17 @@ impl NameService {
             let partition = TopicPartition { topic: topic.topic, partition: *partition };
             set_of(told(**set), partition) == Some(**set)
         });
-        let sets = topic.sets.iter().copied().chain(known.map(|(_, set)| *set)).collect();
-        Topic { topic: topic.topic, sets }
+        let all = topic.sets.iter().copied().chain(known.map(|(_, set)| *set));
+        let limits = |set: u16| {
+            let shape = told(set).iter().find(|shape| shape.topic == topic.topic);
+            shape.map(|shape| shape.limits).unwrap_or_default()
+        };
+        // Each set has its own word on the partitions that lie on it.
+        let read = (0u16..).zip(all).take_while(|(partition, set)| limits(*set).reads(*partition));
+        let sets: Vec<u16> = read.map(|(_, set)| set).collect();
+        let write = (0u16..).zip(&sets).find(|(partition, set)| !limits(**set).writes(*partition));
+        let limits = Limits { write: write.map(|(partition, _)| partition), read: None };
+        Topic { topic: topic.topic, sets, limits }
     }
 
     /// The brokers told of widened topics, or another master speaks for a set: the clients may be told of other partitions.
@@ -126,6 +145,9 @@ impl NameService {
             if now.sets.len() != before.sets.len() {
                 let partitions = now.sets.len() as u16;
                 effects.record(Event::Widened { queue: Queue::Corgi, topic: now.topic, partitions });
+            }
+            if now.limits != before.limits {
+                effects.record(Event::Narrowed { topic: now.topic, partitions: now.writable() });
             }
         }
         self.volatile.topics = topics;

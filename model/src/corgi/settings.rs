@@ -11,6 +11,9 @@ pub struct Settings {
     /// How many broker sets there are, each of a master and two slaves; partitions are spread over them in turn.
     /// Default 2.
     pub broker_sets: u16,
+    /// How many broker sets stand by besides: they are there and do not run until the plan adds them (`add-broker-set`). Their numbers
+    /// come behind those of the others. Default 0.
+    pub standby_sets: u16,
     /// How many slaves must have a record before its send is answered with `ok`: `none` (RocketMQ's ASYNC_MASTER),
     /// `one` (any one of the two: its SYNC_MASTER, e1) or `both`. Default `one`.
     pub replication: Replication,
@@ -231,6 +234,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             broker_sets: 2,
+            standby_sets: 0,
             replication: Replication::One,
             max_record_bytes: Bytes(4 << 20),
             visible: Visible::Acknowledged,

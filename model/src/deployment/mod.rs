@@ -31,6 +31,8 @@ pub enum Target {
     Corgi,
     /// The reverse mirror's workers.
     ReverseMirror,
+    /// A broker set of Corgi's that stands by: starting only. It is stopped with the rest of Corgi.
+    BrokerSet(u16),
 }
 
 /// What the deployment is asked.

@@ -93,6 +93,10 @@ impl Rolling {
     fn order(&mut self, number: u64, target: Target, order: Order) {
         let Some(fleet) = self.fleets.iter().find(|fleet| fleet.target == target) else { return };
         if self.durable.taken.insert(number) {
+            if target == Target::Corgi {
+                // A set that is still being added is no exception.
+                self.durable.jobs.retain(|other, _| !matches!(other, Target::BrokerSet(_)));
+            }
             self.durable.jobs.insert(target, Job::new(order, fleet));
         }
     }

@@ -1,6 +1,7 @@
 //! What a worker has received, what of it is acknowledged, and so how far each source partition has come.
 //! Leaves out how records travel: the worker sends and tells the ledger.
 
+use crate::client::Route;
 use crate::record::{Offset, Record, TopicPartition};
 use litemap::LiteMap;
 use serde::Serialize;
@@ -14,8 +15,8 @@ pub(super) struct Transfer {
     pub source: TopicPartition,
     /// At which offset.
     pub source_offset: Offset,
-    /// Where it goes.
-    pub target: TopicPartition,
+    /// How the partition is chosen where it goes.
+    pub route: Route,
     /// What goes there.
     pub record: Record,
 }
@@ -193,7 +194,8 @@ mod tests {
     const P: TopicPartition = TopicPartition::new(0, 0);
 
     fn transfer(offset: Offset) -> Transfer {
-        Transfer { source: P, source_offset: offset, target: P, record: Record::default() }
+        let route = Route { map: Default::default(), source: P, counter: 0, at_first: 1 };
+        Transfer { source: P, source_offset: offset, route, record: Record::default() }
     }
 
     #[test]

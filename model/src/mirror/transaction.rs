@@ -8,6 +8,7 @@
 #[cfg(test)]
 mod bench;
 mod conversation;
+mod counts;
 #[cfg(test)]
 mod handover_tests;
 #[cfg(test)]
@@ -37,8 +38,8 @@ const LANE: u16 = 64;
 pub(super) enum Notice {
     /// The source partition is taken over: everything below that offset is in the target; -1 if nothing is known.
     Adopted(TopicPartition, Offset),
-    /// The copy with that token is committed, at that offset of its target partition.
-    Copied(u64, Offset),
+    /// The copy with that token is committed, in that target partition at that offset.
+    Copied(u64, TopicPartition, Offset),
     /// These source offsets are committed in the target.
     Committed(Vec<(TopicPartition, Offset)>),
     /// The target refused the record with that token.
@@ -178,6 +179,7 @@ impl Transactions {
                     writer.produced(now, target, response, &mut self.board, &mut self.notices);
                 }
             }
+            Party::Cluster => self.board.cluster_answered(now, id, response),
         }
         if let Party::Writer(transaction) | Party::Lane(transaction, _) = party {
             self.bury_if_fenced(transaction);
@@ -247,6 +249,7 @@ impl Transactions {
                 adoption.conversation.ask_again(now, &self.board.settings);
             }
         }
+        self.board.cluster_disconnected(now, node);
     }
 
     /// Go on with everything, ask what is due, and set the timer.
@@ -265,6 +268,8 @@ impl Transactions {
             }
         }
         self.run_adoptions(now, effects);
+        self.board.ask_cluster(now, effects);
+        wakes_at = wakes_at.min(self.board.counts.wakes_at());
         let adoptions = self.adoptions.values().map(|adoption| adoption.conversation.wakes_at());
         let wakes_at = adoptions.fold(wakes_at, Time::min);
         // A timer that runs out too early costs a step; setting it anew at each request would cost more.

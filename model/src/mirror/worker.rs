@@ -12,7 +12,7 @@ mod tests;
 use super::ledger::{Ledger, Transfer};
 use super::settings::{Commit, OnFailure, Settings};
 use super::transaction::{Notice, Transactions};
-use crate::client::{Consumer, Producer, Received, SendOutcome};
+use crate::client::{Consumer, Producer, Received, Route, SendOutcome};
 use crate::deployment;
 use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
@@ -34,7 +34,7 @@ const RETRY: Timer = Timer::new("mirror/retry", 0);
 pub struct MirroredTopic {
     /// Which; it has the same id in both queues.
     pub topic: TopicId,
-    /// How many partitions it has in the queue that is written, at least 1.
+    /// How many partitions it has in the queue that is written when everything begins, at least 1.
     pub target_partitions: u16,
 }
 
@@ -271,9 +271,9 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
                     self.worker.copied_below.insert(partition, position);
                     self.worker.ledger.advance(partition, position);
                 }
-                Notice::Copied(token, offset) => {
+                Notice::Copied(token, target, offset) => {
                     if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
-                        self.acknowledged(&transfer, counts, transfer.target, offset);
+                        self.acknowledged(&transfer, counts, target, offset);
                     }
                 }
                 Notice::Committed(positions) => {
@@ -354,7 +354,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         let routed = self.worker.routed.entry(source.topic).or_default();
         let batch = *routed / u64::from(self.settings.scatter_after.max(1));
         *routed += 1;
-        let partition = self.settings.partition_map.target(&record, source, count, batch);
+        let route = Route { map: self.settings.partition_map, source, counter: batch, at_first: count };
         record.copied_from = received.offset;
         if self.wiring.direction == Direction::BackIntoCorgi {
             // Kafka has no place for a delay: what comes out of it is due.
@@ -363,8 +363,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         if !self.settings.carry_create_time {
             record.created_at = self.now.wall;
         }
-        let target = TopicPartition { topic: source.topic, partition };
-        Transfer { source, source_offset: received.offset, target, record }
+        Transfer { source, source_offset: received.offset, route, record }
     }
 
     fn send(&mut self, transfer: Transfer) {
@@ -372,7 +371,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         match &mut self.worker.transactions {
             Some(transactions) => transactions.send(token, transfer),
             None => {
-                self.worker.producer.send(self.now, token, transfer.target, transfer.record, self.effects)
+                self.worker.producer.send_by(self.now, token, transfer.route, transfer.record, self.effects)
             }
         }
     }

@@ -3,7 +3,7 @@
 use crate::corgi::wiring::Topic;
 use crate::deployment::{Order, RollOrder, Target};
 use crate::operator::wiring::Wiring;
-use crate::plan::{Act, Confirm, PreparedFrom, RewindTo};
+use crate::plan::{Act, Confirm, PreparedFrom, RewindTo, Tell};
 use crate::record::{GroupId, NodeId, Queue, TopicId, TopicPartition};
 use crate::switch::{Change, Hold};
 use serde::Serialize;
@@ -20,8 +20,10 @@ pub(super) enum Errand {
     Prepare(GroupId, PreparedFrom),
     /// For the instances that Redis lists.
     Rewind(RewindErrand),
-    /// For every broker of Corgi.
-    Widen(Topic),
+    /// For Corgi's brokers: the topic as it is to be, and which of them are told.
+    Widen(Topic, Tell),
+    /// For Kafka's controller: how many partitions the topic is to have.
+    WidenTarget(TopicId, u16),
     /// For Corgi's masters.
     Reset(GroupId, PreparedFrom),
 }
@@ -49,7 +51,7 @@ impl RewindErrand {
 }
 
 /// To whom an act goes, with the names made out.
-pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
+pub(super) fn errand(act: &Act, wiring: &Wiring, notes: &Notes) -> Errand {
     let group = |name: &String| wiring.group(name).0;
     match act {
         Act::StartMirror => Errand::Order(Target::Mirror, Order::Roll(RollOrder::default())),
@@ -60,6 +62,14 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
         Act::RollBack { group: name, order } => {
             Errand::Order(Target::Group(group(name)), Order::RollBack(*order))
         }
+        Act::Narrow { topic, partitions, purpose } => {
+            let named = wiring.topics(std::slice::from_ref(topic)).first().copied();
+            let topic = named.expect("a plan that was accepted narrows topics of the case only");
+            Errand::Widen(notes.shape(topic, wiring).narrowed(*partitions, *purpose), Tell::All)
+        }
+        Act::AddBrokerSet { set } => {
+            Errand::Order(Target::BrokerSet(*set), Order::Roll(RollOrder::default()))
+        }
         Act::StopCorgi => Errand::Order(Target::Corgi, Order::Stop),
         Act::PrepareOffsets { group: name, from } => Errand::Prepare(group(name), *from),
         Act::ResetOffsets { group: name, from } => Errand::Reset(group(name), *from),
@@ -69,10 +79,16 @@ pub(super) fn errand(act: &Act, wiring: &Wiring) -> Errand {
         Act::SwitchWrite { to } => Errand::Change(Change::Write(*to)),
         Act::Hold { topics, partitions } => Errand::Change(Change::Hold(hold(topics, partitions, wiring))),
         Act::Release => Errand::Change(Change::Hold(Hold::Nothing)),
-        Act::Widen { topic, partitions } => {
+        Act::Widen { topic, partitions, site } => {
             let named = wiring.topics(std::slice::from_ref(topic)).first().copied();
             let topic = named.expect("a plan that was accepted widens topics of the case only");
-            Errand::Widen(Topic::spread(topic, *partitions, wiring.corgi_sets))
+            match site.queue {
+                Queue::Corgi => {
+                    let sets = site.on.map_or_else(|| notes.sets(wiring), |set| vec![set]);
+                    Errand::Widen(notes.shape(topic, wiring).widened(*partitions, &sets), site.tell)
+                }
+                Queue::Kafka => Errand::WidenTarget(topic, *partitions),
+            }
         }
         Act::Rewind { group: name, topics, partitions, instance, to, confirm } => {
             let (group, wired) = wiring.group(name);
@@ -100,20 +116,59 @@ fn hold(topics: &[String], partitions: &[u16], wiring: &Wiring) -> Hold {
     if partitions.is_empty() {
         return Hold::Topics(topics);
     }
-    let named =
-        |source: &TopicPartition| topics.contains(&source.topic) && partitions.contains(&source.partition);
-    Hold::Partitions(wiring.sources().filter(named).collect())
+    // A topic may have been widened since the address book was written: the numbers are taken as they are, and one that a
+    // topic does not have holds nothing.
+    let numbered =
+        |topic: TopicId| partitions.iter().map(move |number| TopicPartition { topic, partition: *number });
+    Hold::Partitions(topics.into_iter().flat_map(numbered).collect())
 }
 
-/// Where groups read, by what the operator ordered and switched and had confirmed.
+/// What the operator ordered, switched and had confirmed: where groups read, and what has become of the queues.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Readers {
+pub(super) struct Notes {
     switched: BTreeMap<GroupId, Queue>,
     /// The groups that run the NewClient: the OldClient knows no switch and reads from Corgi.
     rolled_out: BTreeSet<GroupId>,
+    /// The broker sets that were added to Corgi, in the order in which they were.
+    added: Vec<u16>,
+    /// The topics of Corgi that were widened.
+    shapes: BTreeMap<TopicId, Topic>,
+    /// How many partitions the topics have in Kafka that were widened there.
+    pub(super) targets: BTreeMap<TopicId, u16>,
 }
 
-impl Readers {
+impl Notes {
+    /// The broker sets of Corgi that run.
+    pub(super) fn sets(&self, wiring: &Wiring) -> Vec<u16> {
+        (0..wiring.corgi_sets).chain(self.added.iter().copied()).collect()
+    }
+
+    /// Every Corgi broker that is to run, masters and slaves.
+    pub(super) fn corgi_brokers<'a>(&'a self, wiring: &'a Wiring) -> impl Iterator<Item = NodeId> + 'a {
+        let added = self.added(wiring).flat_map(|(_, brokers)| brokers);
+        wiring.corgi_brokers.iter().chain(added).copied()
+    }
+
+    /// A topic of Corgi, as wide as it was made.
+    fn shape(&self, topic: TopicId, wiring: &Wiring) -> Topic {
+        let at_first = || {
+            let count = wiring.topics.get(usize::from(topic.0)).map_or(0, |topic| topic.source_partitions);
+            Topic::spread(topic, count, wiring.corgi_sets)
+        };
+        self.shapes.get(&topic).cloned().unwrap_or_else(at_first)
+    }
+
+    /// Whether a partition of Corgi can be read, by what he has had narrowed.
+    pub(super) fn reads(&self, partition: TopicPartition) -> bool {
+        self.shapes.get(&partition.topic).is_none_or(|shape| shape.limits.reads(partition.partition))
+    }
+
+    /// The broker sets that were added, each with its brokers.
+    pub(super) fn added<'a>(&'a self, wiring: &'a Wiring) -> impl Iterator<Item = (u16, &'a [NodeId])> + 'a {
+        let brokers = |set: u16| wiring.standby.get(usize::from(set.saturating_sub(wiring.corgi_sets)));
+        self.added.iter().map(move |set| (*set, brokers(*set).map_or(&[][..], Vec::as_slice)))
+    }
+
     /// From which queue a group reads.
     pub(super) fn queue_of(&self, group: GroupId) -> Queue {
         let switched = self.switched.get(&group).copied().unwrap_or_default();
@@ -132,8 +187,17 @@ impl Readers {
             Errand::Order(Target::Group(group), Order::RollBack(_)) => {
                 self.rolled_out.remove(group);
             }
+            Errand::Order(Target::BrokerSet(set), Order::Roll(_)) if !self.added.contains(set) => {
+                self.added.push(*set);
+            }
+            Errand::Widen(topic, _) => {
+                self.shapes.insert(topic.topic, topic.clone());
+            }
+            Errand::WidenTarget(topic, count) => {
+                self.targets.insert(*topic, *count);
+            }
             Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) | Errand::Rewind(_) => {}
-            Errand::Widen(_) | Errand::Reset(..) => {}
+            Errand::Reset(..) => {}
         }
     }
 }

@@ -1,10 +1,13 @@
-//! The operator's Kafka tool: what `kafka-consumer-groups` does when it describes a group and when it resets its offsets.
+//! The operator's Kafka tool: what `kafka-consumer-groups` does when it describes a group and when it resets its offsets, and
+//! `kafka-topics` when it gives a topic more partitions.
 //! It goes as far as its answers let it, from whatever is known: leaders, coordinator, offsets, commit, reading back.
 //! Left out: authorisation, and the tool's own start.
 
+use crate::kafka::admin::AdminResponse;
 use crate::kafka::protocol::{CoordinatorKey, ErrorCode, Isolation, OffsetAt, Request, Response};
 use crate::machine::{Effects, Now, RequestId, RequestIds};
 use crate::message::Message;
+use crate::operator::kafka_widening::KafkaWidening;
 use crate::operator::preparation::Preparation;
 use crate::operator::wiring::{GroupWiring, Wiring};
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
@@ -24,6 +27,8 @@ pub(super) struct Admin {
     turn: usize,
     pending: Vec<Asked>,
     pub(super) goal: Goal,
+    /// How many partitions the topics have that were widened.
+    pub(super) targets: BTreeMap<TopicId, u16>,
     /// The ends of partitions, and when they were asked for.
     latest: BTreeMap<TopicPartition, (Offset, Time)>,
     /// What groups have committed, and when that was asked for.
@@ -40,6 +45,8 @@ pub(super) enum Goal {
     Figures(Figures),
     /// Committing a group's offsets.
     Prepare(Preparation),
+    /// Giving a topic more partitions.
+    Widen(KafkaWidening),
 }
 
 /// A reader of Kafka of whom there are figures.
@@ -78,6 +85,8 @@ pub(super) enum Question {
     Offsets,
     Commit(GroupId),
     Committed(GroupId),
+    Widen(TopicId),
+    Count(TopicId),
 }
 
 /// What a call of the tool may use.
@@ -115,6 +124,13 @@ impl Admin {
         self.advance(desk);
     }
 
+    /// Begin to give a topic more partitions.
+    pub(super) fn widen(&mut self, widening: KafkaWidening, desk: &mut Desk<'_>) {
+        self.rest();
+        self.goal = Goal::Widen(widening);
+        self.advance(desk);
+    }
+
     /// Stop what the tool is at. What it found out is kept.
     pub(super) fn rest(&mut self) {
         self.goal = Goal::Idle;
@@ -131,8 +147,10 @@ impl Admin {
             self.forget(asked.to, desk.wiring);
             self.refused("a Kafka broker does not answer".to_owned());
         }
-        if let Goal::Prepare(preparation) = &mut self.goal {
-            preparation.blocked = false;
+        match &mut self.goal {
+            Goal::Prepare(preparation) => preparation.blocked = false,
+            Goal::Widen(widening) => widening.blocked = false,
+            Goal::Idle | Goal::Figures(_) => {}
         }
         self.advance(desk);
     }
@@ -142,8 +160,8 @@ impl Admin {
         let before = self.pending.len();
         self.pending.retain(|asked| asked.to != gone);
         self.forget(gone, wiring);
-        if let (true, Goal::Prepare(preparation)) = (self.pending.len() < before, &mut self.goal) {
-            preparation.fail("a Kafka broker went away".to_owned());
+        if self.pending.len() < before {
+            self.refused("a Kafka broker went away".to_owned());
         }
     }
 
@@ -164,7 +182,11 @@ impl Admin {
     /// been widened).
     pub(super) fn partitions_of(&self, group: &GroupWiring, wiring: &Wiring) -> Vec<TopicPartition> {
         let told = self.leaders.keys().copied().filter(|partition| group.topics.contains(&partition.topic));
-        let all: BTreeSet<TopicPartition> = wiring.targets_of(group).chain(told).collect();
+        let widened = self.targets.iter().filter(|(topic, _)| group.topics.contains(topic));
+        let widened = widened.flat_map(|(topic, count)| {
+            (0..*count).map(|partition| TopicPartition { topic: *topic, partition })
+        });
+        let all: BTreeSet<TopicPartition> = wiring.targets_of(group).chain(told).chain(widened).collect();
         all.into_iter().collect()
     }
 
@@ -230,6 +252,16 @@ impl Admin {
             (Question::Committed(group), Response::OffsetFetch { error, partitions }) => {
                 self.fetched(group, asked.at, error, &partitions);
             }
+            (Question::Widen(_), Response::Admin(AdminResponse::Done { error })) => {
+                if let Goal::Widen(widening) = &mut self.goal {
+                    widening.answered(error);
+                }
+            }
+            (Question::Count(_), Response::Metadata { partitions, .. }) => {
+                if let Goal::Widen(widening) = &mut self.goal {
+                    widening.counted(partitions.iter().map(|told| told.partition));
+                }
+            }
             _ => self.refused("Kafka answers something else than was asked".to_owned()),
         }
         self.advance(desk);
@@ -237,8 +269,10 @@ impl Admin {
     }
 
     fn refused(&mut self, trouble: String) {
-        if let Goal::Prepare(preparation) = &mut self.goal {
-            preparation.fail(trouble);
+        match &mut self.goal {
+            Goal::Prepare(preparation) => preparation.fail(trouble),
+            Goal::Widen(widening) => widening.fail(trouble),
+            Goal::Idle | Goal::Figures(_) => {}
         }
     }
 
@@ -252,7 +286,7 @@ impl Admin {
                 Goal::Figures(_) if error == ErrorCode::None => {
                     self.latest.insert(partition, (offset, asked_at));
                 }
-                Goal::Figures(_) | Goal::Idle => {}
+                Goal::Figures(_) | Goal::Idle | Goal::Widen(_) => {}
             }
         }
     }
@@ -301,7 +335,14 @@ impl Admin {
             Goal::Prepare(preparation) if self.pending.is_empty() && !preparation.blocked => {
                 self.advance_preparation(preparation, desk);
             }
-            Goal::Prepare(_) => {}
+            Goal::Widen(widening) if self.pending.is_empty() => {
+                if let (Some((question, request)), Some(broker)) =
+                    (widening.next(), self.bootstrap(desk.wiring))
+                {
+                    self.ask(broker, question, request, desk);
+                }
+            }
+            Goal::Prepare(_) | Goal::Widen(_) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //! it shut: nobody's silence is taken for consent.
 
 use crate::deployment::Target;
-use crate::operator::acts::Readers;
+use crate::operator::acts::Notes;
 use crate::operator::admin::{Admin, Reader};
 use crate::operator::reports::{Reports, Told};
 use crate::operator::wiring::Wiring;
@@ -17,7 +17,7 @@ pub(super) struct Judge<'a> {
     pub(super) wiring: &'a Wiring,
     pub(super) reports: &'a Reports,
     pub(super) admin: &'a Admin,
-    pub(super) readers: &'a Readers,
+    pub(super) notes: &'a Notes,
     pub(super) now: Time,
     /// When the gate was reached.
     pub(super) reached_at: Time,
@@ -39,31 +39,31 @@ struct Behind {
 }
 
 /// Whom the operator must ask to judge a gate.
-pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, readers: &Readers) -> Vec<NodeId> {
+pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, notes: &Notes) -> Vec<NodeId> {
     match gate {
         Gate::Elapsed { .. } => Vec::new(),
         Gate::MirrorReady | Gate::Upgraded { .. } | Gate::OldStopped { .. } => vec![wiring.deployment],
         Gate::MirrorLag { .. } | Gate::MirrorDrained => {
-            wiring.corgi_brokers.iter().chain(&wiring.mirror_workers).copied().collect()
+            notes.corgi_brokers(wiring).chain(wiring.mirror_workers.iter().copied()).collect()
         }
         Gate::ReverseMirrorLag { .. } | Gate::ReverseMirrorDrained => wiring.reverse_mirror_workers.clone(),
-        Gate::GroupLag { group, .. } => match readers.queue_of(wiring.group(group).0) {
+        Gate::GroupLag { group, .. } => match notes.queue_of(wiring.group(group).0) {
             Queue::Kafka => Vec::new(),
-            Queue::Corgi => wiring.corgi_brokers.clone(),
+            Queue::Corgi => notes.corgi_brokers(wiring).collect(),
         },
         Gate::Paused { group } | Gate::Reading { group, .. } => wiring.group(group).1.new_clients.clone(),
         Gate::Held | Gate::Writing { .. } => wiring.producers.clone(),
-        Gate::OnlyMirrorReads | Gate::NobodyReads | Gate::NoDelayed => wiring.corgi_brokers.clone(),
+        Gate::OnlyMirrorReads | Gate::NobodyReads | Gate::NoDelayed => notes.corgi_brokers(wiring).collect(),
     }
 }
 
 /// Whose figures must be asked of Kafka itself, if the gate needs any.
-pub(super) fn figures_of(gate: &Gate, wiring: &Wiring, readers: &Readers) -> Option<Reader> {
+pub(super) fn figures_of(gate: &Gate, wiring: &Wiring, notes: &Notes) -> Option<Reader> {
     match gate {
         Gate::ReverseMirrorLag { .. } | Gate::ReverseMirrorDrained => Some(Reader::ReverseMirror),
         Gate::GroupLag { group, .. } => {
             let (id, _) = wiring.group(group);
-            (readers.queue_of(id) == Queue::Kafka).then_some(Reader::Group(id))
+            (notes.queue_of(id) == Queue::Kafka).then_some(Reader::Group(id))
         }
         _ => None,
     }
@@ -190,15 +190,15 @@ impl Judge<'_> {
     /// split), the one whose report was asked for last, and of those the one who answered last.
     fn masters(&self) -> BTreeMap<TopicPartition, (Offset, NodeId, &Told)> {
         let mut masters: BTreeMap<TopicPartition, (Offset, NodeId, &Told)> = BTreeMap::new();
-        for node in &self.wiring.corgi_brokers {
-            let Some(told) = self.told(*node) else { continue };
+        for node in self.notes.corgi_brokers(self.wiring) {
+            let Some(told) = self.told(node) else { continue };
             let Report::Corgi { master: true, ends, .. } = &told.report else { continue };
             for (partition, end) in ends {
                 let newer = masters.get(partition).is_none_or(|(_, _, known)| {
                     (told.asked_at, told.told_at) > (known.asked_at, known.told_at)
                 });
                 if newer {
-                    masters.insert(*partition, (*end, *node, told));
+                    masters.insert(*partition, (*end, node, told));
                 }
             }
         }
@@ -221,6 +221,7 @@ impl Judge<'_> {
     }
 
     fn mirror_lag(&self, at_most: u64) -> Judgement {
+        self.added_sets_report()?;
         let masters = self.masters();
         let copied = self.copied(&self.wiring.mirror_workers);
         let mut behind = Vec::new();
@@ -255,13 +256,26 @@ impl Judge<'_> {
         self.within("the reverse mirror", behind, at_most)
     }
 
+    /// Each broker set that was added has a master who reports: of what lies on it the address book says nothing.
+    fn added_sets_report(&self) -> Judgement {
+        let reports = |node: &NodeId| {
+            let told = self.told(*node);
+            told.is_some_and(|told| matches!(told.report, Report::Corgi { master: true, .. }))
+        };
+        match self.notes.added(self.wiring).find(|(_, brokers)| !brokers.iter().any(reports)) {
+            Some((set, _)) => Err(format!("no master of Corgi's broker set {set} reports")),
+            None => Ok(()),
+        }
+    }
+
     /// The source partitions: those of the address book, of which none may be missing, and what the masters report
-    /// besides (a topic may have been widened).
+    /// besides (a topic may have been widened), without those that he has had taken out of use. What no master knows of is on no dashboard (e17).
     fn sources(
         &self,
         masters: &BTreeMap<TopicPartition, (Offset, NodeId, &Told)>,
     ) -> BTreeSet<TopicPartition> {
-        self.wiring.sources().chain(masters.keys().copied()).collect()
+        let all = self.wiring.sources().chain(masters.keys().copied());
+        all.filter(|partition| self.notes.reads(*partition)).collect()
     }
 
     fn end_of(
@@ -278,7 +292,7 @@ impl Judge<'_> {
     fn group_lag(&self, name: &str, at_most: u64) -> Judgement {
         let (group, wiring) = self.wiring.group(name);
         let mut behind = Vec::new();
-        if self.readers.queue_of(group) == Queue::Kafka {
+        if self.notes.queue_of(group) == Queue::Kafka {
             let committed = self.admin.committed(group, self.since);
             let (committed, asked_at) =
                 committed.ok_or_else(|| format!("Kafka has not told what {name} has committed"))?;
@@ -291,6 +305,7 @@ impl Judge<'_> {
                 behind.push(Behind::between(partition, end, (offset, *asked_at)));
             }
         } else {
+            self.added_sets_report()?;
             let masters = self.masters();
             let of_group = |partition: &TopicPartition| wiring.topics.contains(&partition.topic);
             for partition in self.sources(&masters).into_iter().filter(of_group) {
@@ -320,12 +335,15 @@ impl Judge<'_> {
 
     /// Nobody reads from Corgi, by its masters; the mirror may, unless it is `included`.
     fn no_reader(&self, included: bool) -> Judgement {
+        self.added_sets_report()?;
         let masters = self.masters();
         for partition in self.sources(&masters) {
             self.end_of(partition, &masters)?;
         }
-        for node in &self.wiring.corgi_brokers {
-            let Some((_, _, told)) = masters.values().find(|(_, master, _)| master == node) else { continue };
+        for node in self.notes.corgi_brokers(self.wiring) {
+            let Some((_, _, told)) = masters.values().find(|(_, master, _)| *master == node) else {
+                continue;
+            };
             let Report::Corgi { members, .. } = &told.report else { continue };
             for (group, count) in members {
                 if *count > 0 && (included || *group != self.wiring.mirror_group) {
@@ -342,6 +360,7 @@ impl Judge<'_> {
 
     /// No master keeps a record back.
     fn no_delayed(&self) -> Judgement {
+        self.added_sets_report()?;
         let masters = self.masters();
         for partition in self.sources(&masters) {
             self.end_of(partition, &masters)?;

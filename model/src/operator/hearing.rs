@@ -50,7 +50,7 @@ impl Operator {
                 }
             }
             Message::CorgiResponse(id, response) => {
-                self.broker_told(from, id, &response, effects);
+                self.corgi_told(from, id, &response, effects);
                 self.master_told(id, &response, effects);
             }
             Message::Redis(message) => self.redis_told(from, *message, effects),
@@ -93,6 +93,10 @@ impl Operator {
                     self.act_done(effects);
                 }
             }
+            (Busy::Acting, Goal::Widen(widening)) if widening.done => {
+                self.volatile.admin.rest();
+                self.act_done(effects);
+            }
             (Busy::Acting, _) => self.say_trouble(now, effects),
             (Busy::Between, _) => {}
         }
@@ -102,6 +106,7 @@ impl Operator {
     pub(super) fn say_trouble(&mut self, now: Now, effects: &mut Effects) {
         let refusal = match &self.volatile.admin.goal {
             Goal::Prepare(preparation) => preparation.trouble.clone(),
+            Goal::Widen(widening) => widening.trouble.clone(),
             Goal::Idle | Goal::Figures(_) => None,
         };
         let at_once = refusal.is_some() && !self.volatile.trouble_said;

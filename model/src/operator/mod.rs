@@ -8,6 +8,7 @@ mod acts;
 mod admin;
 mod gates;
 mod hearing;
+mod kafka_widening;
 mod preparation;
 mod reports;
 mod resetting;
@@ -22,20 +23,21 @@ pub use wiring::{GroupWiring, TopicWiring, Wiring};
 
 use crate::deployment;
 use crate::history::Event;
-use crate::machine::{Effects, Input, Machine, Now, Process, RequestIds, Timer};
+use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
 use crate::message::Message;
 use crate::plan::{Act, Phase, Plan, PreparedFrom, Step, Wait};
-use crate::record::{GroupId, NodeId};
+use crate::record::{GroupId, NodeId, TopicId};
 use crate::switch;
 use crate::units::{Span, Time};
-use acts::{Errand, Readers, errand};
+use acts::{Errand, Notes, errand};
 use admin::{Admin, Desk, Goal};
+use kafka_widening::KafkaWidening;
 use preparation::Preparation;
 use reports::Reports;
 use resetting::Resetting;
 use rewinding::Rewinding;
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The next line is to be begun.
 const NEXT: Timer = Timer::new("operator/next", 0);
@@ -79,7 +81,7 @@ struct Durable {
     rewinds: u64,
     /// The rewind that he is at.
     rewinding: Option<Rewinding>,
-    readers: Readers,
+    notes: Notes,
     complete: bool,
 }
 
@@ -111,6 +113,10 @@ struct Volatile {
     busy: Busy,
     /// The brokers that have confirmed the widening under way.
     widened: BTreeSet<NodeId>,
+    /// Where it concerns masters alone: who they are, as the name service told of each broker set.
+    masters: BTreeMap<u16, Option<NodeId>>,
+    /// What was asked of Corgi for it: an answer to an act before it says nothing of it.
+    asked: BTreeSet<RequestId>,
     /// The setting of offsets in Corgi under way.
     resetting: Option<Resetting>,
     /// When he began what he is busy with, or last said why it takes so long.
@@ -239,7 +245,7 @@ impl Operator {
     /// Do the act that is here, or do it again: an order and a change keep their number.
     fn act(&mut self, now: Now, effects: &mut Effects) {
         let act = self.act_here().expect("the operator acts at an act only");
-        match errand(act, &self.wiring) {
+        match errand(act, &self.wiring, &self.durable.notes) {
             Errand::Order(target, order) => {
                 let number = self.order_number();
                 let message = deployment::Message::Order { number, target, order };
@@ -252,7 +258,8 @@ impl Operator {
             }
             Errand::Prepare(group, from) => self.prepare(group, from, now, effects),
             Errand::Rewind(errand) => self.rewind(&errand, now, effects),
-            Errand::Widen(topic) => self.widen(&topic, effects),
+            Errand::Widen(topic, tell) => self.widen(&topic, tell, effects),
+            Errand::WidenTarget(topic, count) => self.widen_target(topic, count, now, effects),
             Errand::Reset(group, from) => self.reset(group, from, now, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
@@ -281,20 +288,37 @@ impl Operator {
         let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
         match admin.goal {
             Goal::Prepare(_) => admin.try_again(self.settings.request_timeout, &mut desk),
-            Goal::Idle | Goal::Figures(_) => admin.prepare(Preparation::new(group, from), &mut desk),
+            Goal::Idle | Goal::Figures(_) | Goal::Widen(_) => {
+                admin.prepare(Preparation::new(group, from), &mut desk);
+            }
+        }
+    }
+
+    fn widen_target(&mut self, topic: TopicId, count: u16, now: Now, effects: &mut Effects) {
+        let Volatile { admin, ids, .. } = &mut self.volatile;
+        let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
+        match admin.goal {
+            Goal::Widen(_) => admin.try_again(self.settings.request_timeout, &mut desk),
+            Goal::Idle | Goal::Figures(_) | Goal::Prepare(_) => {
+                admin.widen(KafkaWidening::new(topic, count), &mut desk);
+            }
         }
     }
 
     /// What was given has been confirmed, or the offsets are prepared.
     fn act_done(&mut self, effects: &mut Effects) {
         let act = self.act_here().expect("what is confirmed is the act that is under way").clone();
-        self.durable.readers.note(&errand(&act, &self.wiring));
+        let errand = errand(&act, &self.wiring, &self.durable.notes);
+        self.durable.notes.note(&errand);
+        self.volatile.admin.targets.clone_from(&self.durable.notes.targets);
         let (phase, step) = self.place();
         effects.record(Event::StepDone { phase, step, act });
         effects.cancel_timer(AGAIN);
         self.durable.given = None;
         self.durable.rewinding = None;
         self.volatile.widened.clear();
+        self.volatile.masters.clear();
+        self.volatile.asked.clear();
         self.volatile.resetting = None;
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
@@ -315,6 +339,7 @@ impl Machine for Operator {
         match input {
             Input::Start { incarnation } => {
                 self.volatile.ids = RequestIds::new(incarnation, 0);
+                self.volatile.admin.targets.clone_from(&self.durable.notes.targets);
                 if !self.durable.complete {
                     self.step_done_next(effects);
                 }

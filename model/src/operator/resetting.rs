@@ -32,10 +32,11 @@ impl Operator {
         let begun = Resetting { to, set: BTreeSet::new() };
         let to = self.volatile.resetting.get_or_insert(begun).to;
         let topics = &self.wiring.groups[usize::from(group.0)].topics;
-        for broker in &self.wiring.corgi_brokers {
+        let brokers: Vec<_> = self.durable.notes.corgi_brokers(&self.wiring).collect();
+        for broker in brokers {
             let id = self.volatile.ids.next_id();
             let request = Request::ResetOffsets { group, topics: topics.clone(), to };
-            effects.send(*broker, Message::CorgiRequest(id, Box::new(request)));
+            effects.send(broker, Message::CorgiRequest(id, Box::new(request)));
         }
     }
 
@@ -55,7 +56,9 @@ impl Operator {
     /// The partitions of the group that no master has set, where that is under way.
     fn unset(&self) -> Option<Vec<TopicPartition>> {
         let resetting = self.volatile.resetting.as_ref()?;
-        let Errand::Reset(group, _) = errand(self.act_here()?, &self.wiring) else { return None };
+        let Errand::Reset(group, _) = errand(self.act_here()?, &self.wiring, &self.durable.notes) else {
+            return None;
+        };
         let topics = &self.wiring.groups[usize::from(group.0)].topics;
         let of_group = self.wiring.sources().filter(|partition| topics.contains(&partition.topic));
         Some(of_group.filter(|partition| !resetting.set.contains(partition)).collect())

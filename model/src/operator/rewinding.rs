@@ -116,7 +116,7 @@ impl Operator {
         let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
         match admin.goal {
             Goal::Prepare(_) => admin.try_again(self.settings.request_timeout, &mut desk),
-            Goal::Idle | Goal::Figures(_) => {
+            Goal::Idle | Goal::Figures(_) | Goal::Widen(_) => {
                 admin.prepare(Preparation::look_up(errand.group, moment), &mut desk);
             }
         }
@@ -126,9 +126,10 @@ impl Operator {
 
     /// Kafka told the offsets of the moment.
     pub(super) fn offsets_looked_up(&mut self, _now: Now, effects: &mut Effects) {
-        let (Some(Errand::Rewind(errand)), Goal::Prepare(found)) =
-            (self.act_here().map(|act| errand(act, &self.wiring)), &self.volatile.admin.goal)
-        else {
+        let (Some(Errand::Rewind(errand)), Goal::Prepare(found)) = (
+            self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes)),
+            &self.volatile.admin.goal,
+        ) else {
             return;
         };
         if found.done && found.only_looks_up() {
@@ -168,7 +169,9 @@ impl Operator {
     /// Redis told who is there: each of them is told to go back.
     pub(super) fn redis_told(&mut self, from: NodeId, message: redis::Message, effects: &mut Effects) {
         let redis::Message::Response(id, redis::Response::Found(found)) = message else { return };
-        let Some(Errand::Rewind(errand)) = self.act_here().map(|act| errand(act, &self.wiring)) else {
+        let Some(Errand::Rewind(errand)) =
+            self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
+        else {
             return;
         };
         let Some(rewinding) = &mut self.durable.rewinding else { return };
@@ -194,7 +197,9 @@ impl Operator {
     /// Whoever has an address answered.
     pub(super) fn instance_told(&mut self, message: rewind::Message, effects: &mut Effects) {
         let rewind::Message::Answer(answer) = message else { return };
-        let Some(Errand::Rewind(errand)) = self.act_here().map(|act| errand(act, &self.wiring)) else {
+        let Some(Errand::Rewind(errand)) =
+            self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
+        else {
             return;
         };
         let Some(rewinding) = &mut self.durable.rewinding else { return };
@@ -226,7 +231,9 @@ impl Operator {
 
     /// Nobody is at an address, or no more: of what was told there nothing is known.
     pub(super) fn address_unreachable(&mut self, gone: Address, effects: &mut Effects) {
-        let Some(Errand::Rewind(errand)) = self.act_here().map(|act| errand(act, &self.wiring)) else {
+        let Some(Errand::Rewind(errand)) =
+            self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
+        else {
             return;
         };
         let Some(rewinding) = &mut self.durable.rewinding else { return };

@@ -3,6 +3,7 @@
 mod acting;
 mod crashes;
 mod kafka;
+mod kafka_widening;
 mod resetting;
 mod rewinds;
 mod waiting;
@@ -19,6 +20,8 @@ const SWITCH_CENTRE: NodeId = NodeId(1);
 const DEPLOYMENT: NodeId = NodeId(2);
 const REDIS: NodeId = NodeId(3);
 const CORGI: [NodeId; 2] = [NodeId(10), NodeId(11)];
+const STANDBY: NodeId = NodeId(12);
+const NAME_SERVICE: NodeId = NodeId(4);
 const KAFKA: [NodeId; 2] = [NodeId(20), NodeId(21)];
 const WORKERS: [NodeId; 2] = [NodeId(30), NodeId(31)];
 const BACK: NodeId = NodeId(35);
@@ -40,6 +43,8 @@ fn wiring() -> Wiring {
         deployment: DEPLOYMENT,
         corgi_brokers: CORGI.to_vec(),
         corgi_sets: 2,
+        standby: vec![vec![STANDBY]],
+        name_service: NAME_SERVICE,
         kafka_brokers: KAFKA.to_vec(),
         mirror_workers: WORKERS.to_vec(),
         reverse_mirror_workers: vec![BACK],

@@ -55,7 +55,7 @@ impl Operator {
             wiring: &self.wiring,
             reports: &self.volatile.reports,
             admin: &self.volatile.admin,
-            readers: &self.durable.readers,
+            notes: &self.durable.notes,
             now: now.elapsed,
             reached_at,
             since: if wait.fresh { young.max(reached_at) } else { young },
@@ -74,8 +74,8 @@ impl Operator {
     /// Ask all whom the gate concerns, now and again after a while.
     pub(super) fn ask(&mut self, now: Now, effects: &mut Effects) {
         let wait = self.wait_here().expect("the operator waits at a wait only");
-        let nodes = witnesses(&wait.wait, &self.wiring, &self.durable.readers);
-        let figures = figures_of(&wait.wait, &self.wiring, &self.durable.readers);
+        let nodes = witnesses(&wait.wait, &self.wiring, &self.durable.notes);
+        let figures = figures_of(&wait.wait, &self.wiring, &self.durable.notes);
         let timed = matches!(wait.wait, Gate::Elapsed { .. });
         let oldest = now.elapsed - wait.max_age;
         let Volatile { reports, admin, ids, .. } = &mut self.volatile;

@@ -17,10 +17,14 @@ pub struct Wiring {
     pub switch_centre: NodeId,
     /// The deployment.
     pub deployment: NodeId,
-    /// Every Corgi broker, masters and slaves.
+    /// Every Corgi broker that runs from the beginning, masters and slaves.
     pub corgi_brokers: Vec<NodeId>,
-    /// How many broker sets Corgi has, over which its partitions are spread.
+    /// How many broker sets Corgi has from the beginning, over which its partitions are spread.
     pub corgi_sets: u16,
+    /// The brokers of each broker set that stands by.
+    pub standby: Vec<Vec<NodeId>>,
+    /// Corgi's name service.
+    pub name_service: NodeId,
     /// Every Kafka broker: the bootstrap list.
     pub kafka_brokers: Vec<NodeId>,
     /// The mirror's workers.
@@ -62,6 +66,9 @@ impl Wiring {
         Names {
             groups: self.groups.iter().map(|group| group.name.clone()).collect(),
             topics: self.topics.iter().map(|topic| (topic.name.clone(), topic.source_partitions)).collect(),
+            broker_sets: self.corgi_sets,
+            standby_sets: u16::try_from(self.standby.len()).unwrap_or(u16::MAX),
+            targets: self.topics.iter().map(|topic| (topic.name.clone(), topic.target_partitions)).collect(),
         }
     }
 

@@ -4,6 +4,7 @@
 mod bookkeeping;
 
 use crate::plan::{Act, Gate, Phase, Plan, PreparedFrom, RewindTo, Step, Wait};
+use crate::record::Queue;
 use crate::units::Span;
 use bookkeeping::Bookkeeping;
 use serde::Serialize;
@@ -53,6 +54,12 @@ pub struct Names {
     pub groups: Vec<String>,
     /// The topics, each with the count of its source partitions.
     pub topics: Vec<(String, u16)>,
+    /// The topics, each with the count of its partitions in Kafka. One that is not among them has as many as in Corgi.
+    pub targets: Vec<(String, u16)>,
+    /// How many broker sets Corgi has from the beginning.
+    pub broker_sets: u16,
+    /// How many stand by besides.
+    pub standby_sets: u16,
 }
 
 impl Plan {
@@ -221,7 +228,8 @@ impl Linter<'_> {
             }
         }
         let named = |name: &String| topics.is_empty() || topics.contains(name);
-        let most = self.names.topics.iter().filter(|(name, _)| named(name)).map(|(_, count)| *count).max();
+        let counts = self.names.topics.iter().filter(|(name, _)| named(name));
+        let most = counts.filter_map(|(name, _)| self.book.count(name, Queue::Corgi, self.names)).max();
         for partition in partitions {
             if most.is_some_and(|most| *partition >= most) {
                 self.error(

@@ -4,7 +4,7 @@
 
 use crate::deployment::RollOrder;
 use crate::plan::lint::nearest;
-use crate::plan::{Act, Confirm, Gate, PreparedFrom, RewindTo, Step, Wait};
+use crate::plan::{Act, Confirm, Gate, PreparedFrom, Purpose, RewindTo, Site, Step, Tell, Wait};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
@@ -142,6 +142,11 @@ pub(super) struct ActLine {
     topics: Option<Vec<String>>,
     topic: Option<String>,
     partitions: Option<Partitions>,
+    r#in: Option<Queue>,
+    on: Option<u16>,
+    tell: Option<Tell>,
+    set: Option<u16>,
+    r#for: Option<String>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
 }
@@ -158,6 +163,11 @@ pub(super) struct StepLine {
     topics: Option<Vec<String>>,
     topic: Option<String>,
     partitions: Option<Partitions>,
+    r#in: Option<Queue>,
+    on: Option<u16>,
+    tell: Option<Tell>,
+    set: Option<u16>,
+    r#for: Option<String>,
     instance: Option<u32>,
     confirm: Option<Confirm>,
     wait: Option<Gate>,
@@ -223,6 +233,11 @@ impl StepLine {
             ("topics", self.topics.is_some()),
             ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
+            ("in", self.r#in.is_some()),
+            ("on", self.on.is_some()),
+            ("tell", self.tell.is_some()),
+            ("set", self.set.is_some()),
+            ("for", self.r#for.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ])
@@ -249,6 +264,11 @@ impl StepLine {
             topics: self.topics,
             topic: self.topic,
             partitions: self.partitions,
+            r#in: self.r#in,
+            on: self.on,
+            tell: self.tell,
+            set: self.set,
+            r#for: self.r#for,
             instance: self.instance,
             confirm: self.confirm,
         }
@@ -303,6 +323,10 @@ impl TryFrom<ActLine> for Act {
             "rewind" => line.rewind(&word)?,
             "stop-corgi" => Act::StopCorgi,
             "widen" => line.widen(&word)?,
+            "narrow" => line.narrow(&word)?,
+            "add-broker-set" => {
+                Act::AddBrokerSet { set: needed(&word, "set", line.set.take(), "`set = 2`")? }
+            }
             _ => return Err(unknown("act", &word, Act::VARIANTS)),
         };
         line.nothing_left(&word)?;
@@ -360,11 +384,47 @@ impl ActLine {
     fn widen(&mut self, word: &str) -> Result<Act, String> {
         let topic = needed(word, "topic", self.topic.take(), "`topic = \"payments\"`")?;
         match needed(word, "partitions", self.partitions.take(), "`partitions = 12`")? {
-            Partitions::Count(partitions) => Ok(Act::Widen { topic, partitions }),
+            Partitions::Count(partitions) => {
+                let queue = self.r#in.take().unwrap_or_default();
+                let in_kafka = [("on", self.on.is_some()), ("tell", self.tell.is_some())];
+                if let (Queue::Kafka, Some(key)) = (queue, present(&in_kafka).first()) {
+                    return Err(format!(
+                        "`{word}` takes no `{key}` in Kafka, which places partitions itself: leave it out"
+                    ));
+                }
+                let site = Site { queue, on: self.on.take(), tell: self.tell.take().unwrap_or_default() };
+                Ok(Act::Widen { topic, partitions, site })
+            }
             Partitions::Numbers(_) => {
                 Err(format!("`{word}` takes how many there are to be: write `partitions = 12`"))
             }
         }
+    }
+
+    fn narrow(&mut self, word: &str) -> Result<Act, String> {
+        let topic = needed(word, "topic", self.topic.take(), "`topic = \"payments\"`")?;
+        let partitions = match needed(word, "partitions", self.partitions.take(), "`partitions = 4`")? {
+            Partitions::Count(partitions) => partitions,
+            Partitions::Numbers(_) => {
+                return Err(format!("`{word}` takes how many there are to be: write `partitions = 4`"));
+            }
+        };
+        let purpose = needed(
+            word,
+            "for",
+            self.r#for.take(),
+            "`for = \"writing\"`, and when all is read `for = \"reading\"`",
+        )?;
+        let purpose = match purpose.as_str() {
+            "writing" => Purpose::Writing,
+            "reading" => Purpose::Reading,
+            other => {
+                return Err(format!(
+                    "a topic is narrowed `for = \"writing\"` or `for = \"reading\"`, not for `{other}`"
+                ));
+            }
+        };
+        Ok(Act::Narrow { topic, partitions, purpose })
     }
 
     /// The numbers of partitions.
@@ -401,6 +461,11 @@ impl ActLine {
             ("topics", self.topics.is_some()),
             ("topic", self.topic.is_some()),
             ("partitions", self.partitions.is_some()),
+            ("in", self.r#in.is_some()),
+            ("on", self.on.is_some()),
+            ("tell", self.tell.is_some()),
+            ("set", self.set.is_some()),
+            ("for", self.r#for.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
         ]);

@@ -1,6 +1,7 @@
 //! Steps and gates as a reader of a trace or a report wants them: in words.
 
-use crate::plan::{Act, Gate, PreparedFrom, RewindTo, Step};
+use crate::plan::{Act, Gate, PreparedFrom, RewindTo, Site, Step};
+use crate::record::Queue;
 use std::fmt;
 
 impl fmt::Display for Step {
@@ -54,8 +55,20 @@ impl fmt::Display for Act {
                 write!(formatter, "rewind {group}{} to {to}", rewound(topics, partitions, *instance))
             }
             Act::StopCorgi => write!(formatter, "stop Corgi"),
-            Act::Widen { topic, partitions } => {
-                write!(formatter, "widen {topic} to {partitions} partitions in Corgi")
+            Act::Narrow { topic, partitions, purpose } => {
+                write!(formatter, "narrow {topic} to {partitions} partitions for {purpose}")
+            }
+            Act::AddBrokerSet { set } => write!(formatter, "add the broker set {set} to Corgi"),
+            Act::Widen { topic, partitions, site: Site { queue, on, .. } } => {
+                let queue = match queue {
+                    Queue::Corgi => "Corgi",
+                    Queue::Kafka => "Kafka",
+                };
+                write!(formatter, "widen {topic} to {partitions} partitions in {queue}")?;
+                match on {
+                    Some(set) => write!(formatter, " on the broker set {set}"),
+                    None => Ok(()),
+                }
             }
         }
     }

@@ -8,8 +8,10 @@ use serde::Serialize;
 /// The nodes of a case by what they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Layout {
-    /// By broker set: its brokers, the first master first.
+    /// By broker set: its brokers, the first master first. Those that stand by come last.
     pub corgi: Vec<Vec<NodeId>>,
+    /// How many of the broker sets run from the beginning.
+    pub standing_sets: usize,
     /// Corgi's name service.
     pub name_service: NodeId,
     /// The people who fail Corgi over.
@@ -58,6 +60,7 @@ impl Layout {
             let brokers = brokers.collect();
             layout.corgi.push(brokers);
         }
+        layout.standing_sets = layout.corgi.len();
         layout.name_service = layout.add(NodeKind::NameService, "name-service".to_owned(), 0);
         layout.on_call = layout.add(NodeKind::OnCall, "on-call".to_owned(), 0);
         layout.controller = layout.add(NodeKind::KafkaController, "kafka-controller".to_owned(), 0);
@@ -94,12 +97,28 @@ impl Layout {
             layout.reverse_mirror =
                 layout.add_all(NodeKind::Mirror, "reverse-mirror", workers, REVERSE_MIRROR);
         }
+        for set in (case.corgi.broker_sets..).take(usize::from(case.corgi.standby_sets)) {
+            let brokers = (0..SET_BROKERS)
+                .map(|index| layout.add_spare(NodeKind::CorgiBroker, format!("corgi-{set}-{index}"), set));
+            let brokers = brokers.collect();
+            layout.corgi.push(brokers);
+        }
         layout
     }
 
     /// By group: all instances with the NewClient, those that stand by behind the others.
     pub fn new_clients(&self) -> Vec<Vec<NodeId>> {
         self.new.iter().zip(&self.spare).map(|(new, spare)| [&new[..], spare].concat()).collect()
+    }
+
+    /// The broker sets that run from the beginning.
+    pub fn standing(&self) -> &[Vec<NodeId>] {
+        &self.corgi[..self.standing_sets]
+    }
+
+    /// The broker sets that stand by.
+    pub fn standby(&self) -> &[Vec<NodeId>] {
+        &self.corgi[self.standing_sets..]
     }
 
     fn add_all(&mut self, kind: NodeKind, name: &str, count: u32, part: u16) -> Vec<NodeId> {

@@ -146,12 +146,24 @@ impl Case {
             producers: layout.producers.clone(),
             phases: self.plan.phases.iter().map(|phase| phase.name.clone()).collect(),
             corgi_sets: layout.corgi.clone(),
+            placed: self.placed(),
             producer: sending(&self.producers.kafka),
             mirror: sending(&self.mirror.kafka),
             objectives: self.objectives.clone(),
             rewinds: self.plan.rewinds(),
             widens: self.plan.widens(),
         }
+    }
+
+    /// By topic: the broker set of each source partition, as far as the plan places them by hand.
+    fn placed(&self) -> Vec<Vec<u16>> {
+        if self.corgi.standby_sets == 0 && !self.plan.widens() {
+            return Vec::new();
+        }
+        let placed = |topic: &crate::case::Topic| {
+            self.plan.placed(&topic.name, topic.partitions, self.corgi.broker_sets)
+        };
+        self.topics.iter().map(placed).collect()
     }
 
     /// The same case under faults beyond what the systems tolerate.

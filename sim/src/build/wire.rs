@@ -57,12 +57,13 @@ pub fn processes(case: &Case, layout: &Layout, workload: &Workload) -> Vec<(Node
             processes.push((*node, Process::ReverseMirror(Box::new(worker))));
         }
     }
+    processes.extend(builder.corgi_brokers(layout.standing_sets, layout.standby()));
     processes
 }
 
 /// What runs before the plan begins: everything but the mirrors and the NewClients.
 pub fn running_at_first(case: &Case, layout: &Layout) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = layout.corgi.iter().flatten().copied().collect();
+    let mut nodes: Vec<NodeId> = layout.standing().iter().flatten().copied().collect();
     nodes.extend([layout.name_service, layout.on_call, layout.controller]);
     nodes.extend(&layout.kafka);
     nodes.extend([layout.switch_centre, layout.deployment]);
@@ -87,14 +88,8 @@ impl Builder<'_> {
 
     fn queues(&self) -> Vec<(NodeId, Process)> {
         let (case, layout) = (self.case, self.layout);
-        let mut processes = Vec::new();
+        let mut processes = self.corgi_brokers(0, layout.standing());
         let corgi = self.corgi_wiring();
-        for (set, brokers) in (0..).zip(&layout.corgi) {
-            for (index, node) in (0..SET_BROKERS).zip(brokers) {
-                let broker = corgi::broker::Broker::new(case.corgi.clone(), corgi.clone(), set, index);
-                processes.push((*node, Process::CorgiBroker(Box::new(broker))));
-            }
-        }
         let name_service = corgi::name_service::NameService::new(case.corgi.clone(), corgi.clone());
         processes.push((layout.name_service, Process::NameService(Box::new(name_service))));
         let on_call = corgi::on_call::OnCall::new(case.corgi.clone(), corgi);
@@ -109,12 +104,27 @@ impl Builder<'_> {
         processes
     }
 
+    /// The brokers of these sets, of which the first has that number.
+    fn corgi_brokers(&self, first: usize, sets: &[Vec<NodeId>]) -> Vec<(NodeId, Process)> {
+        let mut processes = Vec::new();
+        let wiring = self.corgi_wiring();
+        let first = u16::try_from(first).expect("a case has at most 256 broker sets");
+        for (set, brokers) in (first..).zip(sets) {
+            for (index, node) in (0..SET_BROKERS).zip(brokers) {
+                let broker = corgi::broker::Broker::new(self.case.corgi.clone(), wiring.clone(), set, index);
+                processes.push((*node, Process::CorgiBroker(Box::new(broker))));
+            }
+        }
+        processes
+    }
+
     fn corgi_wiring(&self) -> corgi::Wiring {
         let sets = self.case.corgi.broker_sets;
         corgi::Wiring {
             name_service: self.layout.name_service,
             on_call: self.layout.on_call,
             sets: self.layout.corgi.clone(),
+            standby_sets: self.case.corgi.standby_sets,
             topics: self
                 .topics()
                 .map(|(id, topic)| corgi::wiring::Topic::spread(id, topic.partitions, sets))
@@ -147,8 +157,12 @@ impl Builder<'_> {
             })
             .collect();
         fleets.push(Fleet { target: Target::Mirror, old: Vec::new(), new: layout.mirror.clone() });
-        let corgi = layout.corgi.iter().flatten().copied().chain([layout.name_service, layout.on_call]);
-        fleets.push(Fleet { target: Target::Corgi, old: corgi.collect(), new: Vec::new() });
+        let corgi = layout.standing().iter().flatten().copied().chain([layout.name_service, layout.on_call]);
+        let standby = layout.standby().iter().flatten().copied().collect();
+        fleets.push(Fleet { target: Target::Corgi, old: corgi.collect(), new: standby });
+        for (set, brokers) in (self.case.corgi.broker_sets..).zip(layout.standby()) {
+            fleets.push(Fleet { target: Target::BrokerSet(set), old: Vec::new(), new: brokers.clone() });
+        }
         if !layout.reverse_mirror.is_empty() {
             let new = layout.reverse_mirror.clone();
             fleets.push(Fleet { target: Target::ReverseMirror, old: Vec::new(), new });
@@ -174,8 +188,10 @@ impl Builder<'_> {
             mirror_group: case.mirror_group(),
             switch_centre: layout.switch_centre,
             deployment: layout.deployment,
-            corgi_brokers: layout.corgi.iter().flatten().copied().collect(),
+            corgi_brokers: layout.standing().iter().flatten().copied().collect(),
             corgi_sets: case.corgi.broker_sets,
+            standby: layout.standby().to_vec(),
+            name_service: layout.name_service,
             kafka_brokers: layout.kafka.clone(),
             mirror_workers: layout.mirror.clone(),
             reverse_mirror_workers: layout.reverse_mirror.clone(),

@@ -83,6 +83,7 @@ mod tests {
             digest: String::new(),
             guarantees: violated.iter().map(line).collect(),
             coverage: Default::default(),
+            listed_struck: Vec::new(),
             measures: Default::default(),
             conditions: Default::default(),
             failures: Vec::new(),

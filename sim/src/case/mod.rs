@@ -226,7 +226,10 @@ impl Case {
     pub fn plan_problems(&self) -> Vec<PlanProblem> {
         let groups = self.groups.iter().map(|group| group.name.clone()).collect();
         let topics = self.topics.iter().map(|topic| (topic.name.clone(), topic.partitions)).collect();
-        self.plan.lint(&Names { groups, topics })
+        let targets =
+            self.topics.iter().map(|topic| (topic.name.clone(), topic.target_partitions())).collect();
+        let (broker_sets, standby_sets) = (self.corgi.broker_sets, self.corgi.standby_sets);
+        self.plan.lint(&Names { groups, topics, targets, broker_sets, standby_sets })
     }
 
     /// When the workload ends at the latest.

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// none, but one that is shrunk may have lost the node.
 pub fn draw(case: &Case, nodes: &Nodes, stream: &mut Stream) -> Vec<Fault> {
     let mut faults: Vec<Fault> =
-        case.faults.list.iter().filter_map(|listed| listed_fault(case, nodes, listed)).collect();
+        case.faults.list.iter().enumerate().filter_map(|listed| listed_fault(case, nodes, listed)).collect();
     if let Some(distribution) = &case.faults.draw {
         let mut taken = Taken::default();
         for fault in &faults {
@@ -60,7 +60,7 @@ impl Taken {
 }
 
 /// A fault of the list. Nothing keeps it from striking.
-pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Option<Fault> {
+pub(super) fn listed_fault(case: &Case, nodes: &Nodes, (place, listed): (usize, &Listed)) -> Option<Fault> {
     let side = |aim: &Aim| -> Option<(Side, Domains)> {
         let all = each(case, nodes, aim, listed.kind.reach());
         match (aim, listed.kind.on_links()) {
@@ -94,6 +94,7 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, listed: &Listed) -> Optio
         figures: listed.given().into(),
         domains: domains.with(others),
         tolerance: None,
+        listed: Some(place),
     })
 }
 
@@ -110,7 +111,9 @@ pub(super) fn each(case: &Case, nodes: &Nodes, aim: &Aim, reach: Reach) -> Vec<(
         Aim::CorgiSlave => role(Role::CorgiSlave),
         Aim::Kind(kind) if reach == Reach::Part => parts(nodes, *kind),
         Aim::Kind(kind) => {
-            let of_kind = nodes.of_kind(*kind).filter(|node| !node.spare);
+            // A broker set that stands by may run when the fault strikes, and is passed over where it does not.
+            let of_kind =
+                nodes.of_kind(*kind).filter(|node| !node.spare || node.kind == NodeKind::CorgiBroker);
             of_kind.map(|node| (Side::One(Target::Node(node.id)), Domains::one(&node.domain))).collect()
         }
         Aim::ReverseMirror if reach == Reach::Part => {

@@ -35,6 +35,8 @@ pub struct Fault {
     /// Whether it gives way: it does not strike where an earlier one has not ended and settled in one of its failure domains. What
     /// a case lists strikes nevertheless.
     pub tolerance: Option<Tolerance>,
+    /// Its place in the case's list, if it is listed.
+    pub listed: Option<usize>,
 }
 
 /// The figures of a fault; those that its kind does not take are zero.

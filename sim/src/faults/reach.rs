@@ -5,13 +5,27 @@ use super::settings::Drawn;
 use super::{Kind, NodeKind, Nodes, Side, Target, When};
 use crate::case::Case;
 use cutover_model::units::Time;
+use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds of a side's nodes, one a node; none for everybody.
 type Kinds = Option<Vec<NodeKind>>;
 
-/// From when until when a fault may strike.
-pub type Window = (Time, Time);
+/// When a fault may strike.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// From when on.
+    pub from: Time,
+    /// Until when; a fault that strikes at one moment does so then.
+    pub until: Time,
+    /// In that phase alone.
+    pub phase: Option<String>,
+}
+
+impl Window {
+    /// At any time.
+    pub const ALWAYS: Window = Window { from: Time::ZERO, until: Time::NEVER, phase: None };
+}
 
 /// Each kind of fault with each kind of node that it may strike, and when it may; with none where it may strike anybody. Struck
 /// is who the history says is struck: on links the nodes of the side that has the fewest.
@@ -19,23 +33,26 @@ pub fn reach(case: &Case, nodes: &Nodes) -> BTreeMap<(Kind, Option<NodeKind>), V
     let mut reached: BTreeMap<(Kind, Option<NodeKind>), Vec<Window>> = BTreeMap::new();
     if let Some(draw) = &case.faults.draw {
         for drawn in draw.drawn().filter(|drawn| drawn.weight > 0) {
-            let window = (drawn.start.unwrap_or(draw.start), drawn.end.unwrap_or(draw.end));
+            let (start, end) = (drawn.start.unwrap_or(draw.start), drawn.end.unwrap_or(draw.end));
             // It has to end within the window.
-            let window = (Time::ZERO + window.0, Time::ZERO + window.1.saturating_sub(drawn.least));
+            let until = Time::ZERO + end.saturating_sub(drawn.least);
+            let window = Window { from: Time::ZERO + start, until, phase: None };
             for struck in drawn_at(case, nodes, drawn) {
-                reached.entry((drawn.kind, struck)).or_default().push(window);
+                reached.entry((drawn.kind, struck)).or_default().push(window.clone());
             }
         }
     }
-    for listed in &case.faults.list {
+    for listed in case.faults.list.iter().enumerate() {
         let Some(fault) = listed_fault(case, nodes, listed) else { continue };
         let (from, to) = (kinds(case, nodes, &fault.on.from), kinds(case, nodes, &fault.on.to));
         let window = match fault.when {
-            When::At(at) => (at, at),
-            _ => (Time::ZERO, Time::NEVER),
+            When::At(at) => Window { from: at, until: at, phase: None },
+            When::InPhase { phase, .. } | When::AtStep { phase, .. } => {
+                Window { phase: Some(phase), ..Window::ALWAYS }
+            }
         };
         for key in struck_by(fault.kind, &from, &to, fault.on.one_way) {
-            reached.entry(key).or_default().push(window);
+            reached.entry(key).or_default().push(window.clone());
         }
     }
     reached

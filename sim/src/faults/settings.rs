@@ -227,6 +227,9 @@ pub struct Distribution {
     pub beyond: bool,
     /// What is drawn.
     pub kinds: Vec<Drawn>,
+    /// What is drawn besides: a case that extends another one adds to its `kinds` without telling them again.
+    #[serde(default)]
+    pub more_kinds: Vec<Drawn>,
 }
 
 fn default_into_phase() -> Span {
@@ -240,7 +243,7 @@ fn default_settle() -> Span {
 impl Distribution {
     /// The kinds that are drawn.
     pub fn drawn(&self) -> impl Iterator<Item = &Drawn> {
-        self.kinds.iter().filter(|kind| self.beyond || !kind.beyond)
+        self.kinds.iter().chain(&self.more_kinds).filter(|kind| self.beyond || !kind.beyond)
     }
 }
 

@@ -1,7 +1,6 @@
 //! The coverage matrix: how often each fault of a case struck each kind of node in each phase. What never happened has
 //! its zero.
 
-use super::measures::phase_key;
 use crate::case::Case;
 use crate::faults::reach::{self, Window};
 use crate::faults::{Kind, NodeKind, Nodes};
@@ -47,8 +46,8 @@ impl Row {
         Row { fault, component, windows, times: vec![0; phases], possible: vec![0; phases] }
     }
 
-    fn may_strike(&self, span: &PhaseSpan) -> bool {
-        let there: Vec<Window> = match self.component {
+    fn may_strike(&self, phase: &str, span: &PhaseSpan) -> bool {
+        let there: Vec<(Time, Time)> = match self.component {
             EVERYBODY => vec![(span.begin, span.end)],
             component => {
                 let ran = span.ran.iter().filter(|(kind, _)| name_of(Some(**kind)) == component);
@@ -59,16 +58,18 @@ impl Row {
             branch == RareBranch::ShortFetch
                 || span.acknowledged.iter().any(|kind| name_of(Some(*kind)) == self.component)
         });
-        let all = [(Time::ZERO, Time::NEVER)];
-        let windows = if self.windows.is_empty() { &all[..] } else { &self.windows };
-        acknowledged && there.iter().any(|ran| windows.iter().any(|window| overlap(*ran, *window)))
+        let always = [Window::ALWAYS];
+        let windows = if self.windows.is_empty() { &always[..] } else { &self.windows };
+        let mut windows =
+            windows.iter().filter(|window| window.phase.as_ref().is_none_or(|named| named == phase));
+        acknowledged && windows.any(|window| there.iter().any(|ran| overlap(*ran, window)))
     }
 }
 
 /// Whether there is room for a fault: five seconds, or the very moment that a case names.
-fn overlap(ran: Window, window: Window) -> bool {
-    let (begin, end) = (ran.0.max(window.0), ran.1.min(window.1));
-    end.since(begin) >= Span::secs(5) || (window.0 == window.1 && begin == end)
+fn overlap(ran: (Time, Time), window: &Window) -> bool {
+    let (begin, end) = (ran.0.max(window.from), ran.1.min(window.until));
+    end.since(begin) >= Span::secs(5) || (window.from == window.until && begin == end)
 }
 
 /// A phase of a run: how long it lasted, what ran in it, and who acknowledged.
@@ -77,7 +78,7 @@ pub(super) struct PhaseSpan {
     pub begin: Time,
     pub end: Time,
     /// By kind of node: from the first start, or the phase's beginning, to the last stop, or its end.
-    pub ran: BTreeMap<NodeKind, Window>,
+    pub ran: BTreeMap<NodeKind, (Time, Time)>,
     /// The kinds of broker that acknowledged a send or a commit.
     pub acknowledged: BTreeSet<NodeKind>,
 }
@@ -124,7 +125,7 @@ fn takers(branch: RareBranch) -> &'static [NodeKind] {
 impl Coverage {
     /// Nothing has struck yet in a run of a case: zeroes for all that may strike.
     pub(super) fn of(case: &Case, subject: &Subject, nodes: &Nodes, phases: usize) -> Coverage {
-        let phases: Vec<String> = (0..phases).map(|phase| phase_key(subject, phase)).collect();
+        let phases: Vec<String> = (0..phases as u32).map(|phase| subject.phase_key(phase)).collect();
         let row = |((fault, component), windows): ((Kind, Option<NodeKind>), Vec<Window>)| {
             Row::new(fault.into(), component, windows, phases.len())
         };
@@ -143,7 +144,7 @@ impl Coverage {
     pub(super) fn conclude(&mut self, spans: &[Option<PhaseSpan>]) {
         for row in &mut self.rows {
             for (phase, span) in spans.iter().enumerate() {
-                let possible = span.as_ref().is_some_and(|span| row.may_strike(span));
+                let possible = span.as_ref().is_some_and(|span| row.may_strike(&self.phases[phase], span));
                 // What did strike could.
                 row.possible[phase] = u64::from(possible || row.times[phase] > 0);
             }

@@ -70,14 +70,6 @@ pub enum Part {
     After,
 }
 
-/// A phase as a figure's name has it: `before-the-plan`, `cut-read`, `after-the-plan`.
-pub fn phase_key(subject: &Subject, phase: usize) -> String {
-    if phase == subject.phases.len() + 1 {
-        return "after-the-plan".to_owned();
-    }
-    subject.phase_key(u32::try_from(phase).unwrap_or(u32::MAX))
-}
-
 impl Measures {
     /// Nothing measured yet in a run of a case.
     pub(super) fn of(subject: &Subject) -> Measures {

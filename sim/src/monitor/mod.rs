@@ -15,7 +15,7 @@ pub use cost::{Cost, QueueCost};
 use coverage::PhaseSpan;
 pub use coverage::{Cell, Coverage};
 pub use distribution::Distribution;
-pub use measures::{Measures, Part, PhaseMeasures, Processing, Production, phase_key};
+pub use measures::{Measures, Part, PhaseMeasures, Processing, Production};
 
 use crate::build::{Layout, SET_BROKERS};
 use crate::case::Case;

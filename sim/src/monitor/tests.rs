@@ -301,6 +301,18 @@ fn what_never_struck_comes_first_where_it_could_have_and_last_where_nothing_coul
 }
 
 #[test]
+fn a_fault_of_one_phase_could_have_struck_in_that_phase_alone() {
+    let listed = "[[faults.list]]\nphase = \"cut-write\"\nduration = \"5s\"\nkind = \"crash\"\ntarget = \"mirror-0\"\n";
+    let mut scene = Scene::new(&format!("{PLAN}{listed}"));
+    let mirror = scene.layout.mirror[0];
+    scene.phase(15_000, 1).node(15_000, mirror, Event::Started { incarnation: 1 }).phase(60_000, 2);
+    scene.event(120_000, Event::Ended { because: EndReason::Drained });
+    let (_, coverage) = scene.monitor.finish();
+    let possible: Vec<u64> = coverage.cells().map(|cell| cell.possible).collect();
+    assert_eq!(possible, [0, 0, 1, 0]);
+}
+
+#[test]
 fn a_rare_branch_could_have_been_taken_by_who_acknowledged_something() {
     let mut scene = Scene::new(&format!("{PLAN}[faults.rare]\n"));
     let corgi = scene.layout.corgi[0][0];

@@ -59,7 +59,11 @@ pub async fn drive(
     // waits: the first moment that such a task can see is the last of the run.
     host::pass(run.world.now().since(Time::ZERO));
     let struck = run.struck(faults);
-    (run.finish(case, seed, reason), struck)
+    let mut result = run.finish(case, seed, reason);
+    result.listed_struck = (0..case.faults.list.len())
+        .map(|place| struck.iter().any(|fault| fault.listed == Some(place)))
+        .collect();
+    (result, struck)
 }
 
 struct Run<M> {
@@ -161,6 +165,7 @@ impl<M: Machine> Run<M> {
             faults: self.world.faults_begun().len() as u64,
             judgements,
             coverage,
+            listed_struck: Vec::new(),
             measures,
             failure: (because == EndReason::StepBudget)
                 .then(|| format!("the step budget of {} events ran out", case.budget)),

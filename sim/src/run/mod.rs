@@ -95,6 +95,7 @@ fn broken_off(case: &Case, seed: u64, failure: String) -> RunResult {
         faults: 0,
         judgements: Vec::new(),
         coverage: Default::default(),
+        listed_struck: Vec::new(),
         measures: Default::default(),
         failure: Some(failure),
         history: Vec::new(),

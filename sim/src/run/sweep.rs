@@ -61,6 +61,7 @@ pub struct Folded {
     seeds: u64,
     guarantees: BTreeMap<Guarantee, Line>,
     coverage: Coverage,
+    listed_struck: Vec<u64>,
     measures: Measures,
     failed: u64,
     failures: Vec<(u64, String)>,
@@ -93,6 +94,7 @@ impl Folded {
                 .map(|guarantee| (guarantee, Line::default()))
                 .collect(),
             coverage: Coverage::default(),
+            listed_struck: Vec::new(),
             measures: Measures::default(),
             failed: 0,
             failures: Vec::new(),
@@ -116,6 +118,10 @@ impl Folded {
             self.guarantees.entry(judgement.guarantee).or_default().fold(judgement, result.seed);
         }
         self.coverage.add(&result.coverage);
+        self.listed_struck.resize(self.listed_struck.len().max(result.listed_struck.len()), 0);
+        for (seeds, struck) in self.listed_struck.iter_mut().zip(&result.listed_struck) {
+            *seeds += u64::from(*struck);
+        }
         match &result.failure {
             // What a run that broke off did not come to would be missing among its slowest.
             None => self.measures.add(&result.measures),
@@ -144,6 +150,7 @@ impl Folded {
             digest: format!("{:016x}", self.digest),
             guarantees,
             coverage: self.coverage,
+            listed_struck: self.listed_struck,
             measures: self.measures,
             conditions,
             failures: self.failures,
@@ -228,6 +235,7 @@ mod tests {
             faults: 0,
             judgements: vec![judgement],
             coverage: Coverage::default(),
+            listed_struck: vec![seed.is_multiple_of(2)],
             measures: Measures::default(),
             failure: None,
             history: Vec::new(),
@@ -251,7 +259,7 @@ mod tests {
             line.worst[0],
             (Figure { name: "reordered_records".into(), value: 6, place: String::new() }, 13)
         );
-        assert_eq!(result.conditions["reached-on-even"], 25);
+        assert_eq!((result.conditions["reached-on-even"], &result.listed_struck[..]), (25, &[25][..]));
     }
 
     #[test]

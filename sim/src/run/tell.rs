@@ -36,8 +36,10 @@ pub fn trace(case: &Case, result: &RunResult) -> Vec<String> {
                 &dispatched(message, &subject),
             ));
         }
-        if let Event::PhaseBegun { name, .. } = &entry.event {
-            phase.clone_from(name);
+        match entry.event {
+            Event::PhaseBegun { phase: begun, .. } => phase = subject.phase_key(begun),
+            Event::PlanCompleted => phase = subject.phase_key(subject.after_the_plan()),
+            _ => {}
         }
         lines.push(line(entry.at, &phase, &subject.node_name(entry.node), &describe(entry, &subject)));
     }

@@ -5,7 +5,9 @@
 pub mod sweeps;
 
 use cutover_model::check::{Guarantee, Verdict};
+use cutover_model::units::Span;
 use cutover_sim::case::Case;
+use cutover_sim::faults::settings::{Aim, Kind, Listed};
 use cutover_sim::results::RunResult;
 use std::path::Path;
 
@@ -13,6 +15,27 @@ use std::path::Path;
 pub fn shipped(name: &str) -> Case {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios");
     Case::load(&folder.join(format!("{name}.toml"))).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A fault of the list, without any figures.
+pub fn fault(kind: Kind, target: &str, at: Span, duration: Span) -> Listed {
+    Listed {
+        at: Some(at),
+        phase: None,
+        step: None,
+        after: Span::ZERO,
+        duration,
+        kind,
+        target: Aim::from(target.to_owned()),
+        to: None,
+        one_way: false,
+        latency: None,
+        per_million: None,
+        skew: None,
+        behind: false,
+        ahead: None,
+        bytes: None,
+    }
 }
 
 /// The guarantees that a run violated.

@@ -144,17 +144,17 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
             self.volatile.last_token += 1;
             let token = self.volatile.last_token;
             self.volatile.flights.insert(token, Flight { record: open.record, queue });
-            let partition = self.partition(&open.record, queue);
             match queue {
                 Queue::Corgi => {
                     let corgi =
                         self.volatile.corgi.as_mut().expect("Corgi's library runs while the process does");
-                    corgi.send(now, token, partition, open.record, effects);
+                    corgi.send(now, token, open.record.source_partition(), open.record, effects);
                 }
                 Queue::Kafka => {
+                    let route = self.route(&open.record);
                     let kafka =
                         self.volatile.kafka.as_mut().expect("only a NewClient hears of Kafka, and it has it");
-                    kafka.send(now, token, partition, open.record, effects);
+                    kafka.send_by(now, token, route, open.record, effects);
                 }
             }
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::application::producer_settings::{DualAck, Retry};
 use crate::application::scripted::{Asked, ScriptedProducer};
 use crate::client::SendOutcome;
+use crate::record::Queue;
 use crate::record::{Key, RecordId};
 use crate::switch::{self, Switches};
 use crate::units::Span;

@@ -4,6 +4,7 @@ use crate::application::scripted::{Asked, ScriptedProducer};
 use crate::client::SendOutcome;
 use crate::machine::{After, RequestId, TimerEffect};
 use crate::mirror::PartitionMap;
+use crate::record::Queue;
 use crate::record::{Key, RecordId};
 use crate::switch::{self, Switches};
 use crate::units::Span;

@@ -5,7 +5,7 @@ use super::{TELLING, Teller};
 use crate::check::Ground;
 use crate::history::{Entry, Event};
 use crate::plan::Act;
-use crate::record::{GroupId, Offset, Queue, RecordId, TopicPartition};
+use crate::record::{GroupId, Offset, Queue, RecordId, TopicId, TopicPartition};
 use crate::units::Time;
 
 impl Teller<'_> {
@@ -20,6 +20,12 @@ impl Teller<'_> {
             Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
             Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
             Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => return self.weight_of_stop(near),
+            // What a topic's widening does is seen long after it.
+            Event::Widened { topic, .. } | Event::Narrowed { topic, .. }
+                if self.is_of_records() && self.is_of_topic(*topic) =>
+            {
+                return 88;
+            }
             Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
             event => self.weight_of_surroundings(entry, event),
         };
@@ -69,7 +75,9 @@ impl Teller<'_> {
             | Act::StartReverseMirror
             | Act::StopReverseMirror
             | Act::StopCorgi
-            | Act::Widen { .. } => 66,
+            | Act::Widen { .. }
+            | Act::AddBrokerSet { .. } => 66,
+            Act::Narrow { .. } => 90,
         };
         if near { weight } else { 0 }
     }
@@ -92,6 +100,11 @@ impl Teller<'_> {
             (true, true) => 92,
             _ => 20 * u32::from(near),
         }
+    }
+
+    fn is_of_topic(&self, topic: TopicId) -> bool {
+        let stands = self.positions.keys().map(|(_, partition, _)| *partition);
+        stands.chain(self.finding.partition).any(|partition| partition.topic == topic)
     }
 
     /// Whether the finding is of single records, of which it is known who had to do with them.
@@ -154,6 +167,8 @@ impl Teller<'_> {
             Event::InSyncChanged { partition, .. } => stands(Queue::Kafka, *partition, 66),
             Event::Widened { .. } => 72,
             Event::LeadershipTaken { partition, .. } => stands(Queue::Kafka, *partition, 84),
+            // Who waits for a lease has his records late, and loses none.
+            Event::LeasesAwaited { .. } if self.finding.ground == Ground::Lost => by(TELLING - 1, 0),
             Event::LeasesAwaited { .. } => by(83, 0),
             Event::MirrorCommitted { source, offset } => {
                 self.first_passing(4, Queue::Corgi, *source, *offset)

@@ -1,8 +1,8 @@
 //! Where records wait: batches per partition, and the sends that block because memory or metadata is missing.
 
 use super::{KafkaProducer, RETRY};
-use crate::client::SendOutcome;
 use crate::client::kafka_network::backoff;
+use crate::client::{Route, SendOutcome};
 use crate::history::{Event, Setback};
 use crate::kafka::protocol::ProducerId;
 use crate::machine::{Effects, Now, Timer};
@@ -72,7 +72,10 @@ pub(super) struct Queue {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Waiting {
     pub(super) token: u64,
+    /// Where it goes; with a route as far as is known.
     pub(super) partition: TopicPartition,
+    /// How the partition is chosen, when the topic is known: the partitioner runs behind the wait for metadata.
+    pub(super) route: Option<Route>,
     pub(super) record: Record,
     pub(super) until: Time,
 }
@@ -84,8 +87,13 @@ fn timer_index(partition: TopicPartition) -> u64 {
 impl KafkaProducer {
     /// Let blocked sends in, in their order, as far as metadata and memory allow.
     pub(super) fn admit(&mut self, now: Now, effects: &mut Effects) {
-        while let Some(next) = self.volatile.waiting.front() {
+        while let Some(next) = self.volatile.waiting.front_mut() {
             let until = next.until;
+            if let Some(route) = next.route
+                && let Some(count) = self.volatile.metadata.partition_count(route.source.topic)
+            {
+                next.partition = route.target(&next.record, count);
+            }
             if self.volatile.metadata.leadership(next.partition).is_none() {
                 self.volatile.metadata.want();
                 return self.volatile.block.wake_by(now, until, effects);

@@ -14,11 +14,12 @@ mod tests;
 use super::kafka_metadata::{Metadata, RefreshSettings};
 use super::kafka_network::{Alarm, Heard, Network, TimerNames, backoff};
 use super::kafka_producer_settings::Settings;
-use super::{Producer, SendOutcome};
+use super::{Producer, Route, SendOutcome};
 use crate::kafka::protocol::{ErrorCode, ProducerId, Request, Response};
 use crate::machine::{Effects, Input, Now, Timer};
 use crate::message::Message;
 use crate::record::{NodeId, Record, TopicId, TopicPartition};
+use crate::units::Time;
 use accumulator::{Batch, BatchId, Queue, Waiting};
 use litemap::LiteMap;
 use sequences::Idempotence;
@@ -114,6 +115,18 @@ impl KafkaProducer {
     /// `metadata-max-age` (observed row 8). None before the first answer.
     pub fn partition_count(&self, topic: TopicId) -> Option<u16> {
         self.volatile.metadata.partition_count(topic)
+    }
+
+    /// Take a record in, or refuse it.
+    fn take(&mut self, now: Now, mut send: Waiting, effects: &mut Effects) {
+        self.volatile.undecided += 1;
+        if u64::from(send.record.bytes) > self.settings.max_request_size.0 {
+            return self.decide(send.token, SendOutcome::TooLarge);
+        }
+        self.volatile.metadata.add_topic(send.partition.topic);
+        send.until = now.elapsed + self.settings.max_block;
+        self.volatile.waiting.push_back(send);
+        self.pump(now, effects);
     }
 
     /// Do whatever can be done now.
@@ -267,14 +280,16 @@ impl Producer for KafkaProducer {
         record: Record,
         effects: &mut Effects,
     ) {
-        self.volatile.undecided += 1;
-        if u64::from(record.bytes) > self.settings.max_request_size.0 {
-            return self.decide(token, SendOutcome::TooLarge);
-        }
-        self.volatile.metadata.add_topic(partition.topic);
-        let until = now.elapsed + self.settings.max_block;
-        self.volatile.waiting.push_back(Waiting { token, partition, record, until });
-        self.pump(now, effects);
+        self.take(now, Waiting { token, partition, route: None, record, until: Time::ZERO }, effects);
+    }
+
+    fn send_by(&mut self, now: Now, token: u64, route: Route, record: Record, effects: &mut Effects) {
+        let partition = route.target(&record, route.at_first);
+        self.take(now, Waiting { token, partition, route: Some(route), record, until: Time::ZERO }, effects);
+    }
+
+    fn partitions(&self, topic: TopicId) -> Option<u16> {
+        self.partition_count(topic)
     }
 
     fn outcome(&mut self) -> Option<(u64, SendOutcome)> {

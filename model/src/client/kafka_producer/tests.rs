@@ -335,3 +335,40 @@ fn a_throttled_broker_is_sent_nothing_for_a_while() {
     dialogue.pass(Span::millis(200));
     assert_eq!(ids(&dialogue.asked[0]), [1]);
 }
+
+/// Java's partitioner runs behind the wait for metadata; row 8: until the next refresh a topic is as wide as it was.
+#[test]
+fn a_route_goes_by_as_many_partitions_as_the_last_metadata_told() {
+    let settings = Settings { metadata_max_age: Span::secs(60), ..not_idempotent() };
+    let mut dialogue = Dialogue::new(KafkaProducer::new(settings, vec![NodeId(1)], 7));
+    dialogue.call(|producer, now, effects| producer.start(now, 1, effects));
+    let source = TopicPartition::new(0, 5);
+    let route = Route { map: crate::mirror::PartitionMap::Same, source, counter: 0, at_first: 3 };
+    let send = |dialogue: &mut Dialogue<KafkaProducer>, token: u32| {
+        dialogue.call(|producer, now, effects| {
+            producer.send_by(now, u64::from(token), route, record(token), effects);
+        });
+    };
+    let target = |dialogue: &mut Dialogue<KafkaProducer>| {
+        let asked = dialogue.take("produce");
+        let partition = batch(&asked).partition;
+        let partitions = vec![(partition, ErrorCode::None, 0, 0)];
+        dialogue.answer(&asked, Response::Produce { partitions, throttle: Span::ZERO });
+        partition.partition
+    };
+    send(&mut dialogue, 0);
+    assert_eq!(dialogue.names(), ["metadata"], "nothing is sent by a count that nobody told");
+    dialogue.reply("metadata", metadata(&[(1, 0), (2, 0)]));
+    assert_eq!(target(&mut dialogue), 1, "of two");
+    dialogue.pass(Span::secs(59));
+    send(&mut dialogue, 1);
+    assert_eq!(target(&mut dialogue), 1, "whatever has been done to the topic since");
+    dialogue.pass(Span::secs(1));
+    dialogue.reply("metadata", metadata(&[(1, 0), (2, 0), (3, 0), (1, 0)]));
+    send(&mut dialogue, 2);
+    assert_eq!(target(&mut dialogue), 1, "of four");
+    dialogue.pass(Span::secs(60));
+    dialogue.reply("metadata", metadata(&[(1, 0), (2, 0), (3, 0), (1, 0), (2, 0), (3, 0)]));
+    send(&mut dialogue, 3);
+    assert_eq!(target(&mut dialogue), 5, "of six");
+}

@@ -23,7 +23,7 @@ impl Broker {
         effects.cancel_timer(COPY_OFFSETS);
         if span > Span::ZERO {
             effects.set_timer(SETTLE, span);
-            if let Some(partition) = self.wiring.first_partition(self.set) {
+            if let Some(partition) = self.first_partition() {
                 effects.record(Event::LeasesAwaited { partition, span });
             }
         }

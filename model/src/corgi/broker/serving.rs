@@ -98,6 +98,9 @@ impl Broker {
         if let Err(refusal) = self.serves(partition) {
             return ask.refuse(refusal, effects);
         }
+        if !self.reads(partition) {
+            return ask.refuse(Refusal::UnknownPartition, effects);
+        }
         let end = self.durable.log.partition_end(partition);
         let start = self.durable.log.partition_start(partition);
         if offset < start {

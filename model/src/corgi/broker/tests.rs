@@ -28,6 +28,7 @@ impl Dialogue {
         let wiring = Wiring {
             name_service: NodeId(0),
             on_call: ON_CALL,
+            standby_sets: 0,
             sets: vec![vec![MASTER, SLAVES[0], SLAVES[1]]],
             topics: vec![Topic::spread(TopicId(0), 2, 1)],
         };

@@ -151,3 +151,22 @@ fn a_crashed_instance_is_not_ready_until_it_says_so_again() {
     bench.hear(NEW[0], Message::Ready);
     assert_eq!(bench.report().1, 1);
 }
+
+#[test]
+fn a_broker_set_that_stands_by_is_started_alone_and_stopped_with_the_rest_of_corgi() {
+    let corgi = Fleet { target: Target::Corgi, old: OLD.to_vec(), new: NEW.to_vec() };
+    let added = Fleet { target: Target::BrokerSet(2), old: Vec::new(), new: NEW.to_vec() };
+    let rolling = Rolling::new(Settings::default(), vec![corgi, added]);
+    assert!(rolling.should_run(OLD[0]) && !rolling.should_run(NEW[0]));
+    let mut bench = Bench { rolling, at: Time::ZERO };
+    let order = |bench: &mut Bench, number, target, order| {
+        bench.hear(OPERATOR, Message::Order { number, target, order })
+    };
+    let roll = Order::Roll(RollOrder::StartFirst);
+    assert_eq!(order(&mut bench, 1, Target::BrokerSet(2), roll), vec![Process::Start(NEW[0])]);
+    assert!(bench.rolling.should_run(NEW[0]) && !bench.rolling.should_run(NEW[1]));
+    let stopped = order(&mut bench, 2, Target::Corgi, Order::Stop);
+    assert_eq!(stopped, [OLD[0], OLD[1], NEW[0]].map(Process::Terminate).to_vec());
+    assert_eq!(bench.exits(NEW[0]), vec![], "it is not started again");
+    assert!(!bench.rolling.should_run(NEW[0]));
+}

@@ -2,11 +2,12 @@
 
 use super::Controller;
 use super::elections::settled;
+use crate::history::Event;
 use crate::kafka::admin::{AdminRequest, Layout, Setting};
 use crate::kafka::cluster::{MetadataRecord, PartitionState, TopicConfig, TopicState};
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::machine::Effects;
-use crate::record::{TopicId, TopicPartition};
+use crate::record::{Queue, TopicId, TopicPartition};
 use std::sync::Arc;
 
 type Done = Result<(), ErrorCode>;
@@ -19,7 +20,7 @@ impl Controller {
             }
             AdminRequest::DeleteTopic { topic } => self.delete_topic(*topic),
             AdminRequest::CreatePartitions { topic, count, replicas } => {
-                self.create_partitions(*topic, *count, replicas.as_deref())
+                self.create_partitions(*topic, *count, replicas.as_deref(), effects)
             }
             AdminRequest::AlterConfig { topic, config } => self.alter_config(*topic, config),
             AdminRequest::Reassign { partition, replicas } => {
@@ -114,7 +115,14 @@ impl Controller {
         Ok(())
     }
 
-    fn create_partitions(&mut self, topic: TopicId, count: u16, replicas: Option<&[Vec<BrokerId>]>) -> Done {
+    /// Recorded: partitions-added.
+    fn create_partitions(
+        &mut self,
+        topic: TopicId,
+        count: u16,
+        replicas: Option<&[Vec<BrokerId>]>,
+        effects: &mut Effects,
+    ) -> Done {
         let known = self.durable.image.topics.get(&topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
         let mut state = known.clone();
         if count <= state.partitions {
@@ -140,6 +148,7 @@ impl Controller {
         for (partition, state) in partitions.zip(states) {
             self.write(MetadataRecord::Partition(TopicPartition { topic, partition }, state));
         }
+        effects.record(Event::Widened { queue: Queue::Kafka, topic, partitions: count });
         Ok(())
     }
 

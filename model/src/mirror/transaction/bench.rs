@@ -50,6 +50,8 @@ pub(super) struct FakeTarget {
     pub(super) unanswered: Vec<&'static str>,
     pub(super) asked: Vec<&'static str>,
     pub(super) most_records: usize,
+    /// How many partitions the topic has.
+    pub(super) partitions: u16,
 }
 
 pub(super) fn take(list: &mut Vec<&'static str>, name: &str) -> bool {
@@ -95,7 +97,8 @@ impl FakeTarget {
                     isr: vec![],
                     offline: vec![],
                 };
-                let partitions = (0..4).map(|partition| leader(TopicPartition::new(0, partition))).collect();
+                let partitions =
+                    (0..self.partitions).map(|partition| leader(TopicPartition::new(0, partition))).collect();
                 Response::Metadata { brokers: vec![(BrokerId(2), BROKER)], unknown: vec![], partitions }
             }
             Request::InitProducerId { transaction, current, .. } => {
@@ -221,7 +224,7 @@ impl Bench {
         let worker = |number| {
             Worker::new(settings.clone(), wiring(number), FakeCorgi::default(), FakeKafka::default())
         };
-        let target = FakeTarget { most_records: usize::MAX, ..FakeTarget::default() };
+        let target = FakeTarget { most_records: usize::MAX, partitions: 4, ..FakeTarget::default() };
         let workers = vec![worker(0), worker(1)];
         let mut bench = Bench { target, workers, now: Time::ZERO, events: vec![], exited: false };
         bench.step(0, Input::Start { incarnation: 1 });

@@ -4,6 +4,7 @@ use crate::kafka::protocol::{CoordinatorKey, ErrorCode, Request, Response, Trans
 use crate::machine::{Effects, RequestId, RequestIds};
 use crate::message::Message;
 use crate::mirror::Settings;
+use crate::mirror::transaction::counts::Counts;
 use crate::record::{GroupId, NodeId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
@@ -85,6 +86,8 @@ pub(super) enum Party {
     Writer(TransactionalId),
     /// The same, with the leader of a target partition.
     Lane(TransactionalId, TopicPartition),
+    /// Asks how many partitions the topics have.
+    Cluster,
 }
 
 /// Who is in charge of what, as far as is known, and which questions are open.
@@ -98,6 +101,7 @@ pub(super) struct Switchboard {
     open: BTreeMap<u32, Party>,
     pub leaders: BTreeMap<TopicPartition, NodeId>,
     pub group_coordinator: Option<NodeId>,
+    pub counts: Counts,
 }
 
 impl Switchboard {
@@ -108,7 +112,17 @@ impl Switchboard {
         ids: RequestIds,
     ) -> Switchboard {
         let (open, leaders) = (BTreeMap::new(), BTreeMap::new());
-        Switchboard { settings, group, brokers, next_broker: 0, ids, open, leaders, group_coordinator: None }
+        Switchboard {
+            settings,
+            group,
+            brokers,
+            next_broker: 0,
+            ids,
+            open,
+            leaders,
+            group_coordinator: None,
+            counts: Counts::default(),
+        }
     }
 
     /// Ask the broker in charge, or any broker who that is.

@@ -219,7 +219,28 @@ fn an_idle_worker_sets_no_timer() {
     bench.wait(0, Span::secs(60));
     assert_eq!(bench.target.asked.len(), asked);
     let transactions = bench.workers[0].transactions_in_test();
-    assert_eq!(transactions.timer, Time::NEVER);
+    let refresh = Time::ZERO + atomic().kafka.metadata_max_age;
+    assert_eq!(transactions.timer, refresh, "but the one for the next metadata");
+}
+
+#[test]
+fn a_topic_that_was_widened_is_as_wide_as_the_last_metadata_told() {
+    let mut bench = Bench::holding(&atomic());
+    bench.target.partitions = 1;
+    bench.assign(0, Assigned::Granted(vec![(Q, 0)]));
+    bench.receive(0, Q, 0..1);
+    bench.wait(0, Span::millis(100));
+    bench.target.partitions = 4;
+    bench.receive(0, Q, 1..2);
+    bench.wait(0, Span::millis(100));
+    bench.wait(0, atomic().kafka.metadata_max_age);
+    bench.receive(0, Q, 2..3);
+    bench.wait(0, Span::millis(100));
+    let targets = bench.events.iter().filter_map(|event| match event {
+        Event::Copied { source: Q, target, .. } => Some(*target),
+        _ => None,
+    });
+    assert_eq!(targets.collect::<Vec<_>>(), [P, P, Q]);
 }
 
 #[test]

@@ -73,7 +73,7 @@ pub(super) struct Writer {
     /// Those of them that were read under a grant that was lost since: they are in no second attempt.
     doomed: BTreeSet<u64>,
     /// Those that were appended, and where.
-    appended: Vec<(u64, Offset)>,
+    appended: Vec<(u64, TopicPartition, Offset)>,
     /// The offsets that the open transaction commits.
     positions: BTreeMap<TopicPartition, Offset>,
     lanes: BTreeMap<TopicPartition, Lane>,
@@ -218,31 +218,40 @@ impl Writer {
         }
     }
 
-    fn open(&mut self, now: Time, board: &Switchboard) {
-        if self.waiting.is_empty() {
+    fn open(&mut self, now: Time, board: &mut Switchboard) {
+        let Some((_, first)) = self.waiting.front() else {
             self.finishing = false;
+            return;
+        };
+        // Without a partition to write to there is nothing to begin with.
+        if board.counts.of(now, first.source.topic).is_none() {
             return;
         }
         self.enter(State::Open);
         self.ends_at = now + board.settings.transaction_interval;
         // The first records belong to it even where the flush is waited for.
-        self.admit();
+        self.admit(now, board);
         self.fill(now, board);
     }
 
-    /// The waiting records become members.
-    fn admit(&mut self) {
-        for (token, transfer) in std::mem::take(&mut self.waiting) {
+    /// The waiting records become members, as far as it is known how many partitions their topics have.
+    fn admit(&mut self, now: Time, board: &mut Switchboard) {
+        while let Some((token, transfer)) = self.waiting.pop_front() {
+            let Some(count) = board.counts.of(now, transfer.source.topic) else {
+                self.waiting.push_front((token, transfer));
+                return;
+            };
             let position = self.positions.entry(transfer.source).or_default();
             *position = transfer.source_offset + 1;
-            self.lanes.entry(transfer.target).or_default().queue.push_back(token);
+            let target = transfer.route.target(&transfer.record, count);
+            self.lanes.entry(target).or_default().queue.push_back(token);
             self.members.insert(token, transfer);
         }
     }
 
-    fn fill(&mut self, now: Time, board: &Switchboard) {
+    fn fill(&mut self, now: Time, board: &mut Switchboard) {
         if !self.finishing && now < self.ends_at {
-            self.admit();
+            self.admit(now, board);
         } else if self.lanes.values().all(|lane| lane.queue.is_empty() && lane.batch.is_empty()) {
             self.enter(State::AddingOffsets);
             self.conversation.wish(now);

@@ -107,7 +107,7 @@ fn orders_and_changes_are_counted_apart() {
 fn a_hold_covers_what_the_plan_names() {
     let hold = |topics: &[&str], partitions: &[u16]| {
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        match errand(&Act::Hold { topics, partitions: partitions.to_vec() }, &wiring()) {
+        match errand(&Act::Hold { topics, partitions: partitions.to_vec() }, &wiring(), &Notes::default()) {
             Errand::Change(Change::Hold(hold)) => hold,
             other => panic!("a hold is a change of the switches, not {other:?}"),
         }
@@ -115,9 +115,12 @@ fn a_hold_covers_what_the_plan_names() {
     assert_eq!(hold(&[], &[]), Hold::Everything);
     assert_eq!(hold(&["payments"], &[]), Hold::Topics(vec![TopicId(0)]));
     assert_eq!(hold(&[], &[1]), Hold::Partitions(vec![TopicPartition::new(0, 1)]));
-    assert_eq!(errand(&Act::Release, &wiring()), Errand::Change(Change::Hold(Hold::Nothing)));
     assert_eq!(
-        errand(&Act::SwitchWrite { to: WriteTo::Kafka }, &wiring()),
+        errand(&Act::Release, &wiring(), &Notes::default()),
+        Errand::Change(Change::Hold(Hold::Nothing))
+    );
+    assert_eq!(
+        errand(&Act::SwitchWrite { to: WriteTo::Kafka }, &wiring(), &Notes::default()),
         Errand::Change(Change::Write(WriteTo::Kafka))
     );
 }

@@ -25,6 +25,16 @@ fn metadata(led: bool) -> Response {
     }
 }
 
+/// So many partitions, all led by the first broker.
+pub(super) fn metadata_of(count: u16) -> Response {
+    let Response::Metadata { brokers, unknown, mut partitions } = metadata(true) else {
+        panic!("metadata is metadata")
+    };
+    let first = partitions.remove(0);
+    let numbered = |number| PartitionMetadata { partition: TopicPartition::new(0, number), ..first.clone() };
+    Response::Metadata { brokers, unknown, partitions: (0..count).map(numbered).collect() }
+}
+
 /// A Kafka that answers as it should, but for what a test makes of it.
 pub(super) struct Kafka {
     /// What a look-up by time finds in each partition.

@@ -1,7 +1,7 @@
 //! What a plan would have brought about by a line, by its own account: no faults, no delays, no truth.
 
 use crate::plan::lint::{Names, Severity, suggestion};
-use crate::plan::{Act, Gate};
+use crate::plan::{Act, Gate, Purpose};
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,12 @@ pub(super) struct Bookkeeping {
     switched: BTreeMap<String, Queue>,
     writes: WriteTo,
     held: Option<Place>,
-    /// The topics that were widened: to how many partitions.
-    widened: BTreeMap<String, u16>,
+    /// The topics that were widened, and in which queue: to how many partitions.
+    widened: BTreeMap<(String, Queue), u16>,
+    /// The broker sets that were added to Corgi.
+    added: BTreeSet<u16>,
+    /// The topics of Corgi that were narrowed, and for what: to how many partitions.
+    narrowed: BTreeMap<(String, Purpose), u16>,
 }
 
 impl Bookkeeping {
@@ -75,8 +79,14 @@ impl Bookkeeping {
             Act::Hold { .. } => self.held = self.held.or(Some(self.place)),
             Act::Release => self.held = None,
             Act::StopCorgi => self.corgi_stopped = true,
-            Act::Widen { topic, partitions } => {
-                self.widened.insert(topic.clone(), *partitions);
+            Act::Narrow { topic, partitions, purpose } => {
+                self.narrowed.insert((topic.clone(), *purpose), *partitions);
+            }
+            Act::AddBrokerSet { set } => {
+                self.added.insert(*set);
+            }
+            Act::Widen { topic, partitions, site } => {
+                self.widened.insert((topic.clone(), site.queue), *partitions);
             }
         }
     }
@@ -132,9 +142,16 @@ impl Bookkeeping {
             ),
             Act::Rewind { group, .. } => self.cannot_rewind(group),
             Act::StopCorgi => self.corgi_in_use(names),
-            Act::Widen { topic, partitions } if !self.corgi_stopped => {
-                self.cannot_widen(topic, *partitions, names)
+            Act::Widen { topic, partitions, site } if site.queue == Queue::Kafka || !self.corgi_stopped => {
+                self.cannot_widen(topic, *partitions, site.queue, names)
+                    .or_else(|| self.no_such_set(site.on, names))
+                    .or_else(|| self.widens_under_way(topic, *partitions, site.queue, names))
             }
+            Act::Narrow { topic, partitions, purpose } if !self.corgi_stopped => {
+                self.cannot_narrow(topic, *partitions, *purpose, names)
+            }
+            Act::AddBrokerSet { set } if !self.corgi_stopped => self.cannot_add(*set, names),
+            Act::StartMirror if !self.corgi_stopped => self.narrower_target(names),
             _ if self.corgi_stopped && needs_corgi(act) => Some((
                 Severity::Error,
                 "Corgi was stopped for good before this step".to_owned(),
@@ -142,6 +159,143 @@ impl Bookkeeping {
             )),
             _ => None,
         }
+    }
+
+    /// How many partitions a topic has here, if there is such a topic.
+    pub(super) fn count(&self, topic: &str, queue: Queue, names: &Names) -> Option<u16> {
+        let of =
+            |list: &[(String, u16)]| list.iter().find(|(name, _)| name == topic).map(|(_, count)| *count);
+        let in_corgi = of(&names.topics)?;
+        let at_first = match queue {
+            Queue::Corgi => in_corgi,
+            Queue::Kafka => of(&names.targets).unwrap_or(in_corgi),
+        };
+        Some(self.widened.get(&(topic.to_owned(), queue)).copied().unwrap_or(at_first))
+    }
+
+    /// Why a topic cannot be narrowed, or had better not be, if so.
+    fn cannot_narrow(
+        &self,
+        topic: &str,
+        partitions: u16,
+        purpose: Purpose,
+        names: &Names,
+    ) -> Option<(Severity, String, String)> {
+        let error = |message: String, help: String| Some((Severity::Error, message, help));
+        let Some(count) = self.count(topic, Queue::Corgi, names) else {
+            let known = names.topics.iter().map(|(name, _)| name.as_str());
+            return error(format!("there is no topic `{topic}`"), suggestion(topic, known));
+        };
+        let used = |purpose| self.narrowed.get(&(topic.to_owned(), purpose)).copied().unwrap_or(count);
+        if partitions == 0 || partitions >= used(purpose) {
+            return error(
+                format!(
+                    "`{topic}` has {} partitions for {purpose} here: it is not narrowed to {partitions}",
+                    used(purpose)
+                ),
+                format!("Write a count from 1 to {}", used(purpose).saturating_sub(1).max(1)),
+            );
+        }
+        (purpose == Purpose::Reading && partitions < used(Purpose::Writing)).then(|| {
+            (
+                Severity::Warning,
+                format!(
+                    "`{topic}` is narrowed for reading while producers are told of {} partitions",
+                    used(Purpose::Writing)
+                ),
+                "Narrow it for writing first, and for reading when everything is read".to_owned(),
+            )
+        })
+    }
+
+    /// Why the new partitions cannot be on that broker set, if so.
+    fn no_such_set(&self, set: Option<u16>, names: &Names) -> Option<(Severity, String, String)> {
+        let set = set.filter(|set| *set >= names.broker_sets && !self.added.contains(set))?;
+        let error = |message: String, help: String| Some((Severity::Error, message, help));
+        if set >= names.broker_sets + names.standby_sets {
+            return error(format!("Corgi has no broker set {set}"), sets_there_are(names));
+        }
+        error(
+            format!("the broker set {set} does not run here: nobody would ever confirm it"),
+            format!("Write {{ do = \"add-broker-set\", set = {set} }} before it"),
+        )
+    }
+
+    /// Why a broker set cannot be added, if so.
+    fn cannot_add(&self, set: u16, names: &Names) -> Option<(Severity, String, String)> {
+        if set >= names.broker_sets + names.standby_sets {
+            Some((Severity::Error, format!("Corgi has no broker set {set}"), sets_there_are(names)))
+        } else if set < names.broker_sets {
+            Some((
+                Severity::Error,
+                format!("the broker set {set} runs from the beginning"),
+                sets_there_are(names),
+            ))
+        } else if self.added.contains(&set) {
+            let message = format!("the broker set {set} was added already");
+            Some((Severity::Warning, message, "Leave it out".to_owned()))
+        } else {
+            None
+        }
+    }
+
+    /// A mirror that starts while a topic that was widened is narrower in Kafka: what it does with the partitions that Kafka does
+    /// not have is not what it does later.
+    fn narrower_target(&self, names: &Names) -> Option<(Severity, String, String)> {
+        let (topic, in_corgi, in_kafka) = self.widened.keys().find_map(|(topic, _)| {
+            let in_corgi = self.count(topic, Queue::Corgi, names)?;
+            let in_kafka = self.count(topic, Queue::Kafka, names)?;
+            (in_kafka < in_corgi).then_some((topic, in_corgi, in_kafka))
+        })?;
+        Some((
+            Severity::Warning,
+            format!(
+                "the mirror starts while `{topic}` has {in_kafka} partitions in Kafka and {in_corgi} in Corgi: its map wraps"
+            ),
+            format!(
+                "Write {{ do = \"widen\", topic = \"{topic}\", partitions = {in_corgi}, in = \"kafka\" }} before it"
+            ),
+        ))
+    }
+
+    /// A topic is widened while somebody brings records into Kafka: where they land is another place from then on, and each
+    /// who brings them learns it at his own time.
+    fn widens_under_way(
+        &self,
+        topic: &str,
+        partitions: u16,
+        queue: Queue,
+        names: &Names,
+    ) -> Option<(Severity, String, String)> {
+        let warning = |message: String, help: String| Some((Severity::Warning, message, help));
+        let in_kafka = self.count(topic, Queue::Kafka, names)?;
+        if queue == Queue::Corgi {
+            return (self.mirror_runs && in_kafka < partitions).then(|| {
+                (
+                    Severity::Warning,
+                    format!("`{topic}` gets more partitions than the {in_kafka} it has in Kafka while the mirror runs: its map wraps"),
+                    format!("Write {{ do = \"widen\", topic = \"{topic}\", partitions = {partitions}, in = \"kafka\" }} before `start-mirror`"),
+                )
+            });
+        }
+        let who = match (self.mirror_runs, self.writes) {
+            (true, _) => "the mirror runs",
+            (false, WriteTo::Corgi) => return None,
+            (false, _) => "producers write there",
+        };
+        if self.count(topic, Queue::Corgi, names)? <= in_kafka
+            && self.mirror_runs
+            && self.writes == WriteTo::Corgi
+        {
+            // The new ones stay empty: with the map `same` nothing goes to a number that Corgi does not have.
+            return None;
+        }
+        warning(
+            format!(
+                "`{topic}` is widened in Kafka while {who}: each learns it at its own time, and what it brings then lands elsewhere than before"
+            ),
+            "Widen it before `start-mirror`, or with nothing on its way and everything read".to_owned(),
+        )
     }
 
     /// A rewind that nobody can carry out is never confirmed.
@@ -167,20 +321,39 @@ impl Bookkeeping {
         &self,
         topic: &str,
         partitions: u16,
+        queue: Queue,
         names: &Names,
     ) -> Option<(Severity, String, String)> {
         let error = |message: String, help: String| Some((Severity::Error, message, help));
-        let Some((_, at_first)) = names.topics.iter().find(|(name, _)| name == topic) else {
+        let Some(count) = self.count(topic, queue, names) else {
             let known = names.topics.iter().map(|(name, _)| name.as_str());
             return error(format!("there is no topic `{topic}`"), suggestion(topic, known));
         };
-        let count = self.widened.get(topic).unwrap_or(at_first);
-        if partitions > *count {
+        let is_narrowed = self.narrowed.keys().any(|(name, _)| name == topic);
+        if queue == Queue::Corgi && is_narrowed {
+            return error(
+                format!("`{topic}` was narrowed before: it is not made wider again"),
+                "Leave one of the two out".to_owned(),
+            );
+        }
+        if partitions > count {
             return None;
         }
+        let there = if queue == Queue::Kafka { " in Kafka" } else { "" };
+        if partitions == count {
+            return Some((
+                Severity::Warning,
+                format!(
+                    "`{topic}` has {count} partitions{there} here: to widen it to {partitions} gives it none more"
+                ),
+                "Leave it out, unless a failover may have hidden them (hazard 70)".to_owned(),
+            ));
+        }
         error(
-            format!("`{topic}` has {count} partitions here: to widen it to {partitions} gives it none more"),
-            format!("Write partitions = {} or more: a topic is not narrowed", u32::from(*count) + 1),
+            format!(
+                "`{topic}` has {count} partitions{there} here: to widen it to {partitions} gives it none more"
+            ),
+            format!("Write partitions = {} or more: `widen` gives a topic none less", u32::from(count) + 1),
         )
     }
 
@@ -342,6 +515,19 @@ fn needs_corgi(act: &Act) -> bool {
             | Act::SwitchWrite { to: WriteTo::Corgi | WriteTo::Both }
             | Act::SwitchRead { to: Queue::Corgi, .. }
             | Act::RollBack { .. }
+            | Act::Widen { .. }
+            | Act::AddBrokerSet { .. }
+            | Act::Narrow { .. }
             | Act::ResetOffsets { .. }
     )
+}
+
+fn sets_there_are(names: &Names) -> String {
+    match names.standby_sets {
+        0 => "None stands by: write `standby-sets = 1` under `[corgi]`".to_owned(),
+        1 => format!("The one that stands by is set = {}", names.broker_sets),
+        more => {
+            format!("Those that stand by are set = {} to {}", names.broker_sets, names.broker_sets + more - 1)
+        }
+    }
 }

@@ -6,6 +6,9 @@ fn names() -> Names {
     Names {
         groups: vec!["billing".to_owned(), "audit".to_owned()],
         topics: vec![("payments".to_owned(), 4), ("orders".to_owned(), 8)],
+        targets: vec![],
+        broker_sets: 2,
+        standby_sets: 1,
     }
 }
 
@@ -394,7 +397,7 @@ fn a_widening_names_a_topic_and_more_partitions_than_it_has() {
     );
     assert_eq!(
         only("{ do = \"widen\", topic = \"payments\", partitions = 4 }"),
-        error(1, "`payments` has 4 partitions here: to widen it to 4 gives it none more")
+        warning(1, "`payments` has 4 partitions here: to widen it to 4 gives it none more")
     );
     let twice = "{ do = \"widen\", topic = \"payments\", partitions = 6 },
                  { do = \"widen\", topic = \"payments\", partitions = 5 }";
@@ -418,4 +421,86 @@ fn the_way_back_waits_for_what_runs_and_sets_offsets_where_nobody_reads() {
     clean(&format!("{moved}, {reset}"));
     let end = "the offsets are set to no time ago, which is the end of the log";
     assert_eq!(only(&format!("{moved}, {}", reset.replace("60s", "0s"))), warning(3, end));
+}
+
+#[test]
+fn kafka_is_widened_before_corgi_and_before_anything_is_copied() {
+    let widen = |count: u16, queue: &str| {
+        format!("{{ do = \"widen\", topic = \"payments\", partitions = {count}, in = \"{queue}\" }}")
+    };
+    let start = "{ do = \"start-mirror\" }";
+    let (kafka, corgi) = (widen(6, "kafka"), widen(6, "corgi"));
+    clean(&format!("{kafka}, {corgi}, {start}"));
+    clean(&format!("{corgi}, {kafka}, {start}"));
+    clean(&format!("{kafka}, {start}, {corgi}"));
+    clean(&format!("{start}, {kafka}, {corgi}"));
+    assert_eq!(
+        only(&format!("{kafka}, {kafka}")),
+        warning(2, "`payments` has 6 partitions in Kafka here: to widen it to 6 gives it none more")
+    );
+    assert_eq!(
+        only(&format!("{corgi}, {start}")),
+        warning(
+            2,
+            "the mirror starts while `payments` has 4 partitions in Kafka and 6 in Corgi: its map wraps"
+        )
+    );
+    let wraps =
+        "`payments` gets more partitions than the 4 it has in Kafka while the mirror runs: its map wraps";
+    assert_eq!(only(&format!("{start}, {corgi}")), warning(2, wraps));
+    let late = lint(&format!("{start}, {corgi}, {kafka}"));
+    assert_eq!(late.len(), 2, "{late:?}");
+    assert!(late[1].message.starts_with("`payments` is widened in Kafka while the mirror runs"), "{late:?}");
+    let written = lint(&format!("{{ do = \"switch-write\", to = \"kafka\" }}, {kafka}"));
+    assert!(written[0].message.contains("while producers write there"), "{written:?}");
+}
+
+#[test]
+fn a_hold_names_partitions_that_came_by_a_widening_before_it() {
+    let hold = "{ do = \"hold\", topics = [\"payments\"], partitions = [5] }, { do = \"release\" }";
+    clean(&format!("{{ do = \"widen\", topic = \"payments\", partitions = 6 }}, {hold}"));
+    assert_eq!(
+        only(&format!("{{ do = \"widen\", topic = \"payments\", partitions = 6, in = \"kafka\" }}, {hold}")),
+        error(2, "there is no source partition 5 in the topics that are held")
+    );
+}
+
+#[test]
+fn a_broker_set_is_added_before_a_topic_is_made_on_it() {
+    let add = "{ do = \"add-broker-set\", set = 2 }";
+    let widen = |set: u16| format!("{{ do = \"widen\", topic = \"payments\", partitions = 5, on = {set} }}");
+    clean(&format!("{add}, {}", widen(2)));
+    clean(&widen(1));
+    assert_eq!(only(&widen(2)), error(1, "the broker set 2 does not run here: nobody would ever confirm it"));
+    assert_eq!(only(&widen(3)), error(1, "Corgi has no broker set 3"));
+    assert_eq!(
+        only("{ do = \"add-broker-set\", set = 1 }"),
+        error(1, "the broker set 1 runs from the beginning")
+    );
+    assert_eq!(only("{ do = \"add-broker-set\", set = 3 }"), error(1, "Corgi has no broker set 3"));
+    assert_eq!(only(&format!("{add}, {add}")), warning(2, "the broker set 2 was added already"));
+    let stopped = lint(&format!("{{ do = \"stop-corgi\" }}, {add}"));
+    assert_eq!(stopped.last().map(|problem| problem.severity), Some(Severity::Error), "{stopped:?}");
+}
+
+#[test]
+fn a_topic_is_narrowed_for_writing_first() {
+    let narrow = |count: u16, purpose: &str| {
+        format!("{{ do = \"narrow\", topic = \"payments\", partitions = {count}, for = \"{purpose}\" }}")
+    };
+    clean(&format!("{}, {}", narrow(2, "writing"), narrow(2, "reading")));
+    assert_eq!(
+        only(&narrow(2, "reading")),
+        warning(1, "`payments` is narrowed for reading while producers are told of 4 partitions")
+    );
+    for count in [0, 4, 5] {
+        let message = format!("`payments` has 4 partitions for writing here: it is not narrowed to {count}");
+        assert_eq!(only(&narrow(count, "writing")), error(1, &message));
+    }
+    let widen = "{ do = \"widen\", topic = \"payments\", partitions = 6 }";
+    assert_eq!(
+        only(&format!("{}, {widen}", narrow(2, "writing"))),
+        error(2, "`payments` was narrowed before: it is not made wider again")
+    );
+    clean(&format!("{widen}, {}", narrow(5, "writing")));
 }

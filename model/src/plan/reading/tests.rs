@@ -1,7 +1,7 @@
 //! What a wrong line is told.
 
 use super::*;
-use crate::plan::Plan;
+use crate::plan::{Plan, Purpose, Tell};
 
 fn read(step: &str) -> Result<Step, String> {
     let text = format!("[[phases]]\nname = \"only\"\nsteps = [{step}]");
@@ -116,11 +116,43 @@ fn where_a_rewind_goes_to_is_a_position_and_a_switch_goes_to_a_queue() {
 #[test]
 fn a_widening_takes_a_count_and_a_hold_takes_numbers() {
     let step = read("{ do = \"widen\", topic = \"orders\", partitions = 12 }").unwrap();
-    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12 }));
+    assert_eq!(
+        step,
+        Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site: Site::default() })
+    );
+    let step = read("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"kafka\" }").unwrap();
+    let site = Site { queue: Queue::Kafka, ..Site::default() };
+    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site }));
+    assert!(
+        refusal("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"redis\" }").contains("redis")
+    );
+    assert_eq!(
+        refusal("{ do = \"release\", in = \"kafka\" }"),
+        "the act `release` takes no `in`: leave it out"
+    );
     assert_eq!(
         refusal("{ do = \"widen\", topic = \"orders\", partitions = [12] }"),
         "`widen` takes how many there are to be: write `partitions = 12`"
     );
+    let told = refusal("{ do = \"widen\", topic = \"orders\", partitions = 12, in = \"kafka\", on = 2 }");
+    assert!(told.starts_with("`widen` takes no `on` in Kafka"), "{told}");
+    let step =
+        read("{ do = \"widen\", topic = \"orders\", partitions = 12, on = 2, tell = \"masters\" }").unwrap();
+    let site = Site { on: Some(2), tell: Tell::Masters, ..Site::default() };
+    assert_eq!(step, Step::Act(Act::Widen { topic: "orders".to_owned(), partitions: 12, site }));
+    assert_eq!(read("{ do = \"add-broker-set\", set = 2 }"), Ok(Step::Act(Act::AddBrokerSet { set: 2 })));
+    let step = read("{ do = \"narrow\", topic = \"orders\", partitions = 4, for = \"reading\" }").unwrap();
+    let (topic, purpose) = ("orders".to_owned(), Purpose::Reading);
+    assert_eq!(step, Step::Act(Act::Narrow { topic, partitions: 4, purpose }));
+    let told = refusal("{ do = \"narrow\", topic = \"orders\", partitions = 4, for = \"both\" }");
+    assert_eq!(told, "a topic is narrowed `for = \"writing\"` or `for = \"reading\"`, not for `both`");
+    let told = refusal("{ do = \"narrow\", topic = \"orders\", partitions = 4 }");
+    assert!(told.starts_with("`narrow` needs `for`"), "{told}");
+    assert_eq!(
+        refusal("{ do = \"release\", for = \"reading\" }"),
+        "the act `release` takes no `for`: leave it out"
+    );
+    assert_eq!(refusal("{ do = \"add-broker-set\" }"), "`add-broker-set` needs `set`: write `set = 2`");
     assert_eq!(
         refusal("{ do = \"hold\", partitions = 12 }"),
         "`hold` takes the partitions' numbers: write `partitions = [12]`"

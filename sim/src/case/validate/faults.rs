@@ -93,6 +93,10 @@ fn listed(case: &Case, nodes: &Nodes, tree: &Node, at: usize, fault: &Listed) ->
     figures(fault.kind, &fault.given(), there)?;
     aim(case, nodes, &fault.target, fault.kind.on_links(), there("target"))?;
     strikes(nodes, fault.kind, &fault.target, there("target"))?;
+    if fault.to.as_ref() == Some(&fault.target) && nodes.named(&String::from(fault.target.clone())).is_some()
+    {
+        return Err(Problem::new(there("to"), "that is the target itself", "name another node, or a kind"));
+    }
     fault.to.iter().try_for_each(|to| aim(case, nodes, to, true, there("to")))
 }
 
@@ -100,17 +104,19 @@ fn drawn(case: &Case, nodes: &Nodes, tree: &Node, distribution: &Distribution) -
     let there = |key: &'static str| place(tree, way!["faults", "draw", key]);
     within(u64::from(distribution.count), 1, MOST_FAULTS, "`count`", there("count"))?;
     window(case, distribution.start, distribution.end, there("end"))?;
-    if distribution.kinds.is_empty() {
+    if distribution.kinds.is_empty() && distribution.more_kinds.is_empty() {
         return Err(Problem::new(there("kinds"), "nothing to draw from", "add [[faults.draw.kinds]]"));
     }
     within(u64::from(distribution.each_phase), 0, MOST_AIMED, "`each-phase`", there("each-phase"))?;
     within(u64::from(distribution.at_steps), 0, MOST_AIMED, "`at-steps`", there("at-steps"))?;
-    if distribution.kinds.iter().all(|kind| kind.weight == 0) {
+    if distribution.kinds.iter().chain(&distribution.more_kinds).all(|kind| kind.weight == 0) {
         let there = place(tree, way!["faults", "draw", "kinds", 0, "weight"]);
         return Err(Problem::new(there, "all weights are 0", "give one kind a weight of at least 1"));
     }
-    for (at, kind) in distribution.kinds.iter().enumerate() {
-        drawn_kind((case, nodes), tree, at, kind, distribution)?;
+    for (list, kinds) in [("kinds", &distribution.kinds), ("more-kinds", &distribution.more_kinds)] {
+        for (at, kind) in kinds.iter().enumerate() {
+            drawn_kind((case, nodes), tree, (list, at), kind, distribution)?;
+        }
     }
     Ok(())
 }
@@ -118,11 +124,11 @@ fn drawn(case: &Case, nodes: &Nodes, tree: &Node, distribution: &Distribution) -
 fn drawn_kind(
     (case, nodes): (&Case, &Nodes),
     tree: &Node,
-    at: usize,
+    (list, at): (&'static str, usize),
     kind: &Drawn,
     distribution: &Distribution,
 ) -> Result<(), Problem> {
-    let there = |key: &'static str| place(tree, way!["faults", "draw", "kinds", at, key]);
+    let there = |key: &'static str| place(tree, way!["faults", "draw", list, at, key]);
     positive(kind.least, there("least"))?;
     ordered(kind.least, kind.most, there("most"))?;
     within(u64::from(kind.weight), 0, 1_000_000, "`weight`", there("weight"))?;
@@ -140,7 +146,7 @@ fn drawn_kind(
         return Err(Problem::new(there("targets"), "no targets", "name one, such as \"kafka-broker\""));
     }
     for (number, target) in kind.targets.iter().enumerate() {
-        let place = place(tree, way!["faults", "draw", "kinds", at, "targets", number]);
+        let place = place(tree, way!["faults", "draw", list, at, "targets", number]);
         aim(case, nodes, target, kind.kind.on_links(), place)?;
         strikes(nodes, kind.kind, target, place)?;
     }
@@ -164,12 +170,12 @@ fn figures(kind: Kind, given: &Given, there: impl Fn(&'static str) -> Place) -> 
     for figure in Figure::iter() {
         let (is_given, is_taken) = (given.has(figure), kind.figures().contains(&figure));
         if is_given && !is_taken {
-            let message = format!("`{figure}` means nothing for a `{kind}`");
+            let message = format!("`{figure}` means nothing for `{kind}`");
             return Err(Problem::new(there(figure.into()), message, "remove it"));
         }
         if is_taken && !is_given && !figure.is_optional() {
             let help = format!("add `{figure} = ...`");
-            return Err(Problem::new(there("kind"), format!("a `{kind}` needs `{figure}`"), help));
+            return Err(Problem::new(there("kind"), format!("`{kind}` needs `{figure}`"), help));
         }
     }
     if let Some(rate) = given.per_million {
@@ -191,7 +197,7 @@ fn strikes(nodes: &Nodes, kind: Kind, aim: &Aim, there: Place) -> Result<(), Pro
             let kinds: Vec<String> =
                 NodeKind::iter().filter(|node| kind.can_strike(*node)).map(|node| node.to_string()).collect();
             let help = format!("write one of: {}", kinds.join(", "));
-            Err(Problem::new(there, format!("a `{kind}` does nothing to a `{node}`"), help))
+            Err(Problem::new(there, format!("`{kind}` does nothing to a `{node}`"), help))
         }
     };
     match aim {
@@ -221,7 +227,14 @@ fn aim(case: &Case, nodes: &Nodes, aim: &Aim, on_links: bool, there: Place) -> R
         return Err(Problem::new(there, "`everybody` is a side of a link", "name a node, a kind or a role"));
     }
     let names = words.iter().chain(nodes.0.iter().map(|node| &node.name)).map(String::as_str);
+    let numbered = word.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+    let beside = |node: &&crate::faults::Node| {
+        let kin = numbered.zip(node.name.rsplit_once('-'));
+        kin.is_some_and(|((wanted, _), (name, _))| wanted == name)
+    };
+    let kin: Vec<&str> = nodes.0.iter().filter(beside).map(|node| node.name.as_str()).collect();
     let help = match nearest(&word, names) {
+        _ if !kin.is_empty() => format!("there are {}", kin.join(", ")),
         Some(near) => format!("did you mean `{near}`?"),
         // All names of nodes would be a long list: their kinds say enough.
         None => advice(&word, words.iter().map(String::as_str)),

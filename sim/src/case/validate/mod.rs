@@ -153,7 +153,7 @@ fn counts(case: &Case, tree: &Node) -> Result<(), Problem> {
         + u64::from(case.mirror.workers)
         + u64::from(case.reverse_mirror().map_or(0, |reverse| reverse.workers))
         + u64::from(case.kafka.brokers)
-        + u64::from(case.corgi.broker_sets) * u64::from(SET_BROKERS)
+        + (u64::from(case.corgi.broker_sets) + u64::from(case.corgi.standby_sets)) * u64::from(SET_BROKERS)
         + SINGLE_NODES;
     if nodes > MOST_NODES {
         return Err(Problem::new(

@@ -5,6 +5,7 @@ use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Place, Value};
 use crate::case::{Case, Topic};
 use cutover_model::plan::{Act, Severity, Step};
+use cutover_model::record::Queue;
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     let phases = &case.plan.phases;
@@ -81,7 +82,8 @@ fn rewind(case: &Case, act: &Act, there: Place) -> Result<(), Problem> {
     let meant = |topic: &&Topic| {
         group.topics.contains(&topic.name) && (topics.is_empty() || topics.contains(&topic.name))
     };
-    let most = case.topics.iter().filter(meant).map(Topic::target_partitions).max().unwrap_or(0);
+    let width = |topic: &Topic| widest(case, topic, Queue::Kafka, topic.target_partitions());
+    let most = case.topics.iter().filter(meant).map(width).max().unwrap_or(0);
     match partitions.iter().find(|partition| **partition >= most) {
         Some(partition) => Err(Problem::new(
             there,
@@ -90,6 +92,11 @@ fn rewind(case: &Case, act: &Act, there: Place) -> Result<(), Problem> {
         )),
         None => Ok(()),
     }
+}
+
+/// How many partitions a topic has in a queue when the plan has had it widened.
+fn widest(case: &Case, topic: &Topic, queue: Queue, at_first: u16) -> u16 {
+    case.plan.widest(&topic.name, queue).unwrap_or(0).max(at_first)
 }
 
 /// The first thing that the plan's own lint calls an error. Its warnings are for who asks for them.
@@ -132,7 +139,10 @@ fn name(case: &Case, entry: &Entry) -> Result<(), Problem> {
             let most = case
                 .topics
                 .iter()
-                .map(|topic| topic.partitions.max(topic.target_partitions()))
+                .map(|topic| {
+                    let in_corgi = widest(case, topic, Queue::Corgi, topic.partitions);
+                    in_corgi.max(widest(case, topic, Queue::Kafka, topic.target_partitions()))
+                })
                 .max()
                 .unwrap_or(0);
             let mut items = entry.node.items().iter();

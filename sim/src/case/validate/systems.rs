@@ -10,6 +10,8 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     kafka(case, tree)?;
     let sets = place(tree, way!["corgi", "broker-sets"]);
     within(u64::from(case.corgi.broker_sets), 1, u64::from(MOST_PARTITIONS), "`broker-sets`", sets)?;
+    let standby = place(tree, way!["corgi", "standby-sets"]);
+    within(u64::from(case.corgi.standby_sets), 0, u64::from(MOST_PARTITIONS), "`standby-sets`", standby)?;
     if let Some(hours) = case.corgi.retention.hours
         && hours.start >= hours.end
     {

@@ -166,6 +166,7 @@ impl<'a> Drawing<'a> {
             figures: blow.figures,
             domains: blow.domains,
             tolerance: (!self.distribution.beyond).then(|| choice.tolerance.clone()),
+            listed: None,
         }
     }
 

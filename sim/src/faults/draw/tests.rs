@@ -226,3 +226,14 @@ fn what_is_marked_beyond_is_drawn_beyond_the_tolerance_alone() {
     let faults = draw(&beyond, &nodes(), &mut Streams::new(1).stream("faults"));
     assert!(faults.iter().all(|fault| fault.tolerance.is_none()));
 }
+
+#[test]
+fn what_a_case_adds_to_the_kinds_is_drawn_among_them() {
+    let more = "more-kinds = [{ kind = 'slow-disk', targets = ['kafka-broker'], latency = '1s', least = '5s', most = '20s' }]";
+    let with_more = case(&format!("{DISTRIBUTION}\n{more}"));
+    let drawn: BTreeSet<Kind> = (0..20)
+        .flat_map(|seed| draw(&with_more, &nodes(), &mut Streams::new(seed).stream("faults")))
+        .map(|fault| fault.kind)
+        .collect();
+    assert_eq!(drawn, BTreeSet::from([Kind::Crash, Kind::Pause, Kind::Cut, Kind::ClockSkew, Kind::SlowDisk]));
+}

@@ -94,8 +94,8 @@ impl Writer {
     }
 
     fn committed(&mut self, notices: &mut VecDeque<Notice>) {
-        for (token, offset) in std::mem::take(&mut self.appended) {
-            notices.push_back(Notice::Copied(token, offset));
+        for (token, target, offset) in std::mem::take(&mut self.appended) {
+            notices.push_back(Notice::Copied(token, target, offset));
         }
         notices.push_back(Notice::Committed(std::mem::take(&mut self.positions).into_iter().collect()));
         self.members.clear();
@@ -166,7 +166,8 @@ impl Writer {
                 lane.conversation.settle();
                 *self.sequences.entry(target).or_default() += batch.len() as i32;
                 let offsets = (0..).map(|place| if base < 0 { base } else { base + place });
-                self.appended.extend(batch.into_iter().zip(offsets));
+                let appended = batch.into_iter().zip(offsets);
+                self.appended.extend(appended.map(|(token, offset)| (token, target, offset)));
             }
             Meaning::Again => lane.conversation.ask_again(now, &board.settings),
             Meaning::Elsewhere => {
