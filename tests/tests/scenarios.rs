@@ -133,7 +133,7 @@ fn a_worker_that_thaws_behind_its_lease_copies_twice_and_does_no_other_harm() {
 
 #[test]
 fn a_guarded_rewind_holds_under_rebalances_stale_registrations_and_restarts_of_redis() {
-    let result = holds("rewind", 0..10);
+    let result = holds("rewind", 20..35);
     let rewind = result.guarantees.iter().find(|line| line.name == Guarantee::Rewind);
     assert_eq!(rewind.expect("rewinds are judged").exercised, result.seeds);
     for condition in [
