@@ -151,7 +151,7 @@ impl NameService {
                 let partitions = now.sets.len() as u16;
                 effects.record(Event::Widened { queue: Queue::Corgi, topic: now.topic, partitions });
             }
-            if now.limits != before.limits {
+            if now.limits.write.is_some() && now.writable() != before.writable() {
                 effects.record(Event::Narrowed { topic: now.topic, partitions: now.writable() });
             }
         }
