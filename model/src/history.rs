@@ -5,7 +5,7 @@ use crate::incident::RareBranch;
 use crate::kafka::protocol::ErrorCode;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Offset, Queue, Record, RecordId, TopicId, TopicPartition};
-use crate::rewind::InstanceId;
+use crate::rewind::{InstanceId, Refusal};
 use crate::units::{Span, Time};
 use serde::Serialize;
 
@@ -342,7 +342,7 @@ pub enum Event {
         group: GroupId,
         /// The partition of Kafka.
         partition: TopicPartition,
-        /// Which instance told him.
+        /// For which instance he was told, by what Redis had: whoever has its address answered.
         by: InstanceId,
     },
     /// A mirror worker exits, since its producer gave a record up.
@@ -436,6 +436,26 @@ pub enum Event {
         topic: TopicId,
         /// So many.
         partitions: u16,
+    },
+    /// A process that has started listens at an address of a host that instances share.
+    Listening {
+        /// The host.
+        host: u32,
+        /// The port, which it has until it ends.
+        port: u16,
+        /// Whose process had that address last, if another instance's did.
+        before: Option<NodeId>,
+    },
+    /// A consumer refused a command to go back that came to its address.
+    RewindRefused {
+        /// The operator's number of the rewind.
+        rewind: u64,
+        /// Its group.
+        group: GroupId,
+        /// The instance for which the command was, by Redis.
+        meant: InstanceId,
+        /// Why.
+        because: Refusal,
     },
 }
 

@@ -10,6 +10,7 @@ pub mod client;
 pub mod corgi;
 pub mod deployment;
 pub mod history;
+pub mod hosts;
 pub mod incident;
 pub mod kafka;
 pub mod machine;

@@ -7,6 +7,7 @@ use crate::history::Event;
 use crate::incident::{DiskLoss, Incident};
 use crate::message::Message;
 use crate::record::NodeId;
+use crate::rewind::Address;
 use crate::units::{Span, Time};
 use serde::Serialize;
 
@@ -51,6 +52,12 @@ pub enum Input {
     Terminate,
     /// Something befell it from outside.
     Incident(Incident),
+    /// The process that has just started was given this address, until it ends. Where no hosts are shared nobody is told: an
+    /// instance has a host to itself ([`Address::own`]).
+    Placed(Address),
+    /// Nobody listens at an address that was called, or the process there is gone. What was in flight to it is
+    /// indeterminate.
+    Unreachable(Address),
 }
 
 /// A timer of one machine. Setting a timer with the same name and index replaces it.
@@ -107,6 +114,8 @@ pub enum Process {
 pub struct Effects {
     /// Messages to send.
     pub sends: Vec<(NodeId, Message)>,
+    /// Messages to send to an address, whoever listens there by the time they come.
+    pub calls: Vec<(Address, Message)>,
     /// Timers to set and to cancel.
     pub timers: Vec<TimerEffect>,
     /// What happened that a reader of the history should know.
@@ -119,6 +128,11 @@ impl Effects {
     /// Send a message.
     pub fn send(&mut self, to: NodeId, message: impl Into<Message>) {
         self.sends.push((to, message.into()));
+    }
+
+    /// Send a message to an address.
+    pub fn call(&mut self, to: Address, message: impl Into<Message>) {
+        self.calls.push((to, message.into()));
     }
 
     /// Set a timer to run out after just this span.
@@ -144,6 +158,7 @@ impl Effects {
     /// Forget everything, and keep the memory.
     pub fn clear(&mut self) {
         self.sends.clear();
+        self.calls.clear();
         self.timers.clear();
         self.events.clear();
         self.processes.clear();

@@ -236,6 +236,13 @@ pub enum Act {
         #[serde(rename = "for")]
         purpose: Purpose,
     },
+    /// Set where a group begins to read in Corgi.
+    ResetOffsets {
+        /// The group's name.
+        group: String,
+        /// Where that is.
+        from: PreparedFrom,
+    },
 }
 
 /// What partitions are used for.
@@ -317,7 +324,7 @@ pub enum Confirm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PreparedFrom {
-    /// The start of Kafka's log.
+    /// The start of the log.
     Earliest,
     /// Its end: for groups that may miss what is behind.
     Latest,
@@ -377,6 +384,7 @@ impl Act {
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }
             | Act::PrepareOffsets { group, .. }
+            | Act::ResetOffsets { group, .. }
             | Act::SwitchRead { group, .. }
             | Act::Pause { group }
             | Act::Resume { group }
@@ -418,7 +426,9 @@ impl Gate {
             | Gate::Writing { .. }
             | Gate::OnlyMirrorReads
             | Gate::NobodyReads
-            | Gate::NoDelayed => None,
+            | Gate::NoDelayed
+            | Gate::ReverseMirrorLag { .. }
+            | Gate::ReverseMirrorDrained => None,
         }
     }
 }
@@ -489,6 +499,13 @@ pub enum Gate {
     NobodyReads,
     /// Corgi's masters keep back no record that is not due yet.
     NoDelayed,
+    /// The reverse mirror is at most so many records behind, over all partitions of Kafka.
+    ReverseMirrorLag {
+        /// Records.
+        at_most: u64,
+    },
+    /// The reverse mirror has copied back, or left alone, everything up to Kafka's ends, and had it acknowledged.
+    ReverseMirrorDrained,
 }
 
 #[cfg(test)]

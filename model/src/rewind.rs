@@ -15,13 +15,41 @@ pub struct InstanceId {
     pub incarnation: u32,
 }
 
+/// A host on which instances run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct HostId(pub u32);
+
+impl HostId {
+    /// The host that an instance has to itself.
+    pub fn own(node: NodeId) -> HostId {
+        HostId(node.0)
+    }
+}
+
+/// The first port that a host gives out.
+pub const FIRST_PORT: u16 = 9_000;
+
 /// Where a process can be reached: its host and its port. A later process on the same host may have the same port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Address {
     /// The host.
-    pub node: NodeId,
+    pub host: HostId,
     /// The port.
     pub port: u16,
+}
+
+impl Address {
+    /// The address of an instance that has its host to itself.
+    pub fn own(node: NodeId) -> Address {
+        Address { host: HostId::own(node), port: FIRST_PORT }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "host-{}:{}", self.host.0, self.port)
+    }
 }
 
 /// What a consumer says of itself in Redis.
@@ -71,8 +99,6 @@ pub struct Answer {
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum Refusal {
-    /// Nobody listens at that port of the host: what the host answers, and not the process.
-    ConnectionRefused,
     /// The command is for another instance, or another life of this one.
     OtherInstance,
     /// It does not read from Kafka, and what it reads from cannot go back.

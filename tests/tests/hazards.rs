@@ -8,7 +8,7 @@ use common::sweeps::fails_by_one_setting;
 use cutover_model::application::producer_settings::Selector;
 use cutover_model::check::Guarantee;
 use cutover_model::client::kafka_consumer_settings::AutoOffsetReset;
-use cutover_model::corgi::settings::{AfterDiskLoss, Fill, Promote, Replication};
+use cutover_model::corgi::settings::{AfterDiskLoss, Fill, Promote, Replication, Visible};
 use cutover_model::mirror::PartitionMap;
 use cutover_model::mirror::settings::{Commit, OnFailure};
 use cutover_model::units::{Bytes, Span};
@@ -211,8 +211,50 @@ fn a_master_that_forgot_its_leases_grants_what_is_held() {
 }
 
 #[test]
+fn a_reader_beyond_the_new_masters_end_passes_over_what_it_takes() {
+    let words = ["crashes", "is led by corgi-0-1", "for search", "loses offset"];
+    fails_by_one_setting("corgi-beyond-end", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.visible = Visible::Acknowledged;
+    });
+}
+
+#[test]
+fn copies_as_old_as_their_records_are_deleted_at_the_next_look() {
+    let words = ["mirror-", "has copied", "begins at offset"];
+    fails_by_one_setting("mirror-old-times", 0..8, Guarantee::AtLeastOnce, &words, |case| {
+        case.mirror.carry_create_time = false;
+    });
+}
+
+#[test]
+fn a_rebalance_in_mid_batch_lets_later_copies_land_first() {
+    let words = ["mirror-1 is restarted", "messages between mirror-0 and every kafka-broker come late"];
+    fails_by_one_setting("mirror-rebalances", 0..8, Guarantee::Order, &words, |case| {
+        case.mirror.commit = Commit::AfterAcknowledgement;
+    });
+}
+
+/// Its twin sets them by the time.
+#[test]
+fn a_group_whose_offsets_are_not_translated_back_reads_everything_since_it_left_again() {
+    let words = ["the operator begins read-back", "from Corgi"];
+    fails_by_one_setting("rolled-back-offsets", 0..8, Guarantee::BoundedReplay, &words, |case| {
+        case.plan = shipped("rolled-back-whole").plan;
+    });
+}
+
+#[test]
+fn a_command_for_a_dead_instance_reaches_whoever_has_its_address() {
+    let words =
+        ["ledger-new-2 listens at", "the address that fulfilment-new-2 had", "sent to fulfilment-new-2"];
+    fails_by_one_setting("rewind-reused-address", 0..8, Guarantee::Rewind, &words, |case| {
+        case.groups.iter_mut().for_each(|group| group.application.rewind.check_instance = true);
+    });
+}
+
+#[test]
 fn a_promoted_slave_without_the_offsets_has_the_mirror_begin_again() {
-    fails_by_one_setting("corgi-offsets-back", 36..44, Guarantee::BoundedReplay, &["is led by"], |case| {
+    fails_by_one_setting("corgi-offsets-back", 0..8, Guarantee::BoundedReplay, &["is led by"], |case| {
         case.corgi.offset_copy_interval = Span::secs(10);
     });
 }

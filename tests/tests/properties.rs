@@ -94,7 +94,7 @@ fn domain(aim: &Aim) -> &'static str {
         Aim::Kind(NodeKind::SwitchCentre | NodeKind::Deployment | NodeKind::Operator | NodeKind::Redis) => {
             "control"
         }
-        Aim::Everybody | Aim::Named(_) => {
+        Aim::ReverseMirror | Aim::Everybody | Aim::Named(_) => {
             panic!("the standard case strikes kinds, roles and sites, not {aim:?}")
         }
     }

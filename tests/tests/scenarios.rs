@@ -141,6 +141,7 @@ fn a_guarded_rewind_holds_under_rebalances_stale_registrations_and_restarts_of_r
         "instance-crashed-during-a-rewind",
         "redis-crashed-during-a-rewind",
         "partition-moved-during-its-replay",
+        "command-came-to-another-instance",
     ] {
         assert!(result.conditions[condition] > 0, "no seed reached {condition}");
     }
@@ -178,6 +179,14 @@ fn the_naive_switch_loses_and_reorders() {
 #[test]
 fn a_reverse_mirror_brings_back_what_the_producers_wrote_to_kafka_before_they_went_back() {
     holds("rolled-back", 0..10);
+}
+
+#[test]
+fn writers_and_readers_go_the_whole_way_back_behind_a_drained_reverse_mirror() {
+    let result = holds("rolled-back-whole", 0..10);
+    for line in &result.guarantees {
+        assert_eq!(line.exercised, result.seeds, "{}", line.name);
+    }
 }
 
 #[test]

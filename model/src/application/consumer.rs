@@ -214,6 +214,10 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
             Input::Timer(CLOSE) => self.close_library(now, effects),
             Input::Timer(SUBSCRIBE) => self.subscribe(effects),
             Input::Timer(REGISTER) => self.register(effects),
+            Input::Placed(address) => {
+                self.volatile.rewinds.placed(address);
+                return;
+            }
             Input::Message { message: Message::Redis(_), .. } => return,
             Input::Message { from, message: Message::Rewind(message) } => {
                 self.take_command(now, from, *message, effects);

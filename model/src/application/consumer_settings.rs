@@ -49,9 +49,6 @@ pub struct RewindSettings {
     pub time_to_live: Span,
     /// How often it says it again.
     pub refresh: Span,
-    /// How many ports its host gives out in turn to the processes that start there. With 1 each has the port of the one
-    /// before it: a fixed port.
-    pub ports: u16,
     /// Whether it refuses a command that is for another instance, or for an earlier life of its own.
     pub check_instance: bool,
     /// Whether it commits the offset that it goes back to, and confirms only when the commit is acknowledged. Without it
@@ -64,7 +61,6 @@ impl Default for RewindSettings {
         RewindSettings {
             time_to_live: Span::secs(30),
             refresh: Span::secs(10),
-            ports: 1,
             check_instance: true,
             commit: true,
         }

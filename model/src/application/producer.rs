@@ -297,7 +297,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
             // The callers come early, all at once.
             Input::Incident(Incident::Burst { ahead }) => self.invoke(now, now.elapsed + ahead, effects),
             Input::Incident(Incident::Oversized { bytes }) => self.durable.oversized = Some(bytes),
-            Input::Incident(_) => {}
+            Input::Incident(_) | Input::Placed(_) | Input::Unreachable(_) => {}
             Input::Timer(Timer { name: RETRY, index }) => {
                 let source = self.volatile.resting.iter().find(|source| timer_index(**source) == index);
                 if let Some(source) = source.copied() {

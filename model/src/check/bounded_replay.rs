@@ -20,6 +20,7 @@ use super::tables::{ByPartition, ByRecord, Hop, Place, Places};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject};
 use crate::history::{Entry, Event};
+use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
@@ -190,6 +191,14 @@ impl BoundedReplay {
                 let logs = self.groups.iter_mut().flat_map(|replays| replays.logs.iter_mut());
                 logs.flat_map(ByPartition::values_mut).for_each(|log| log.forget_reader(node));
             }
+        }
+    }
+
+    /// The operator has set where a group begins in a queue: what lies before that it had from the other one.
+    fn begins_anew_in(&mut self, queue: Queue, group: &str) {
+        let place = self.subject.groups.iter().position(|of_case| of_case.name == group);
+        if let Some(replays) = place.and_then(|place| self.groups.get_mut(place)) {
+            replays.streams.values_mut().for_each(|stream| stream.frontier[queue as usize] = None);
         }
     }
 
@@ -366,6 +375,12 @@ impl Checker for BoundedReplay {
             Event::Started { .. } => self.begun_anew(entry.node, None),
             Event::Sought { group, partition, from, to, .. } => {
                 self.sought(entry.node, *group, *partition, *from, *to);
+            }
+            Event::StepDone { act: Act::PrepareOffsets { group, .. }, .. } => {
+                self.begins_anew_in(Queue::Kafka, group);
+            }
+            Event::StepDone { act: Act::ResetOffsets { group, .. }, .. } => {
+                self.begins_anew_in(Queue::Corgi, group);
             }
             Event::Truncated { queue, partition, to, .. } => {
                 for replays in &mut self.groups {

@@ -2,6 +2,7 @@ use super::BoundedReplay;
 use crate::check::scene::{A, B, BILLING, C, SEARCH, Scene, grounds, id, subject, value};
 use crate::check::{Ground, Judgement, Verdict};
 use crate::history::Event;
+use crate::plan::{Act, PreparedFrom};
 use crate::record::{NodeId, Queue, TopicPartition};
 
 fn judged(scene: &Scene) -> Judgement {
@@ -241,4 +242,20 @@ fn a_rewind_that_is_undone_is_no_hole_of_a_replay() {
     grant(&mut scene, B, Queue::Kafka);
     scene.reads_copies(B, &[6, 7]);
     assert_eq!(judged(scene.drained()).findings_total, 0);
+}
+
+/// Read from Corgi up to 2, from Kafka up to 5, and then from Corgi again, where it goes on at 4: what lies between was read from
+/// Kafka, and passed over only where nobody has set where the group is to begin.
+#[test]
+fn a_group_that_comes_back_begins_where_its_offsets_were_set() {
+    for set in [true, false] {
+        let mut scene = Scene::new();
+        scene.sends(8).reads(A, &[0, 1, 2]).reads_copies(A, &[3, 4, 5]);
+        if set {
+            scene.act(Act::ResetOffsets { group: "billing".to_owned(), from: PreparedFrom::Latest });
+        }
+        scene.reads(B, &[5, 6, 7]).drained();
+        let judgement = scene.judged(BoundedReplay::new);
+        assert_eq!(judgement.findings_total, if set { 0 } else { 2 }, "{set}");
+    }
 }

@@ -7,6 +7,7 @@ use crate::incident::RareBranch;
 use crate::plan::words::rewound;
 use crate::plan::{Act, PreparedFrom, Site, Tell};
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
+use crate::rewind::{Address, HostId};
 use crate::switch::{Hold, WriteTo};
 
 /// A sentence names so many of a batch's records.
@@ -144,6 +145,11 @@ fn of_reader(node: &str, event: &Event, subject: &Subject) -> Option<String> {
                 "{node} ({group}) goes back in {partition} from offset {from} to {to}, for rewind {rewind} (sent to {meant})"
             )
         }
+        Event::RewindRefused { rewind, group, meant, because } => {
+            let group = subject.group_name(*group);
+            let meant = format!("{}, life {}", subject.node_name(meant.node), meant.incarnation);
+            format!("{node} ({group}) does not go back for rewind {rewind}, sent to {meant}: {because}")
+        }
         Event::Writing { to, hold } => {
             format!(
                 "{node} writes to {} from now on and holds {} back",
@@ -220,14 +226,22 @@ fn of_plan(event: &Event, subject: &Subject) -> Option<String> {
         }
         Event::Rewound { rewind, group, partition, by } => {
             let (group, partition) = (subject.group_name(*group), subject.partition_name(*partition));
-            let by = subject.node_name(by.node);
+            let by = format!("{}, life {}", subject.node_name(by.node), by.incarnation);
             format!(
-                "the operator is told by {by} that {group} has gone back in {partition}, for rewind {rewind}"
+                "the operator is told by whoever has the address of {by} that {group} has gone back in {partition}, for rewind {rewind}"
             )
         }
         Event::PlanCompleted => "the plan is complete".to_owned(),
         _ => return None,
     })
+}
+
+fn place_in_log(from: &PreparedFrom) -> String {
+    match from {
+        PreparedFrom::Earliest => "the start of the log".to_owned(),
+        PreparedFrom::Latest => "the end of the log".to_owned(),
+        PreparedFrom::Ago(span) => format!("the records of {span} ago"),
+    }
 }
 
 fn act_done(act: &Act) -> String {
@@ -243,12 +257,10 @@ fn act_done(act: &Act) -> String {
         Act::RollOut { group, order } => format!("rolls {group} to the NewClient, {}", rolling(order)),
         Act::RollBack { group, order } => format!("rolls {group} back to the OldClient, {}", rolling(order)),
         Act::PrepareOffsets { group, from } => {
-            let from = match from {
-                PreparedFrom::Earliest => "the start of the log".to_owned(),
-                PreparedFrom::Latest => "the end of the log".to_owned(),
-                PreparedFrom::Ago(span) => format!("the records of {span} ago"),
-            };
-            format!("prepares the offsets of {group} in Kafka at {from}")
+            format!("prepares the offsets of {group} in Kafka at {}", place_in_log(from))
+        }
+        Act::ResetOffsets { group, from } => {
+            format!("sets the offsets of {group} in Corgi to {}", place_in_log(from))
         }
         Act::SwitchRead { group, to } => format!("switches {group} to read from {}", queue_name(*to)),
         Act::Pause { group } => format!("pauses {group}"),
@@ -445,6 +457,12 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
                 more => format!(" and something of {more} more partitions"),
             };
             format!("the disk of {node} in {} has lost {}{more}", queue_name(*queue), named.join(", "))
+        }
+        Event::Listening { host, port, before } => {
+            let host = HostId(*host);
+            let address = Address { host, port: *port };
+            let had = |before: NodeId| format!(", the address that {} had", subject.node_name(before));
+            format!("{node} listens at {address}{}", before.map(had).unwrap_or_default())
         }
         Event::Widened { queue, topic, partitions } => {
             let (topic, queue) = (subject.topic_name(*topic), queue_name(*queue));

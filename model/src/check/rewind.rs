@@ -46,6 +46,7 @@ struct Reached {
     redis_crashed: bool,
     sought_again: bool,
     moved_during_replay: bool,
+    address_reused: bool,
 }
 
 /// A rewind that was begun.
@@ -135,6 +136,7 @@ impl Rewind {
             asked.group == group && asked.offsets.contains_key(&partition) && is_instance
         });
         let node = entry.node;
+        self.reached.address_reused |= meant.node != node;
         let Some(log) = self.log(group, partition) else { return };
         missing.extend(log.read_from(to));
         log.readers.retain(|(reader, _)| *reader != node);
@@ -318,14 +320,15 @@ impl Rewind {
     }
 
     fn conditions(&self) -> Vec<Condition> {
-        let Reached { rebalanced, instance_crashed, redis_crashed, sought_again, moved_during_replay } =
-            self.reached;
+        let Reached { rebalanced, instance_crashed, redis_crashed, .. } = self.reached;
+        let Reached { sought_again, moved_during_replay, address_reused, .. } = self.reached;
         let conditions = [
             ("group-rebalanced-during-a-rewind", rebalanced),
             ("instance-crashed-during-a-rewind", instance_crashed),
             ("redis-crashed-during-a-rewind", redis_crashed),
             ("partition-went-back-again-for-a-rewind", sought_again),
             ("partition-moved-during-its-replay", moved_during_replay),
+            ("command-came-to-another-instance", address_reused),
         ];
         let condition = |(name, reached): (&str, bool)| Condition { name: name.to_owned(), reached };
         conditions.into_iter().map(condition).collect()
@@ -403,6 +406,9 @@ impl Checker for Rewind {
             Event::Sought { rewind, group, meant, partition, to, .. } => {
                 let (rewind, group, meant) = (*rewind, *group, *meant);
                 self.sought(entry, Sought { rewind, group, meant, partition: *partition, to: *to });
+            }
+            Event::RewindRefused { meant, .. } => {
+                self.reached.address_reused |= meant.node != entry.node;
             }
             Event::Rewound { rewind, group, partition, by } => {
                 self.rewound(entry.at, *rewind, *group, *partition, *by);

@@ -1,7 +1,8 @@
 use super::super::Verdict;
-use super::super::scene::{A, B, BILLING, OPERATOR, Scene, grounds, id, subject, value};
+use super::super::scene::{A, B, BILLING, OPERATOR, SEARCH, Scene, grounds, id, subject, value};
 use super::*;
 use crate::plan::{Confirm, RewindTo};
+use crate::rewind::Refusal;
 
 const PARTITION: TopicPartition = TopicPartition::new(0, 0);
 
@@ -165,6 +166,35 @@ fn a_seek_of_an_instance_that_was_not_meant_is_misdirected() {
     told(&mut scene, life(A));
     scene.reads_copies(A, &[4, 5, 6, 7, 8, 9]).drained();
     assert_eq!(judged(&scene).verdict, Verdict::Held);
+}
+
+/// B has the address that Redis names for A, and reads for another group.
+#[test]
+fn an_instance_of_another_group_that_goes_back_in_its_own_is_misdirected() {
+    let of_billing = asked(None);
+    let mut scene = of_billing.clone();
+    let (group, partition, meant) = (SEARCH, PARTITION, life(A));
+    scene.group = SEARCH;
+    scene.reads_copies(B, &[4, 5, 6]);
+    scene.event(B, Event::Sought { rewind: 1, group, meant, partition, from: 10, to: 4 });
+    scene.drained();
+    let judgement = judged(&scene);
+    assert_eq!(
+        grounds(&judgement).iter().map(|(ground, _)| *ground).collect::<Vec<_>>(),
+        [Ground::Misdirected]
+    );
+    let reached = |judgement: &Judgement| {
+        judgement.conditions.iter().any(|it| it.reached && it.name == "command-came-to-another-instance")
+    };
+    assert!(reached(&judgement));
+    let mut scene = of_billing;
+    let because = Refusal::OtherInstance;
+    scene.event(B, Event::RewindRefused { rewind: 1, group: SEARCH, meant: life(A), because });
+    sought(&mut scene, A, life(A));
+    told(&mut scene, life(A));
+    scene.reads_copies(A, &[4, 5, 6, 7, 8, 9]).drained();
+    let judgement = judged(&scene);
+    assert_eq!((judgement.verdict, reached(&judgement)), (Verdict::Held, true));
 }
 
 #[test]

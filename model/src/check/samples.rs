@@ -4,7 +4,7 @@ use crate::history::{EndReason, Event, Setback};
 use crate::incident::RareBranch;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
-use crate::rewind::InstanceId;
+use crate::rewind::{InstanceId, Refusal};
 use crate::switch::{Hold, WriteTo};
 use crate::units::Span;
 
@@ -37,6 +37,7 @@ pub(super) fn known(event: &Event) {
         Event::LeasesAwaited { .. } | Event::PutBack { .. } | Event::DiskLost { .. } => {}
         Event::StartMoved { .. } | Event::Due { .. } => {}
         Event::Widened { .. } | Event::Narrowed { .. } => {}
+        Event::Listening { .. } | Event::RewindRefused { .. } => {}
     }
 }
 
@@ -85,6 +86,13 @@ fn of_systems() -> Vec<Event> {
         Event::StartMoved { queue, partition, from: 0, to: 9 },
         Event::Widened { queue, topic: partition.topic, partitions: 12 },
         Event::Narrowed { topic: partition.topic, partitions: 4 },
+        Event::RewindRefused {
+            rewind: 1,
+            group,
+            meant: InstanceId::default(),
+            because: Refusal::OtherInstance,
+        },
+        Event::Listening { host: 1, port: 9_000, before: Some(NodeId(1)) },
         Event::Due { record: RecordId::default(), partition, offset: 4 },
         Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
         Event::FaultBegun {

@@ -7,7 +7,7 @@
 mod weights;
 
 use super::describe::{RECORDS_NAMED, describe};
-use super::{Finding, Ground, Subject};
+use super::{Finding, Ground, Guarantee, Subject};
 use crate::history::{Entry, Event};
 use crate::kafka::protocol::Acks;
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
@@ -91,6 +91,8 @@ struct Teller<'a> {
     lasting: BTreeSet<u32>,
     /// Since when those replicas are in sync that are so when the story begins, by partition of Kafka.
     in_sync_since: BTreeMap<TopicPartition, Time>,
+    /// The rewinds in which the wronged partition went back.
+    rewinds: BTreeSet<u64>,
     /// The last process that died, which the fault that killed it has told.
     killed: Option<(Time, NodeId)>,
     from: Time,
@@ -122,6 +124,7 @@ impl<'a> Teller<'a> {
             faults: BTreeSet::new(),
             lasting: BTreeSet::new(),
             in_sync_since: BTreeMap::new(),
+            rewinds: BTreeSet::new(),
             killed: None,
             from: finding.at,
             to: teller_end(history, finding),
@@ -137,6 +140,7 @@ impl<'a> Teller<'a> {
                 teller.nodes.insert(entry.node);
                 teller.note_positions(entry);
             }
+            teller.note_seek(entry);
             if matches!(entry.event, Event::GateWaiting { .. }) {
                 teller.last_wait = Some(entry.at);
             }
@@ -157,6 +161,16 @@ impl<'a> Teller<'a> {
         }
         teller.nodes.extend(leading.into_values());
         teller
+    }
+
+    /// Who went back in the wronged partition has to do with it, and so has whoever was meant to.
+    fn note_seek(&mut self, entry: &Entry) {
+        let Event::Sought { rewind, group, meant, partition, .. } = &entry.event else { return };
+        let wronged = (self.finding.group, self.finding.partition) == (Some(*group), Some(*partition));
+        if wronged && self.finding.guarantee == Guarantee::Rewind {
+            self.rewinds.insert(*rewind);
+            self.nodes.extend([entry.node, meant.node]);
+        }
     }
 
     /// When the last log of Corgi's that held a lost record cut it off: nobody could bring it from then on, and what comes

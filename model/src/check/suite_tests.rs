@@ -36,7 +36,7 @@ fn where_the_plan_has_a_rewind_it_is_judged_last_and_with_its_conditions() {
     let judgements = suite.judge();
     let guarantees: Vec<_> = judgements.iter().map(|judgement| judgement.guarantee).collect();
     assert_eq!(guarantees, Guarantee::iter().collect::<Vec<_>>());
-    assert_eq!(judgements[6].conditions.len(), 5);
+    assert_eq!(judgements[6].conditions.len(), 6);
 }
 
 #[test]

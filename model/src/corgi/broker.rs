@@ -270,6 +270,9 @@ impl Broker {
             Request::FollowMaster { master, epoch } => self.obey(now, ask, (master, epoch), effects),
             Request::Widen { topic } => self.widen(ask, topic, effects),
             Request::Shapes { topics } => self.copy_shapes(ask, &topics, effects),
+            Request::ResetOffsets { group, topics, to } => {
+                self.reset_offsets(ask, group, &topics, to, effects);
+            }
             Request::Route | Request::Register { .. } | Request::Seen { .. } | Request::Members { .. } => {}
         }
     }
@@ -404,7 +407,7 @@ impl Machine for Broker {
             }
             Input::Incident(Incident::DiskFilled) => self.volatile.disk_is_full = true,
             Input::Incident(Incident::DiskFreed) => self.disk_freed(now, effects),
-            Input::Incident(_) => {}
+            Input::Incident(_) | Input::Placed(_) | Input::Unreachable(_) => {}
         }
         self.sync_ends(now, all_was_synced);
     }

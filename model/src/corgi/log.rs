@@ -155,6 +155,14 @@ impl Log {
         self.index.get(partition).map_or(0, |index| index.start)
     }
 
+    /// The offset of a partition's first record that was created at or after that moment; the end where none was.
+    pub fn created_at(&self, partition: TopicPartition, moment: Time) -> Offset {
+        let Some(index) = self.index.get(partition) else { return 0 };
+        let entry = |position: &u64| &self.entries[(*position - self.start) as usize];
+        let young = index.positions.iter().position(|at| entry(at).record.created_at >= moment);
+        index.start + young.unwrap_or(index.positions.len()) as Offset
+    }
+
     /// The end of every partition that has records.
     pub fn partition_ends(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
         self.index.iter().map(|(partition, index)| (partition, index.end()))

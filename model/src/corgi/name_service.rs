@@ -202,6 +202,7 @@ impl Machine for NameService {
             }
             Input::Terminate => effects.processes.push(Process::Exit),
             Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
+            Input::Placed(_) | Input::Unreachable(_) => {}
         }
     }
 

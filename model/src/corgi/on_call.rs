@@ -386,6 +386,7 @@ impl Machine for OnCall {
             Input::Terminate => effects.processes.push(Process::Exit),
             Input::Incident(Incident::FailOver { set }) => self.fail_over(now, usize::from(set), effects),
             Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => {}
+            Input::Placed(_) | Input::Unreachable(_) => {}
         }
     }
 

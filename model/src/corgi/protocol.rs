@@ -7,7 +7,7 @@
 use crate::corgi::log::{Beginning, Entry, Waiting};
 use crate::corgi::wiring::Topic;
 use crate::record::{GroupId, NodeId, Offset, Record, TopicId, TopicPartition};
-use crate::units::Span;
+use crate::units::{Span, Time};
 use serde::Serialize;
 
 /// Counts the masters of a broker set, from 1.
@@ -173,6 +173,27 @@ pub enum Request {
         /// The topics.
         topics: Vec<Topic>,
     },
+    /// From the operator's tool, to a master: set what a group has committed of all partitions of some topics. Answered
+    /// `OffsetsReset`.
+    ResetOffsets {
+        /// The group.
+        group: GroupId,
+        /// The topics.
+        topics: Vec<TopicId>,
+        /// Where to.
+        to: ResetTo,
+    },
+}
+
+/// Where a group's offsets are set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub enum ResetTo {
+    /// The first record that the log has.
+    Earliest,
+    /// The end of the log.
+    Latest,
+    /// The first record created at or after that moment; the end where none is so young.
+    CreatedAt(Time),
 }
 
 /// How a stored send ended (e1).
@@ -338,6 +359,11 @@ pub enum Response {
         /// Its partitions.
         partitions: u16,
     },
+    /// To `ResetOffsets`: what the group has committed now of those partitions that this master has.
+    OffsetsReset {
+        /// The offsets.
+        offsets: Vec<(TopicPartition, Offset)>,
+    },
 }
 
 impl Request {
@@ -367,6 +393,7 @@ impl Request {
             Request::CopyDelays => "corgi-copy-delays",
             Request::Widen { .. } => "corgi-widen",
             Request::Shapes { .. } => "corgi-shapes",
+            Request::ResetOffsets { .. } => "corgi-reset-offsets",
         }
     }
 }
@@ -395,6 +422,7 @@ impl Response {
             Response::FollowFrom { .. } => "corgi-follow-from",
             Response::CopyDelays { .. } => "corgi-copy-delays-answer",
             Response::Widened { .. } => "corgi-widened",
+            Response::OffsetsReset { .. } => "corgi-offsets-reset",
         }
     }
 }

@@ -252,6 +252,7 @@ impl Machine for Rolling {
                 return;
             }
             Input::Message { .. } | Input::Timer(_) | Input::Incident(_) => return,
+            Input::Placed(_) | Input::Unreachable(_) => return,
         }
         self.go_on(now, effects);
     }

@@ -24,6 +24,8 @@ pub(super) enum Errand {
     Widen(Topic, Tell),
     /// For Kafka's controller: how many partitions the topic is to have.
     WidenTarget(TopicId, u16),
+    /// For Corgi's masters.
+    Reset(GroupId, PreparedFrom),
 }
 
 /// A rewind, with the names made out.
@@ -70,6 +72,7 @@ pub(super) fn errand(act: &Act, wiring: &Wiring, notes: &Notes) -> Errand {
         }
         Act::StopCorgi => Errand::Order(Target::Corgi, Order::Stop),
         Act::PrepareOffsets { group: name, from } => Errand::Prepare(group(name), *from),
+        Act::ResetOffsets { group: name, from } => Errand::Reset(group(name), *from),
         Act::SwitchRead { group: name, to } => Errand::Change(Change::Read(group(name), *to)),
         Act::Pause { group: name } => Errand::Change(Change::Pause(group(name))),
         Act::Resume { group: name } => Errand::Change(Change::Resume(group(name))),
@@ -194,6 +197,7 @@ impl Notes {
                 self.targets.insert(*topic, *count);
             }
             Errand::Change(_) | Errand::Order(..) | Errand::Prepare(..) | Errand::Rewind(_) => {}
+            Errand::Reset(..) => {}
         }
     }
 }

@@ -49,10 +49,19 @@ pub(super) enum Goal {
     Widen(KafkaWidening),
 }
 
+/// A reader of Kafka of whom there are figures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) enum Reader {
+    /// A group: what it has committed belongs to them.
+    Group(GroupId),
+    /// The reverse mirror, which reads every partition: how far it is, its workers say themselves.
+    ReverseMirror,
+}
+
 /// How far a round of figures is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Figures {
-    group: GroupId,
+    of: Reader,
     leaders_asked: bool,
     coordinator_asked: bool,
     listed: bool,
@@ -96,10 +105,10 @@ impl Desk<'_> {
 }
 
 impl Admin {
-    /// Begin a round of figures: the ends of the group's partitions, and what it has committed.
-    pub(super) fn ask_figures(&mut self, group: GroupId, desk: &mut Desk<'_>) {
+    /// Begin a round of figures: the ends of the reader's partitions, and what a group has committed.
+    pub(super) fn ask_figures(&mut self, of: Reader, desk: &mut Desk<'_>) {
         self.goal = Goal::Figures(Figures {
-            group,
+            of,
             leaders_asked: false,
             coordinator_asked: false,
             listed: false,
@@ -178,6 +187,12 @@ impl Admin {
             (0..*count).map(|partition| TopicPartition { topic: *topic, partition })
         });
         let all: BTreeSet<TopicPartition> = wiring.targets_of(group).chain(told).chain(widened).collect();
+        all.into_iter().collect()
+    }
+
+    /// Every target partition, in the same way.
+    pub(super) fn all_partitions(&self, wiring: &Wiring) -> Vec<TopicPartition> {
+        let all: BTreeSet<TopicPartition> = wiring.targets().chain(self.leaders.keys().copied()).collect();
         all.into_iter().collect()
     }
 
@@ -332,27 +347,34 @@ impl Admin {
     }
 
     fn advance_figures(&mut self, mut figures: Figures, desk: &mut Desk<'_>) {
-        let group = figures.group;
-        let partitions = self.partitions_of(desk.group(group), desk.wiring);
+        let (partitions, topics) = match figures.of {
+            Reader::Group(group) => {
+                let group = desk.group(group);
+                (self.partitions_of(group, desk.wiring), group.topics.clone())
+            }
+            Reader::ReverseMirror => (self.all_partitions(desk.wiring), desk.wiring.topics(&[])),
+        };
         let unknown = partitions.iter().any(|partition| !self.leaders.contains_key(partition));
         if unknown && !figures.leaders_asked {
             figures.leaders_asked = true;
-            self.ask_leaders(group, desk);
+            self.ask_leaders(topics, desk);
         } else if !figures.listed && !self.asking(Question::Leaders) {
             figures.listed = true;
             let wanted: Vec<_> = partitions.iter().map(|partition| (*partition, OffsetAt::Latest)).collect();
             self.ask_offsets(&wanted, desk);
         }
-        match self.coordinators.get(&group).copied() {
-            None if !figures.coordinator_asked => {
-                figures.coordinator_asked = true;
-                self.ask_coordinator(group, desk);
+        if let Reader::Group(group) = figures.of {
+            match self.coordinators.get(&group).copied() {
+                None if !figures.coordinator_asked => {
+                    figures.coordinator_asked = true;
+                    self.ask_coordinator(group, desk);
+                }
+                Some(coordinator) if !figures.fetched => {
+                    figures.fetched = true;
+                    self.ask_committed(group, coordinator, partitions, desk);
+                }
+                _ => {}
             }
-            Some(coordinator) if !figures.fetched => {
-                figures.fetched = true;
-                self.ask_committed(group, coordinator, partitions, desk);
-            }
-            _ => {}
         }
         self.goal = Goal::Figures(figures);
     }
@@ -369,7 +391,7 @@ impl Admin {
                 preparation.fail(format!("{} has no leader", desk.wiring.say(*leaderless)));
             } else {
                 preparation.leaders_asked = true;
-                self.ask_leaders(group, desk);
+                self.ask_leaders(desk.group(group).topics.clone(), desk);
             }
         } else if !wanted.is_empty() {
             self.ask_offsets(&wanted, desk);
@@ -407,9 +429,8 @@ impl Admin {
         brokers.get(self.turn % brokers.len().max(1)).copied()
     }
 
-    fn ask_leaders(&mut self, group: GroupId, desk: &mut Desk<'_>) {
+    fn ask_leaders(&mut self, topics: Vec<TopicId>, desk: &mut Desk<'_>) {
         if let (false, Some(broker)) = (self.asking(Question::Leaders), self.bootstrap(desk.wiring)) {
-            let topics = desk.group(group).topics.clone();
             self.ask(broker, Question::Leaders, Request::Metadata { topics }, desk);
         }
     }

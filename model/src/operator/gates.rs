@@ -3,7 +3,7 @@
 
 use crate::deployment::Target;
 use crate::operator::acts::Notes;
-use crate::operator::admin::Admin;
+use crate::operator::admin::{Admin, Reader};
 use crate::operator::reports::{Reports, Told};
 use crate::operator::wiring::Wiring;
 use crate::plan::Gate;
@@ -46,6 +46,7 @@ pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, notes: &Notes) -> Vec<Node
         Gate::MirrorLag { .. } | Gate::MirrorDrained => {
             notes.corgi_brokers(wiring).chain(wiring.mirror_workers.iter().copied()).collect()
         }
+        Gate::ReverseMirrorLag { .. } | Gate::ReverseMirrorDrained => wiring.reverse_mirror_workers.clone(),
         Gate::GroupLag { group, .. } => match notes.queue_of(wiring.group(group).0) {
             Queue::Kafka => Vec::new(),
             Queue::Corgi => notes.corgi_brokers(wiring).collect(),
@@ -56,11 +57,16 @@ pub(super) fn witnesses(gate: &Gate, wiring: &Wiring, notes: &Notes) -> Vec<Node
     }
 }
 
-/// The group whose figures must be asked of Kafka itself, if the gate needs them.
-pub(super) fn figures_of(gate: &Gate, wiring: &Wiring, notes: &Notes) -> Option<GroupId> {
-    let Gate::GroupLag { group, .. } = gate else { return None };
-    let (id, _) = wiring.group(group);
-    (notes.queue_of(id) == Queue::Kafka).then_some(id)
+/// Whose figures must be asked of Kafka itself, if the gate needs any.
+pub(super) fn figures_of(gate: &Gate, wiring: &Wiring, notes: &Notes) -> Option<Reader> {
+    match gate {
+        Gate::ReverseMirrorLag { .. } | Gate::ReverseMirrorDrained => Some(Reader::ReverseMirror),
+        Gate::GroupLag { group, .. } => {
+            let (id, _) = wiring.group(group);
+            (notes.queue_of(id) == Queue::Kafka).then_some(Reader::Group(id))
+        }
+        _ => None,
+    }
 }
 
 impl Judge<'_> {
@@ -73,6 +79,8 @@ impl Judge<'_> {
             }
             Gate::MirrorLag { at_most } => self.mirror_lag(*at_most),
             Gate::MirrorDrained => self.mirror_lag(0),
+            Gate::ReverseMirrorLag { at_most } => self.reverse_mirror_lag(*at_most),
+            Gate::ReverseMirrorDrained => self.reverse_mirror_lag(0),
             Gate::GroupLag { group, at_most } => self.group_lag(group, *at_most),
             Gate::Upgraded { group } => {
                 let (id, wiring) = self.wiring.group(group);
@@ -197,10 +205,10 @@ impl Judge<'_> {
         masters
     }
 
-    /// How far each partition was copied: the furthest of all workers'.
-    fn copied(&self) -> BTreeMap<TopicPartition, Dated> {
+    /// How far each partition was copied: the furthest of all these workers'.
+    fn copied(&self, workers: &[NodeId]) -> BTreeMap<TopicPartition, Dated> {
         let mut furthest: BTreeMap<TopicPartition, Dated> = BTreeMap::new();
-        for told in self.wiring.mirror_workers.iter().filter_map(|node| self.told(*node)) {
+        for told in workers.iter().filter_map(|node| self.told(*node)) {
             let Report::Mirror { copied, .. } = &told.report else { continue };
             for (partition, offset) in copied {
                 let known = furthest.entry(*partition).or_insert((*offset, told.asked_at));
@@ -215,7 +223,7 @@ impl Judge<'_> {
     fn mirror_lag(&self, at_most: u64) -> Judgement {
         self.added_sets_report()?;
         let masters = self.masters();
-        let copied = self.copied();
+        let copied = self.copied(&self.wiring.mirror_workers);
         let mut behind = Vec::new();
         for partition in self.sources(&masters) {
             let end = self.end_of(partition, &masters)?;
@@ -228,6 +236,24 @@ impl Judge<'_> {
             behind.push(Behind::between(partition, end, copied));
         }
         self.within("the mirror", behind, at_most)
+    }
+
+    /// How far the reverse mirror is behind the ends that Kafka tells.
+    fn reverse_mirror_lag(&self, at_most: u64) -> Judgement {
+        let copied = self.copied(&self.wiring.reverse_mirror_workers);
+        let mut behind = Vec::new();
+        for partition in self.admin.all_partitions(self.wiring) {
+            let say = || self.wiring.say(partition);
+            let end = self.admin.latest(partition, self.since);
+            let end = end.ok_or_else(|| format!("Kafka has not told the end of {}", say()))?;
+            let copied = match copied.get(&partition) {
+                Some(copied) => *copied,
+                None if end.0 == 0 => end,
+                None => return Err(format!("no worker of the reverse mirror reports on {}", say())),
+            };
+            behind.push(Behind::between(partition, end, copied));
+        }
+        self.within("the reverse mirror", behind, at_most)
     }
 
     /// Each broker set that was added has a master who reports: of what lies on it the address book says nothing.

@@ -49,7 +49,10 @@ impl Operator {
                     self.kafka_told(now, effects);
                 }
             }
-            Message::CorgiResponse(id, response) => self.corgi_told(from, id, &response, effects),
+            Message::CorgiResponse(id, response) => {
+                self.corgi_told(from, id, &response, effects);
+                self.master_told(id, &response, effects);
+            }
             Message::Redis(message) => self.redis_told(from, *message, effects),
             Message::Rewind(message) => self.instance_told(*message, effects),
             _ => {}
@@ -116,7 +119,10 @@ impl Operator {
             (None, Some(Given::Change(_))) => "the switch centre has not taken the change".to_owned(),
             (None, None) => match &self.durable.rewinding {
                 Some(rewinding) if rewinding.knows_where_to() => rewinding.because(&self.wiring),
-                _ => self.widening_trouble().unwrap_or_else(|| "Kafka does not answer".to_owned()),
+                _ => self
+                    .widening_trouble()
+                    .or_else(|| self.resetting_trouble())
+                    .unwrap_or_else(|| "Kafka does not answer".to_owned()),
             },
         };
         let act = self.act_here().map(Act::to_string).unwrap_or_default();

@@ -11,6 +11,7 @@ mod hearing;
 mod kafka_widening;
 mod preparation;
 mod reports;
+mod resetting;
 mod rewinding;
 pub mod settings;
 mod waiting;
@@ -33,6 +34,7 @@ use admin::{Admin, Desk, Goal};
 use kafka_widening::KafkaWidening;
 use preparation::Preparation;
 use reports::Reports;
+use resetting::Resetting;
 use rewinding::Rewinding;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,6 +117,8 @@ struct Volatile {
     masters: BTreeMap<u16, Option<NodeId>>,
     /// What was asked of Corgi for it: an answer to an act before it says nothing of it.
     asked: BTreeSet<RequestId>,
+    /// The setting of offsets in Corgi under way.
+    resetting: Option<Resetting>,
     /// When he began what he is busy with, or last said why it takes so long.
     said_at: Time,
     /// Whether he has said why the act under way does not succeed.
@@ -256,6 +260,7 @@ impl Operator {
             Errand::Rewind(errand) => self.rewind(&errand, now, effects),
             Errand::Widen(topic, tell) => self.widen(&topic, tell, effects),
             Errand::WidenTarget(topic, count) => self.widen_target(topic, count, now, effects),
+            Errand::Reset(group, from) => self.reset(group, from, now, effects),
         }
         effects.set_timer(AGAIN, self.settings.retry);
     }
@@ -314,6 +319,7 @@ impl Operator {
         self.volatile.widened.clear();
         self.volatile.masters.clear();
         self.volatile.asked.clear();
+        self.volatile.resetting = None;
         match self.durable.stage {
             Stage::Otherwise(place) => self.durable.stage = Stage::Otherwise(place + 1),
             Stage::Line | Stage::Rest(_) => self.durable.line += 1,
@@ -343,10 +349,11 @@ impl Machine for Operator {
             Input::Disconnected(node) => {
                 self.volatile.reports.disconnected(node);
                 self.volatile.admin.disconnected(node, &self.wiring);
-                self.instance_unreachable(node, effects);
             }
+            Input::Unreachable(address) => self.address_unreachable(address, effects),
             Input::Terminate => effects.processes.push(Process::Exit),
             Input::Incident(incident) => self.befall(incident, now, effects),
+            Input::Placed(_) => {}
         }
     }
 

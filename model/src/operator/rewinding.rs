@@ -13,7 +13,7 @@ use crate::operator::{Operator, Volatile};
 use crate::plan::{Confirm, RewindTo};
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::redis;
-use crate::rewind::{self, Command, InstanceId, Registration};
+use crate::rewind::{self, Address, Command, InstanceId, Registration};
 use crate::units::Time;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,7 +180,7 @@ impl Operator {
         }
         rewinding.asked = None;
         rewinding.redis_is_silent = false;
-        let meant = |listed: &Registration| errand.instance.is_none_or(|node| listed.address.node == node);
+        let meant = |listed: &Registration| errand.instance.is_none_or(|node| listed.instance.node == node);
         rewinding.silent = found.into_iter().filter(meant).collect();
         if errand.confirm == Confirm::Instances {
             rewinding.silent.retain(|listed| !rewinding.heard.contains(&listed.instance));
@@ -189,12 +189,12 @@ impl Operator {
         for listed in &rewinding.silent {
             let command = Command { rewind: rewinding.number, to: *listed, offsets: offsets.clone() };
             let message = rewind::Message::Command(command);
-            effects.send(listed.address.node, Message::Rewind(Box::new(message)));
+            effects.call(listed.address, Message::Rewind(Box::new(message)));
         }
         self.rewound_if_confirmed(&errand, effects);
     }
 
-    /// An instance answered, or the host for it.
+    /// Whoever has an address answered.
     pub(super) fn instance_told(&mut self, message: rewind::Message, effects: &mut Effects) {
         let rewind::Message::Answer(answer) = message else { return };
         let Some(Errand::Rewind(errand)) =
@@ -229,8 +229,8 @@ impl Operator {
         self.rewound_if_confirmed(&errand, effects);
     }
 
-    /// The connection to a host broke: of what was told there nothing is known.
-    pub(super) fn instance_unreachable(&mut self, gone: NodeId, effects: &mut Effects) {
+    /// Nobody is at an address, or no more: of what was told there nothing is known.
+    pub(super) fn address_unreachable(&mut self, gone: Address, effects: &mut Effects) {
         let Some(Errand::Rewind(errand)) =
             self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
         else {
@@ -238,12 +238,12 @@ impl Operator {
         };
         let Some(rewinding) = &mut self.durable.rewinding else { return };
         let before = rewinding.silent.len();
-        let there = rewinding.silent.iter().filter(|listed| listed.address.node == gone);
+        let there = rewinding.silent.iter().filter(|listed| listed.address == gone);
         if errand.confirm == Confirm::Instances {
             let there: Vec<InstanceId> = there.map(|listed| listed.instance).collect();
             rewinding.heard.extend(there);
         }
-        rewinding.silent.retain(|listed| listed.address.node != gone);
+        rewinding.silent.retain(|listed| listed.address != gone);
         if rewinding.silent.len() < before {
             rewinding.refusal = Some("that its process is gone".to_owned());
             self.rewound_if_confirmed(&errand, effects);

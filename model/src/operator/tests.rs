@@ -4,6 +4,7 @@ mod acting;
 mod crashes;
 mod kafka;
 mod kafka_widening;
+mod resetting;
 mod rewinds;
 mod waiting;
 mod widening;
@@ -23,6 +24,7 @@ const STANDBY: NodeId = NodeId(12);
 const NAME_SERVICE: NodeId = NodeId(4);
 const KAFKA: [NodeId; 2] = [NodeId(20), NodeId(21)];
 const WORKERS: [NodeId; 2] = [NodeId(30), NodeId(31)];
+const BACK: NodeId = NodeId(35);
 const PRODUCERS: [NodeId; 2] = [NodeId(40), NodeId(41)];
 const INSTANCES: [NodeId; 2] = [NodeId(50), NodeId(51)];
 const BILLING: GroupId = GroupId(0);
@@ -45,6 +47,7 @@ fn wiring() -> Wiring {
         name_service: NAME_SERVICE,
         kafka_brokers: KAFKA.to_vec(),
         mirror_workers: WORKERS.to_vec(),
+        reverse_mirror_workers: vec![BACK],
         producers: PRODUCERS.to_vec(),
         redis: Some(REDIS),
     }
@@ -64,6 +67,7 @@ struct Dialogue {
     timers: Vec<(Time, Timer)>,
     effects: Effects,
     sent: Vec<(NodeId, Message)>,
+    calls: Vec<(crate::rewind::Address, Message)>,
     events: Vec<Event>,
 }
 
@@ -77,6 +81,7 @@ impl Dialogue {
             timers: Vec::new(),
             effects: Effects::default(),
             sent: Vec::new(),
+            calls: Vec::new(),
             events: Vec::new(),
         };
         dialogue.start();
@@ -92,6 +97,7 @@ impl Dialogue {
         self.operator.crash();
         self.timers.clear();
         self.sent.clear();
+        self.calls.clear();
     }
 
     fn input(&mut self, input: Input) {
@@ -108,6 +114,7 @@ impl Dialogue {
             }
         }
         self.sent.extend(effects.sends);
+        self.calls.extend(effects.calls);
         self.events.extend(effects.events);
     }
 

@@ -82,10 +82,10 @@ impl Operator {
         reports.give_up(oldest);
         reports.ask(&nodes, now.elapsed, ids, effects);
         // Kafka's figures come by the same monitoring.
-        if let (Some(group), false) = (figures, reports.is_stale()) {
+        if let (Some(reader), false) = (figures, reports.is_stale()) {
             let mut desk = Desk { now, wiring: &self.wiring, ids, effects };
             admin.try_again(self.settings.request_timeout, &mut desk);
-            admin.ask_figures(group, &mut desk);
+            admin.ask_figures(reader, &mut desk);
         }
         effects.set_timer(ASK, if timed { SAY_EVERY } else { self.settings.report_interval });
     }

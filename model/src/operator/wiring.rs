@@ -29,6 +29,8 @@ pub struct Wiring {
     pub kafka_brokers: Vec<NodeId>,
     /// The mirror's workers.
     pub mirror_workers: Vec<NodeId>,
+    /// The reverse mirror's workers, where there is one.
+    pub reverse_mirror_workers: Vec<NodeId>,
     /// The producer applications.
     pub producers: Vec<NodeId>,
     /// Redis, where there is one.
@@ -94,6 +96,13 @@ impl Wiring {
     pub(super) fn sources(&self) -> impl Iterator<Item = TopicPartition> + '_ {
         (0u16..).zip(&self.topics).flat_map(|(topic, wiring)| {
             (0..wiring.source_partitions).map(move |partition| TopicPartition::new(topic, partition))
+        })
+    }
+
+    /// Every target partition.
+    pub(super) fn targets(&self) -> impl Iterator<Item = TopicPartition> + '_ {
+        (0u16..).zip(&self.topics).flat_map(|(topic, wiring)| {
+            (0..wiring.target_partitions).map(move |partition| TopicPartition::new(topic, partition))
         })
     }
 

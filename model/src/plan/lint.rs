@@ -142,6 +142,10 @@ impl Linter<'_> {
                 "the offsets are prepared from no time ago, which is the end of the log",
                 "Write from = { ago = \"60s\" }, or from = \"latest\" if that is meant",
             ),
+            Act::ResetOffsets { from: PreparedFrom::Ago(Span::ZERO), .. } => self.warning(
+                "the offsets are set to no time ago, which is the end of the log",
+                "Write from = { ago = \"60s\" }, or from = \"latest\" if that is meant",
+            ),
             Act::Rewind { to: RewindTo::Ago(Span::ZERO), .. } => self.warning(
                 "the group goes back to no time ago, which is where it is",
                 "Write to = { ago = \"60s\" }",

@@ -307,15 +307,10 @@ impl TryFrom<ActLine> for Act {
             "roll-back" => {
                 Act::RollBack { group: line.group(&word)?, order: line.order.take().unwrap_or_default() }
             }
-            "prepare-offsets" => Act::PrepareOffsets {
-                group: line.group(&word)?,
-                from: needed(
-                    &word,
-                    "from",
-                    line.from.take(),
-                    "`from = { ago = \"60s\" }` or `from = \"earliest\"`",
-                )?,
-            },
+            "prepare-offsets" => {
+                Act::PrepareOffsets { group: line.group(&word)?, from: line.prepared(&word)? }
+            }
+            "reset-offsets" => Act::ResetOffsets { group: line.group(&word)?, from: line.prepared(&word)? },
             "switch-read" => Act::SwitchRead { group: line.group(&word)?, to: line.queue(&word)? },
             "pause" => Act::Pause { group: line.group(&word)? },
             "resume" => Act::Resume { group: line.group(&word)? },
@@ -340,6 +335,10 @@ impl TryFrom<ActLine> for Act {
 }
 
 impl ActLine {
+    fn prepared(&mut self, word: &str) -> Result<PreparedFrom, String> {
+        needed(word, "from", self.from.take(), "`from = { ago = \"60s\" }` or `from = \"earliest\"`")
+    }
+
     fn write_to(&mut self, word: &str) -> Result<WriteTo, String> {
         match needed(word, "to", self.to.take(), "`to = \"kafka\"`")? {
             To::Queue(to) => Ok(to),
@@ -499,6 +498,8 @@ impl TryFrom<GateLine> for Gate {
             "only-mirror-reads" => Gate::OnlyMirrorReads,
             "nobody-reads" => Gate::NobodyReads,
             "no-delayed" => Gate::NoDelayed,
+            "reverse-mirror-lag" => Gate::ReverseMirrorLag { at_most: line.at_most(&word)? },
+            "reverse-mirror-drained" => Gate::ReverseMirrorDrained,
             _ => return Err(unknown("gate", &word, Gate::VARIANTS)),
         };
         line.nothing_left(&word)?;

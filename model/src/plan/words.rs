@@ -27,6 +27,9 @@ impl fmt::Display for Act {
             Act::PrepareOffsets { group, from } => {
                 write!(formatter, "prepare the offsets of {group} in Kafka from {from}")
             }
+            Act::ResetOffsets { group, from } => {
+                write!(formatter, "set the offsets of {group} in Corgi to {from}")
+            }
             Act::SwitchRead { group, to } => write!(formatter, "switch the reads of {group} to {to}"),
             Act::Pause { group } => write!(formatter, "pause {group}"),
             Act::Resume { group } => write!(formatter, "resume {group}"),
@@ -126,6 +129,10 @@ impl fmt::Display for Gate {
             Gate::OnlyMirrorReads => write!(formatter, "only the mirror reads from Corgi"),
             Gate::NobodyReads => write!(formatter, "nobody reads from Corgi"),
             Gate::NoDelayed => write!(formatter, "Corgi keeps no delayed record back"),
+            Gate::ReverseMirrorLag { at_most } => {
+                write!(formatter, "the reverse mirror is at most {at_most} records behind")
+            }
+            Gate::ReverseMirrorDrained => write!(formatter, "the reverse mirror has brought everything back"),
         }
     }
 }

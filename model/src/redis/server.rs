@@ -150,6 +150,7 @@ impl Machine for Redis {
             // The store is written at the next attempt.
             Input::Incident(Incident::DiskFreed) => self.volatile.disk_is_full = false,
             Input::Message { .. } | Input::Timer(_) | Input::Disconnected(_) | Input::Incident(_) => {}
+            Input::Placed(_) | Input::Unreachable(_) => {}
         }
     }
 

@@ -11,7 +11,7 @@ const CLIENT: NodeId = NodeId(7);
 fn registration(node: u32, incarnation: u32) -> Registration {
     let node = NodeId(node);
     let instance = InstanceId { node, incarnation };
-    Registration { group: GroupId(0), address: Address { node, port: 9_000 }, instance }
+    Registration { group: GroupId(0), address: Address::own(node), instance }
 }
 
 struct Bench {

@@ -169,6 +169,7 @@ impl Machine for SwitchCentre {
             }
             Input::Terminate => effects.processes.push(crate::machine::Process::Exit),
             Input::Incident(incident) => self.befall(incident, effects),
+            Input::Placed(_) | Input::Unreachable(_) => {}
             Input::Start { .. } | Input::Message { .. } | Input::Timer(_) => {}
         }
     }

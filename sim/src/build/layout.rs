@@ -106,6 +106,11 @@ impl Layout {
         layout
     }
 
+    /// By group: all instances with the NewClient, those that stand by behind the others.
+    pub fn new_clients(&self) -> Vec<Vec<NodeId>> {
+        self.new.iter().zip(&self.spare).map(|(new, spare)| [&new[..], spare].concat()).collect()
+    }
+
     /// The broker sets that run from the beginning.
     pub fn standing(&self) -> &[Vec<NodeId>] {
         &self.corgi[..self.standing_sets]

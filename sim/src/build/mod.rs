@@ -6,7 +6,7 @@ mod process;
 mod strikes;
 mod wire;
 
-pub use layout::{Layout, SET_BROKERS};
+pub use layout::{Layout, REVERSE_MIRROR, SET_BROKERS};
 pub use process::Process;
 
 use crate::case::Case;
@@ -17,6 +17,7 @@ use crate::workload::Workload;
 use crate::world::{Latency, Moment, Network, Node, Rare, World};
 use cutover_model::check::{Sending, Subject, SubjectGroup, SubjectTopic};
 use cutover_model::client::kafka_producer_settings;
+use cutover_model::hosts::Hosts;
 use cutover_model::record::{NodeId, TopicId};
 use cutover_model::units::Span;
 
@@ -44,6 +45,10 @@ pub fn build(case: &Case, seed: u64, faults: &[Fault]) -> Setup {
     let records: Vec<usize> = workload.producers.iter().map(|sends| sends.len()).collect();
     let mut world = World::new(nodes(case, &layout, &workload, streams), network(case, &layout, streams));
     world.set_circles(layout.corgi.iter().map(|brokers| strikes::circle(brokers)).collect());
+    if layout.redis.is_some() {
+        let settings = case.hosts.unwrap_or_default();
+        world.set_hosts(Hosts::new(settings, &layout.new_clients()), case.hosts.is_some());
+    }
     for fault in faults {
         let ready = strikes::ready(fault, &layout, &case.network);
         match &fault.when {

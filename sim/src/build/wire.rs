@@ -194,6 +194,7 @@ impl Builder<'_> {
             name_service: layout.name_service,
             kafka_brokers: layout.kafka.clone(),
             mirror_workers: layout.mirror.clone(),
+            reverse_mirror_workers: layout.reverse_mirror.clone(),
             producers: layout.producers.clone(),
             redis: layout.redis,
         }

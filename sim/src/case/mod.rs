@@ -27,7 +27,7 @@ use cutover_model::client::{
 use cutover_model::plan::{Names, Plan, PlanProblem};
 use cutover_model::record::{GroupId, TopicId};
 use cutover_model::units::Span;
-use cutover_model::{application, corgi, deployment, kafka, mirror, operator, redis, switch};
+use cutover_model::{application, corgi, deployment, hosts, kafka, mirror, operator, redis, switch};
 use serde::{Deserialize, Serialize};
 
 /// A case, with every default filled in.
@@ -69,6 +69,9 @@ pub struct Case {
     /// Redis: there is one where this is given, or where the plan has a rewind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis: Option<redis::Settings>,
+    /// The hosts that the NewClients' instances share: without it each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hosts: Option<hosts::Settings>,
     /// The deployment.
     #[serde(default)]
     pub deployment: deployment::Settings,

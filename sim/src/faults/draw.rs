@@ -5,6 +5,7 @@ mod drawing;
 
 use super::settings::{Aim, Listed};
 use super::{Domains, Fault, Link, NodeKind, Nodes, Reach, Role, Side, Target, When};
+use crate::build::REVERSE_MIRROR;
 use crate::case::Case;
 use crate::random::Stream;
 use cutover_model::units::Time;
@@ -63,6 +64,9 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, (place, listed): (usize, 
     let side = |aim: &Aim| -> Option<(Side, Domains)> {
         let all = each(case, nodes, aim, listed.kind.reach());
         match (aim, listed.kind.on_links()) {
+            (Aim::ReverseMirror, true) => {
+                parts(nodes, NodeKind::Mirror).into_iter().find(|(side, _)| *side == reverse_mirror())
+            }
             (Aim::Kind(kind), true) if !all.is_empty() => {
                 let domains = all.into_iter().fold(Domains::none(), |sum, (_, domains)| sum.with(domains));
                 Some((Side::Kind(*kind), domains))
@@ -112,6 +116,13 @@ pub(super) fn each(case: &Case, nodes: &Nodes, aim: &Aim, reach: Reach) -> Vec<(
                 nodes.of_kind(*kind).filter(|node| !node.spare || node.kind == NodeKind::CorgiBroker);
             of_kind.map(|node| (Side::One(Target::Node(node.id)), Domains::one(&node.domain))).collect()
         }
+        Aim::ReverseMirror if reach == Reach::Part => {
+            parts(nodes, NodeKind::Mirror).into_iter().filter(|(side, _)| *side == reverse_mirror()).collect()
+        }
+        Aim::ReverseMirror => {
+            let workers = nodes.of_kind(NodeKind::Mirror).filter(|node| node.part == REVERSE_MIRROR);
+            workers.map(|node| (Side::One(Target::Node(node.id)), Domains::one(&node.domain))).collect()
+        }
         Aim::Everybody => vec![(Side::Everybody, Domains::none())],
         Aim::Named(name) => match (nodes.named(name), case.network.site_named(name)) {
             (Some(node), _) => vec![(Side::One(Target::Node(node.id)), Domains::one(&node.domain))],
@@ -119,6 +130,10 @@ pub(super) fn each(case: &Case, nodes: &Nodes, aim: &Aim, reach: Reach) -> Vec<(
             (None, None) => Vec::new(),
         },
     }
+}
+
+fn reverse_mirror() -> Side {
+    Side::Part(NodeKind::Mirror, REVERSE_MIRROR)
 }
 
 /// The parts of a kind, each with the domains of its nodes.

@@ -47,6 +47,8 @@ pub enum Aim {
     CorgiSlave,
     /// A node of a kind: `kafka-broker`, `mirror`, `old-consumer`, ...
     Kind(NodeKind),
+    /// A worker of the reverse mirror: `reverse-mirror`. It is a `mirror` as well.
+    ReverseMirror,
     /// Everybody else: `everybody`.
     Everybody,
     /// A node by its name, or a site by its name.
@@ -58,6 +60,7 @@ impl From<String> for Aim {
         match word.as_str() {
             "corgi-master" => Aim::CorgiMaster,
             "corgi-slave" => Aim::CorgiSlave,
+            "reverse-mirror" => Aim::ReverseMirror,
             "everybody" => Aim::Everybody,
             _ => word.parse().map_or(Aim::Named(word), Aim::Kind),
         }
@@ -69,6 +72,7 @@ impl From<Aim> for String {
         match aim {
             Aim::CorgiMaster => "corgi-master".to_owned(),
             Aim::CorgiSlave => "corgi-slave".to_owned(),
+            Aim::ReverseMirror => "reverse-mirror".to_owned(),
             Aim::Everybody => "everybody".to_owned(),
             Aim::Kind(kind) => kind.to_string(),
             Aim::Named(name) => name,

@@ -58,5 +58,7 @@ fn dispatched(dispatched: &Dispatched, subject: &Subject) -> String {
         Input::Disconnected(gone) => format!("- loses its connection with {}", subject.node_name(*gone)),
         Input::Terminate => "- is asked to stop".to_owned(),
         Input::Incident(incident) => format!("- meets {incident}"),
+        Input::Placed(address) => format!("- is given the address {address}"),
+        Input::Unreachable(address) => format!("- hears that nobody is at {address}, or no more"),
     }
 }

@@ -20,9 +20,11 @@ pub use rare::Rare;
 pub use strike::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 
 use cutover_model::history::{Entry, Event};
+use cutover_model::hosts::{Given, Hosts};
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
 use cutover_model::message::Message;
 use cutover_model::record::NodeId;
+use cutover_model::rewind::Address;
 use cutover_model::units::{Span, Time};
 use node::Waiting;
 use rare::Turn;
@@ -37,6 +39,10 @@ const LOOPBACK: Span = Span::micros(20);
 enum Pending {
     /// A message on its way, to that incarnation of its receiver.
     Message { from: NodeId, to: NodeId, incarnation: u32, message: Message },
+    /// A message on its way to an address.
+    Call { from: NodeId, address: Address, message: Message },
+    /// The news that nobody is at an address, or no more, on its way.
+    Unreachable { to: NodeId, incarnation: u32, address: Address },
     /// The news that a connection broke, on its way.
     Disconnected { to: NodeId, incarnation: u32, gone: NodeId },
     /// A timer of a node, under its number.
@@ -75,6 +81,9 @@ pub struct World<M> {
     queue: Queue<Pending>,
     faults: faults::Faults,
     rare: Option<Rare>,
+    hosts: Hosts,
+    /// Whether processes are told the addresses that they are given.
+    tells_addresses: bool,
     timers_set: u64,
     events: u64,
     digest: Digest,
@@ -93,6 +102,8 @@ impl<M: Machine> World<M> {
             queue: Queue::default(),
             faults: faults::Faults::default(),
             rare: None,
+            hosts: Hosts::default(),
+            tells_addresses: false,
             timers_set: 0,
             events: 0,
             digest: Digest::default(),
@@ -130,6 +141,11 @@ impl<M: Machine> World<M> {
     /// Let rare branches be taken.
     pub fn set_rare(&mut self, rare: Rare) {
         self.rare = Some(rare);
+    }
+
+    /// Let instances listen on these hosts; where they share them, they are told the addresses that they are given.
+    pub fn set_hosts(&mut self, hosts: Hosts, shared: bool) {
+        (self.hosts, self.tells_addresses) = (hosts, shared);
     }
 
     /// Keep every dispatched input from now on, until it is taken.
@@ -177,6 +193,12 @@ impl<M: Machine> World<M> {
             Pending::Disconnected { to, incarnation, gone } => {
                 if self.nodes[to.0 as usize].incarnation == incarnation {
                     self.input(to, Input::Disconnected(gone));
+                }
+            }
+            Pending::Call { from, address, message } => self.take_call(from, address, message),
+            Pending::Unreachable { to, incarnation, address } => {
+                if self.nodes[to.0 as usize].incarnation == incarnation {
+                    self.input(to, Input::Unreachable(address));
                 }
             }
             Pending::Timer { node, number } => self.run_out(node, number),
@@ -260,6 +282,12 @@ impl<M: Machine> World<M> {
                 world.send(node, to, message);
             },
         );
+        self.carry_out(
+            |effects| &mut effects.calls,
+            |world, (address, message)| {
+                world.call(node, address, message);
+            },
+        );
         // These come last: a process that starts is stepped at once, and finds no effects but its own.
         self.carry_out(|effects| &mut effects.processes, |world, process| world.process(node, process));
     }
@@ -327,6 +355,32 @@ impl<M: Machine> World<M> {
         }
     }
 
+    /// Hand a message to the network that is for whoever listens at an address when it comes.
+    fn call(&mut self, from: NodeId, address: Address, message: Message) {
+        let Some(to) = self.hosts.reached_by(address) else { return };
+        let arrivals = self.network.carry(self.now, from, to);
+        for at in [arrivals.second, arrivals.first].into_iter().flatten() {
+            self.queue.push(at, Pending::Call { from, address, message: message.clone() });
+        }
+    }
+
+    /// A message has come to an address: the host refuses it where nobody listens.
+    fn take_call(&mut self, from: NodeId, address: Address, message: Message) {
+        match self.hosts.call(address, from) {
+            Some(to) => self.arrive(from, to, self.nodes[to.0 as usize].incarnation, message),
+            None => self.tell_unreachable(from, address),
+        }
+    }
+
+    /// Tell a node that nobody is at an address, or no more.
+    fn tell_unreachable(&mut self, to: NodeId, address: Address) {
+        let incarnation = self.nodes[to.0 as usize].incarnation;
+        let Some(host) = self.hosts.reached_by(address) else { return };
+        if let Some(at) = self.network.carry(self.now, host, to).first {
+            self.queue.push(at, Pending::Unreachable { to, incarnation, address });
+        }
+    }
+
     /// The connection between two nodes is closed.
     fn disconnect(&mut self, one: NodeId, other: NodeId) {
         self.node_mut(one).disconnect(other);
@@ -385,7 +439,14 @@ impl<M: Machine> World<M> {
         slot.incarnation += 1;
         let incarnation = slot.incarnation;
         self.write(node, Event::Started { incarnation });
+        let given = self.hosts.start(node).filter(|_| self.tells_addresses);
+        if let Some(Given { address, before }) = given {
+            self.write(node, Event::Listening { host: address.host.0, port: address.port, before });
+        }
         self.dispatch(node, Input::Start { incarnation });
+        if let Some(given) = given {
+            self.input(node, Input::Placed(given.address));
+        }
         for incident in self.nodes[node.0 as usize].incidents.clone() {
             self.input(node, Input::Incident(incident));
         }
@@ -402,6 +463,11 @@ impl<M: Machine> World<M> {
         self.write(node, Event::Stopped { orderly });
         for other in connections {
             self.tell_disconnected(other, node);
+        }
+        if let Some((address, callers)) = self.hosts.end(node) {
+            for caller in callers {
+                self.tell_unreachable(caller, address);
+            }
         }
     }
 

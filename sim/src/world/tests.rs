@@ -3,9 +3,11 @@
 use super::*;
 use crate::faults::{Domains, Tolerance};
 use crate::random::Streams;
+use cutover_model::hosts;
 use cutover_model::incident::{DiskLoss, Incident};
 use cutover_model::machine::{Now, RequestId, Timer};
 use cutover_model::record::GroupId;
+use cutover_model::rewind::{FIRST_PORT, HostId};
 
 const BEAT: Timer = Timer::new("toy/beat", 0);
 const ONCE: Timer = Timer::new("toy/once", 0);
@@ -19,6 +21,10 @@ struct Toy {
     asked_to_stop: bool,
     met: Vec<Incident>,
     disks_lost: u32,
+    /// Whom it calls every second.
+    calls: Option<Address>,
+    placed: Option<Address>,
+    unreachable: u32,
 }
 
 impl Machine for Toy {
@@ -30,6 +36,9 @@ impl Machine for Toy {
                 effects.set_timer(BEAT, Span::secs(1));
                 effects.set_timer(ONCE, Span::millis(500));
                 effects.cancel_timer(ONCE);
+                if let Some(address) = self.calls {
+                    effects.call(address, Message::ReportRequest(RequestId::default()));
+                }
                 if let Some(other) = self.other {
                     effects.send(other, Message::ReportRequest(RequestId::default()));
                 }
@@ -42,6 +51,8 @@ impl Machine for Toy {
                 effects.processes.push(Process::Exit);
             }
             Input::Incident(incident) => self.met.push(incident),
+            Input::Placed(address) => self.placed = Some(address),
+            Input::Unreachable(_) => self.unreachable += 1,
         }
     }
 
@@ -347,4 +358,58 @@ fn a_process_that_stops_for_longer_than_its_restart_takes_is_started_when_it_has
     world.add_fault(at(2), fault(Strike::Restart(Struck::Node(NodeId(1))), 2));
     run_until(&mut world, at(9));
     assert_eq!((world.nodes()[1].incarnation, world.nodes()[1].running), (2, true));
+}
+
+/// Node 0 calls the address at which node 1 listens; node 2 is on the same host.
+fn calling() -> (World<Toy>, Address) {
+    let streams = Streams::new(1);
+    let latency = Latency { least: Span::millis(1), most: Span::millis(5) };
+    let network = Network::new(vec![0, 0, 0], vec![vec![latency]], streams.stream("network"));
+    let address = Address { host: HostId(0), port: FIRST_PORT };
+    let toys = [Toy { calls: Some(address), ..Toy::default() }, Toy::default(), Toy::default()];
+    let nodes =
+        toys.into_iter().zip(0..).map(|(toy, number)| Node::new(toy, streams.stream_of("node", number)));
+    let mut world = World::new(nodes.collect(), network);
+    let settings = hosts::Settings { count: Some(1), ..hosts::Settings::default() };
+    world.set_hosts(Hosts::new(settings, &[vec![NodeId(1), NodeId(2)]]), true);
+    world.start(NodeId(0));
+    world.start(NodeId(1));
+    (world, address)
+}
+
+#[test]
+fn a_call_reaches_whoever_has_the_address_when_it_comes() {
+    let (mut world, address) = calling();
+    run_until(&mut world, at(2) + Span::millis(500));
+    assert_eq!((world.nodes()[1].machine.placed, world.nodes()[1].machine.heard), (Some(address), 2));
+    world.end(NodeId(1), false);
+    run_until(&mut world, at(3) + Span::millis(500));
+    assert_eq!(
+        world.nodes()[0].machine.unreachable,
+        2,
+        "the connection broke, and the next call was refused"
+    );
+    world.start(NodeId(2));
+    world.start(NodeId(1));
+    run_until(&mut world, at(5) + Span::millis(500));
+    assert_eq!((world.nodes()[2].machine.heard, world.nodes()[1].machine.heard), (2, 0));
+    let placed = world.nodes()[1].machine.placed.map(|address| address.port);
+    assert_eq!((world.nodes()[2].machine.placed, placed), (Some(address), Some(FIRST_PORT + 1)));
+    let listening = world.history().iter().filter_map(|entry| match entry.event {
+        Event::Listening { port, before, .. } => Some((entry.node, port, before)),
+        _ => None,
+    });
+    let (first, second) = (FIRST_PORT, FIRST_PORT + 1);
+    let told = [(NodeId(1), first, None), (NodeId(2), first, Some(NodeId(1))), (NodeId(1), second, None)];
+    assert_eq!(listening.collect::<Vec<_>>(), told);
+}
+
+#[test]
+fn a_cut_between_two_nodes_swallows_their_calls() {
+    let (mut world, _) = calling();
+    let side = |node| Side::Nodes(NodeSet::one(NodeId(node)));
+    let strike = Strike::Network { from: side(0), to: side(1), impairment: Impairment::Cut };
+    world.add_fault(at(1) + Span::millis(500), fault(strike, 2));
+    run_until(&mut world, at(4) + Span::millis(500));
+    assert_eq!((world.nodes()[1].machine.heard, world.nodes()[0].machine.unreachable), (2, 0));
 }

@@ -15,13 +15,12 @@ use std::collections::BTreeMap;
 
 pub(super) const REGISTER: Timer = Timer::new("application/register", 0);
 
-/// The first port that a host gives out.
-const FIRST_PORT: u16 = 9_000;
-
 /// What an instance knows of its rewinds, in this life of its process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Rewinds {
     ids: RequestIds,
+    /// The address that this process was given; without it the instance has its host to itself.
+    address: Option<Address>,
     /// Whether it stands in Redis, as far as it knows.
     is_registered: bool,
     /// The rewind of each partition since it was assigned: a repeated command does not go back twice.
@@ -44,16 +43,19 @@ impl Rewinds {
     pub(super) fn forget(&mut self, partition: TopicPartition) {
         self.done.remove(&partition);
     }
+
+    /// The process was given an address.
+    pub(super) fn placed(&mut self, address: Address) {
+        self.address = Some(address);
+    }
 }
 
 impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     fn registration(&self, registry: Registry) -> Registration {
         let incarnation = self.volatile.incarnation;
-        let turn = incarnation.saturating_sub(1) % u32::from(self.settings.rewind.ports.max(1));
-        let port = FIRST_PORT.saturating_add(u16::try_from(turn).unwrap_or(u16::MAX));
         Registration {
             group: self.setup.group,
-            address: Address { node: registry.node, port },
+            address: self.volatile.rewinds.address.unwrap_or(Address::own(registry.node)),
             instance: InstanceId { node: registry.node, incarnation },
         }
     }
@@ -92,14 +94,12 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         self.volatile.rewinds.open.clear();
     }
 
-    /// A command came to this host.
+    /// A command came to this process's address: for it, or for whoever had the address before.
     pub(super) fn take_command(&mut self, now: Now, from: NodeId, message: Message, effects: &mut Effects) {
         let (Some(registry), Message::Command(command)) = (self.setup.registry, message) else { return };
         let own = self.registration(registry);
         let is_mine = (command.to.group, command.to.instance) == (own.group, own.instance);
-        let refusal = if command.to.address != own.address {
-            Some(Refusal::ConnectionRefused)
-        } else if self.settings.rewind.check_instance && !is_mine {
+        let refusal = if self.settings.rewind.check_instance && !is_mine {
             Some(Refusal::OtherInstance)
         } else if self.volatile.stage != Stage::Reading
             || !matches!(self.volatile.library, Some(Library::Kafka(_)))
@@ -108,8 +108,10 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         } else {
             None
         };
-        if let Some(refusal) = refusal {
-            return answer(from, command.rewind, command.to, Err(refusal), effects);
+        if let Some(because) = refusal {
+            let (rewind, group, meant) = (command.rewind, own.group, command.to.instance);
+            effects.record(Event::RewindRefused { rewind, group, meant, because });
+            return answer(from, command.rewind, command.to, Err(because), effects);
         }
         let partitions = self.go_back(now, &command, effects);
         let open = Open { from, rewind: command.rewind, to: command.to, partitions };

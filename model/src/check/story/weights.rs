@@ -5,7 +5,7 @@ use super::{TELLING, Teller};
 use crate::check::Ground;
 use crate::history::{Entry, Event};
 use crate::plan::Act;
-use crate::record::{Offset, Queue, RecordId, TopicId, TopicPartition};
+use crate::record::{GroupId, Offset, Queue, RecordId, TopicId, TopicPartition};
 use crate::units::Time;
 
 impl Teller<'_> {
@@ -59,6 +59,7 @@ impl Teller<'_> {
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }
             | Act::PrepareOffsets { group, .. }
+            | Act::ResetOffsets { group, .. }
             | Act::SwitchRead { group, .. }
             | Act::Pause { group }
             | Act::Resume { group }
@@ -176,6 +177,15 @@ impl Teller<'_> {
             Event::Committed { group, queue, partition, offset } if self.finding.group == Some(*group) => {
                 self.first_passing(5, *queue, *partition, *offset)
             }
+            // Whose a source partition was tells whose copies came late.
+            Event::Granted { group, queue: Queue::Corgi, partitions }
+            | Event::Revoked { group, queue: Queue::Corgi, partitions, .. }
+                if self.is_mirrors(*group)
+                    && matches!(self.finding.ground, Ground::Session | Ground::RealTime) =>
+            {
+                let stands = |partition: &TopicPartition| self.stands_in(Queue::Corgi, *partition);
+                if own && partitions.iter().any(stands) { 60 } else { 0 }
+            }
             Event::Granted { group, queue, partitions } | Event::Revoked { group, queue, partitions, .. } => {
                 let concerned = self.finding.group == Some(*group)
                     && partitions.iter().any(|partition| self.stands_in(*queue, *partition));
@@ -190,11 +200,23 @@ impl Teller<'_> {
                     10
                 }
             }
-            Event::RewindAsked { group, .. } if self.finding.group == Some(*group) => 92,
+            Event::RewindAsked { rewind, group, .. }
+                if self.finding.group == Some(*group) || self.rewinds.contains(rewind) =>
+            {
+                92
+            }
+            Event::Listening { before: Some(before), .. } => {
+                by(88, 0).max(if self.nodes.contains(before) { 88 } else { 0 })
+            }
             Event::Paused { group, .. } if self.finding.group == Some(*group) => by(60, 15),
             Event::Rebalanced { group, .. } if self.finding.group == Some(*group) => 50,
             _ => 0,
         }
+    }
+
+    /// Whether that group is the mirror's own: the one behind the case's.
+    fn is_mirrors(&self, group: GroupId) -> bool {
+        usize::from(group.0) == self.subject.groups.len()
     }
 
     /// The first commit beyond a followed record tells where it was passed over.

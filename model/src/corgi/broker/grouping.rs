@@ -3,8 +3,9 @@
 use super::{
     Ask, Broker, FLUSH_OFFSETS, GroupId, NodeId, Offset, Refusal, Request, Response, Time, TopicPartition,
 };
-use crate::corgi::protocol::{Instance, OffsetTable};
+use crate::corgi::protocol::{Instance, OffsetTable, ResetTo};
 use crate::machine::Effects;
+use crate::record::TopicId;
 
 impl Ask {
     fn instance(self) -> Instance {
@@ -168,6 +169,37 @@ impl Broker {
         } else {
             ask.refuse(Refusal::Fenced, effects);
         }
+    }
+
+    /// Sets what a group has committed of those partitions of its topics that lie here, whoever reads them.
+    pub(super) fn reset_offsets(
+        &mut self,
+        ask: Ask,
+        group: GroupId,
+        topics: &[TopicId],
+        to: ResetTo,
+        effects: &mut Effects,
+    ) {
+        if !self.is_master() {
+            return ask.refuse(Refusal::NotMaster, effects);
+        }
+        let all = topics.iter().flat_map(|topic| {
+            let numbered = (0u16..).map(|partition| TopicPartition { topic: *topic, partition });
+            numbered.map_while(|partition| Some((partition, self.set_of(partition)?)))
+        });
+        let here = all.filter(|(_, set)| *set == self.set).map(|(partition, _)| partition);
+        let log = &self.durable.log;
+        let offset = |partition: TopicPartition| match to {
+            ResetTo::Earliest => log.partition_start(partition),
+            ResetTo::Latest => log.partition_end(partition),
+            ResetTo::CreatedAt(moment) => log.created_at(partition, moment),
+        };
+        let offsets: Vec<(TopicPartition, Offset)> =
+            here.map(|partition| (partition, offset(partition))).collect();
+        for (partition, offset) in &offsets {
+            self.set_offset(group, *partition, *offset, effects);
+        }
+        ask.answer(Response::OffsetsReset { offsets }, effects);
     }
 
     /// Returns whether all were taken.

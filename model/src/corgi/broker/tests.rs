@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::corgi::log::Entry;
-use crate::corgi::protocol::SendStatus;
+use crate::corgi::protocol::{ResetTo, SendStatus};
 use crate::corgi::settings::{BeyondEnd, Replication, Visible};
 use crate::corgi::wiring::Topic;
 use crate::history::Event;
@@ -284,4 +284,29 @@ fn a_record_over_the_limit_is_refused_with_its_whole_send() {
     assert_eq!(master.broker.log().end(), 0);
     master.ask(CLIENT, Request::Send { partition: PLACE, records: vec![record(1_000)] });
     assert_eq!(master.broker.log().end(), 1);
+}
+
+/// Three records, of which the last came late by a mirror: the first that is young enough counts, and the end where none is.
+#[test]
+fn a_groups_offsets_are_set_by_the_time_at_which_records_were_created() {
+    let mut master = Dialogue::with(0, Settings::default());
+    let created = |seconds| Record { created_at: Time::ZERO + Span::secs(seconds), ..Record::default() };
+    let records = vec![created(10), created(20), created(15)];
+    master.ask(CLIENT, Request::Send { partition: PLACE, records });
+    let (group, topics) = (GroupId(3), vec![TopicId(0)]);
+    let mut set = |to| {
+        let reset = Request::ResetOffsets { group, topics: topics.clone(), to };
+        let answer = master.ask(CLIENT, reset);
+        let [Response::OffsetsReset { offsets }] = &answer[..] else { panic!("{answer:?}") };
+        let asked = master.ask(CLIENT, Request::Offsets { group, partitions: vec![PLACE] });
+        assert_eq!(asked, [Response::Offsets { offsets: vec![(PLACE, Some(offsets[0].1))] }]);
+        assert_eq!(offsets[1], (TopicPartition::new(0, 1), 0), "an empty partition");
+        offsets[0].1
+    };
+    let at = |seconds| ResetTo::CreatedAt(Time::ZERO + Span::secs(seconds));
+    assert_eq!([at(5), at(12), at(20), at(21)].map(&mut set), [0, 1, 1, 3]);
+    assert_eq!([ResetTo::Earliest, ResetTo::Latest].map(&mut set), [0, 3]);
+    let mut slave = Dialogue::with(1, Settings::default());
+    let reset = Request::ResetOffsets { group, topics, to: ResetTo::Earliest };
+    assert_eq!(slave.ask(CLIENT, reset), [Response::Refused(Refusal::NotMaster)]);
 }

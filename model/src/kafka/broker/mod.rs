@@ -348,6 +348,7 @@ impl Machine for Broker {
             Input::Disconnected(node) => self.disconnected(cx, node),
             Input::Terminate => self.terminate(cx),
             Input::Incident(incident) => self.meet(cx, incident),
+            Input::Placed(_) | Input::Unreachable(_) => {}
         }
         self.settle(cx);
         self.volatile.deadlines.arm(DEADLINE, now.elapsed, cx.effects);

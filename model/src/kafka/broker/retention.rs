@@ -4,10 +4,11 @@
 //! Segments are not kept as such: their borders follow from the entries' sizes.
 
 use super::{Broker, Context, Task};
+use crate::history::Event;
 use crate::kafka::cluster::TopicConfig;
 use crate::kafka::log::Log;
 use crate::kafka::wiring::is_internal;
-use crate::record::{Offset, TopicPartition};
+use crate::record::{Offset, Queue, TopicPartition};
 use crate::units::Time;
 
 /// A segment as its size cuts it out of the log.
@@ -41,19 +42,23 @@ impl Broker {
     pub(super) fn delete_old_records(&mut self, cx: &mut Context<'_>) {
         let again = cx.time() + self.settings.retention_check;
         self.volatile.deadlines.set(Task::DeleteOldRecords, again);
-        let hosted: Vec<(TopicPartition, Offset)> = self
+        let hosted: Vec<(TopicPartition, Offset, bool)> = self
             .volatile
             .roles
             .iter()
             .filter(|(at, _)| !is_internal(at.topic))
-            .map(|(at, hosted)| (at, hosted.high_watermark))
+            .map(|(at, hosted)| (at, hosted.high_watermark, hosted.leader().is_some()))
             .collect();
-        for (at, high_watermark) in hosted {
+        for (at, high_watermark, leads) in hosted {
             let config = self.durable.image.topics.get(&at.topic).map(|topic| topic.config);
             let Some(config) = config.filter(|config| config.compacted != Some(true)) else { continue };
             if let Some(to) = self.old_until(at, config, high_watermark, cx.now.wall) {
                 if let Some(replica) = self.durable.replicas.get_mut(at) {
+                    let from = replica.log.start();
                     replica.log.delete_before(to);
+                    if leads && from < to {
+                        cx.effects.record(Event::StartMoved { queue: Queue::Kafka, partition: at, from, to });
+                    }
                 }
                 self.tell_start(at);
                 self.touch(at);

@@ -199,7 +199,7 @@ impl Machine for Controller {
             }
             Input::Terminate => effects.processes.push(Process::Exit),
             Input::Incident(Incident::ElectLeaders { unclean }) => self.elect_everywhere(unclean, effects),
-            Input::Incident(_) => {}
+            Input::Incident(_) | Input::Placed(_) | Input::Unreachable(_) => {}
         }
         self.publish(now, effects);
         self.arm(now, effects);

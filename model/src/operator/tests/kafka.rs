@@ -313,3 +313,43 @@ fn figures_that_kafka_does_not_tell_keep_the_gate_shut() {
     kafka.serve(&mut dialogue);
     assert!(dialogue.opened());
 }
+
+/// The ends are Kafka's, and how far they were copied back its workers say.
+#[test]
+fn the_reverse_mirror_is_drained_when_its_workers_have_all_that_kafka_has() {
+    for (gate, opens_at) in [
+        ("{ for = \"reverse-mirror-drained\" }", 100),
+        ("{ for = \"reverse-mirror-lag\", at-most = 30 }", 70),
+    ] {
+        let lines = format!("{{ do = \"start-reverse-mirror\" }}, {{ wait = {gate} }}");
+        let mut dialogue = Dialogue::of(plan(&lines));
+        dialogue.confirm_all();
+        let mut kafka = Kafka::new();
+        for copied in [opens_at - 1, opens_at] {
+            assert!(!dialogue.opened());
+            dialogue.pass(Span::secs(5));
+            loop {
+                let sent = dialogue.sent();
+                if sent.is_empty() {
+                    break;
+                }
+                for (to, message) in sent {
+                    match message {
+                        Message::KafkaRequest(id, request) => {
+                            let response = kafka.answer(*request);
+                            dialogue.kafka_answers(to, id, response);
+                        }
+                        Message::ReportRequest(id) => {
+                            assert_eq!(to, BACK);
+                            let copied = vec![(ZERO, 100), (ONE, copied)];
+                            let report = Report::Mirror { copied, source_ends: Vec::new(), held: Vec::new() };
+                            dialogue.hear(to, Message::Report(id, Box::new(report)));
+                        }
+                        _ => {}
+                    }
+                }
+            }
+        }
+        assert!(dialogue.opened(), "{}", dialogue.why());
+    }
+}

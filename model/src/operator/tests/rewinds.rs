@@ -12,7 +12,7 @@ const ONE: TopicPartition = TopicPartition::new(0, 1);
 fn registration(place: usize, incarnation: u32) -> Registration {
     let node = INSTANCES[place];
     let instance = InstanceId { node, incarnation };
-    Registration { group: BILLING, address: Address { node, port: 9_000 }, instance }
+    Registration { group: BILLING, address: Address::own(node), instance }
 }
 
 fn rewinding(keys: &str) -> Dialogue {
@@ -38,22 +38,22 @@ fn list(dialogue: &mut Dialogue, found: &[Registration]) -> Vec<Command> {
 }
 
 fn commands(dialogue: &mut Dialogue) -> Vec<Command> {
-    let command = |(to, message): (NodeId, Message)| match message {
+    let command = |(to, message): (Address, Message)| match message {
         Message::Rewind(message) => match *message {
             rewind::Message::Command(command) => {
-                assert_eq!(command.to.address.node, to);
+                assert_eq!(command.to.address, to);
                 Some(command)
             }
             rewind::Message::Answer(_) => None,
         },
         _ => None,
     };
-    dialogue.sent().into_iter().filter_map(command).collect()
+    std::mem::take(&mut dialogue.calls).into_iter().filter_map(command).collect()
 }
 
 fn answer(dialogue: &mut Dialogue, to: Registration, outcome: Result<Vec<TopicPartition>, Refusal>) {
     let answer = rewind::Message::Answer(Answer { rewind: 1, to, outcome });
-    dialogue.hear(to.address.node, Message::Rewind(Box::new(answer)));
+    dialogue.hear(to.instance.node, Message::Rewind(Box::new(answer)));
 }
 
 fn is_done(dialogue: &Dialogue) -> bool {
@@ -96,7 +96,7 @@ fn stale_entries_refusals_and_an_empty_list_are_not_enough() {
     let (stale, dead) = (registration(0, 1), registration(1, 1));
     assert_eq!(list(&mut dialogue, &[stale, dead]).len(), 2);
     answer(&mut dialogue, stale, Err(Refusal::OtherInstance));
-    dialogue.input(Input::Disconnected(INSTANCES[1]));
+    dialogue.input(Input::Unreachable(dead.address));
     assert!(!is_done(&dialogue));
     dialogue.pass(Span::secs(60));
     let said = dialogue.events.iter().any(|event| match event {
@@ -113,7 +113,38 @@ fn who_is_content_with_those_who_answer_misses_nobody() {
     list(&mut dialogue, &[answering, dead]);
     answer(&mut dialogue, answering, Ok(vec![ZERO]));
     assert!(!is_done(&dialogue));
-    dialogue.input(Input::Disconnected(INSTANCES[1]));
+    dialogue.input(Input::Unreachable(dead.address));
+    assert!(is_done(&dialogue));
+}
+
+/// Two lives of one instance are listed: nobody is at the address of the first, and the second is still to answer.
+#[test]
+fn an_address_at_which_nobody_is_says_nothing_of_another() {
+    let mut dialogue = rewinding("to = { offset = 7 }, confirm = \"instances\"");
+    let gone = registration(0, 1);
+    let mut moved = registration(0, 2);
+    moved.address.port += 1;
+    list(&mut dialogue, &[gone, moved]);
+    dialogue.input(Input::Unreachable(gone.address));
+    assert!(!is_done(&dialogue));
+    answer(&mut dialogue, moved, Ok(vec![ZERO, ONE]));
+    assert!(is_done(&dialogue));
+}
+
+/// Somebody else has the address by now, and says so: that is nobody's confirmation.
+#[test]
+fn whoever_has_a_reused_address_confirms_nothing_for_the_one_before_it() {
+    let mut dialogue = rewinding("to = { offset = 7 }");
+    let stale = registration(0, 1);
+    assert_eq!(list(&mut dialogue, &[stale]).len(), 1);
+    let refused = Answer { rewind: 1, to: stale, outcome: Err(Refusal::OtherInstance) };
+    dialogue.hear(INSTANCES[1], Message::Rewind(Box::new(rewind::Message::Answer(refused))));
+    assert!(!is_done(&dialogue));
+    dialogue.pass(Span::secs(3));
+    let mut now = registration(0, 2);
+    now.address.port += 1;
+    list(&mut dialogue, &[stale, now]);
+    answer(&mut dialogue, now, Ok(vec![ZERO, ONE]));
     assert!(is_done(&dialogue));
 }
 

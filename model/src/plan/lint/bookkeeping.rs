@@ -62,7 +62,7 @@ impl Bookkeeping {
             Act::RollBack { group, .. } => {
                 self.rolled_out.remove(group);
             }
-            Act::PrepareOffsets { .. } | Act::Rewind { .. } => {}
+            Act::PrepareOffsets { .. } | Act::ResetOffsets { .. } | Act::Rewind { .. } => {}
             Act::SwitchRead { group, to } => {
                 self.switched.insert(group.clone(), *to);
                 if !self.rolled_out.contains(group) {
@@ -118,6 +118,16 @@ impl Bookkeeping {
                 ),
                 "Prepare the offsets before `switch-read`, as long as nobody of the group reads there",
             ),
+            Act::ResetOffsets { group, .. }
+                if !self.corgi_stopped && self.reads_from(group) == Queue::Corgi =>
+            {
+                warning(
+                    format!(
+                        "`{group}` reads from Corgi here: its instances commit over the offsets that are set"
+                    ),
+                    "Set the offsets before `switch-read`, as long as nobody of the group reads there",
+                )
+            }
             Act::RollBack { group, .. } if !self.rolled_out.contains(group) => warning(
                 format!("`{group}` was not rolled out: there is nothing to go back from"),
                 "Write `roll-out` before it, or leave it out",
@@ -379,6 +389,14 @@ impl Bookkeeping {
         match gate {
             Gate::Elapsed { .. } => None,
             Gate::MirrorReady | Gate::MirrorLag { .. } | Gate::MirrorDrained => self.without_mirror(gate),
+            Gate::ReverseMirrorLag { .. } | Gate::ReverseMirrorDrained => {
+                (!self.reverse_mirror_runs).then(|| {
+                    complaint(
+                        "the reverse mirror does not run here".to_owned(),
+                        "Write `start-reverse-mirror` before this wait",
+                    )
+                })
+            }
             Gate::GroupLag { group, .. } => self.without_corgi(
                 self.reads_from(group) == Queue::Corgi,
                 "Corgi's masters, whom this wait asks, were stopped before it",
@@ -500,6 +518,7 @@ fn needs_corgi(act: &Act) -> bool {
             | Act::Widen { .. }
             | Act::AddBrokerSet { .. }
             | Act::Narrow { .. }
+            | Act::ResetOffsets { .. }
     )
 }
 

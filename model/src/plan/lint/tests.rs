@@ -408,6 +408,22 @@ fn a_widening_names_a_topic_and_more_partitions_than_it_has() {
 }
 
 #[test]
+fn the_way_back_waits_for_what_runs_and_sets_offsets_where_nobody_reads() {
+    let wait = "{ wait = { for = \"reverse-mirror-drained\" } }";
+    assert_eq!(only(wait), error(1, "the reverse mirror does not run here"));
+    let start = "{ do = \"start-reverse-mirror\" }";
+    clean(&format!("{start}, {wait}, {{ wait = {{ for = \"reverse-mirror-lag\", at-most = 5 }} }}"));
+    let reset = "{ do = \"reset-offsets\", group = \"billing\", from = { ago = \"60s\" } }";
+    let over = "`billing` reads from Corgi here: its instances commit over the offsets that are set";
+    assert_eq!(only(reset), warning(1, over));
+    let switch = "{ do = \"switch-read\", group = \"billing\", to = \"kafka\" }";
+    let moved = format!("{switch}, {{ do = \"roll-out\", group = \"billing\" }}");
+    clean(&format!("{moved}, {reset}"));
+    let end = "the offsets are set to no time ago, which is the end of the log";
+    assert_eq!(only(&format!("{moved}, {}", reset.replace("60s", "0s"))), warning(3, end));
+}
+
+#[test]
 fn kafka_is_widened_before_corgi_and_before_anything_is_copied() {
     let widen = |count: u16, queue: &str| {
         format!("{{ do = \"widen\", topic = \"payments\", partitions = {count}, in = \"{queue}\" }}")

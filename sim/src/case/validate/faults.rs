@@ -203,6 +203,7 @@ fn strikes(nodes: &Nodes, kind: Kind, aim: &Aim, there: Place) -> Result<(), Pro
     match aim {
         Aim::CorgiMaster | Aim::CorgiSlave => struck(NodeKind::CorgiBroker),
         Aim::Kind(node) => struck(*node),
+        Aim::ReverseMirror => struck(NodeKind::Mirror),
         Aim::Named(name) => nodes.named(name).map_or(Ok(()), |node| struck(node.kind)),
         Aim::Everybody => Ok(()),
     }
@@ -217,7 +218,7 @@ fn aim(case: &Case, nodes: &Nodes, aim: &Aim, on_links: bool, there: Place) -> R
     }
     let word = String::from(aim.clone());
     let mut words: Vec<String> = NodeKind::iter().map(|kind| kind.to_string()).collect();
-    words.extend(["corgi-master", "corgi-slave"].map(str::to_owned));
+    words.extend(["corgi-master", "corgi-slave", "reverse-mirror"].map(str::to_owned));
     if on_links {
         words.push("everybody".to_owned());
         words.extend(case.network.sites.keys().cloned());

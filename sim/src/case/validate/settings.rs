@@ -92,7 +92,10 @@ const CONSUMER: Keys = Keys { spans: &["commit-repeat"], counts: &["workers"] };
 
 const REDIS: Keys = Keys { spans: &[], counts: &[] };
 
-const REWIND: Keys = Keys { spans: &["time-to-live", "refresh"], counts: &["ports"] };
+const REWIND: Keys = Keys { spans: &["time-to-live", "refresh"], counts: &[] };
+
+/// Its count is absent by default; what it may be, the hosts themselves say.
+const HOSTS: Keys = Keys { spans: &[], counts: &[] };
 
 const SWITCHES: Keys = Keys { spans: &["poll", "retry"], counts: &[] };
 
@@ -143,7 +146,7 @@ const KAFKA_CONSUMER: Keys = Keys {
 };
 
 /// Every table outside the groups.
-const TABLES: [(&[Way<'static>], Keys); 20] = [
+const TABLES: [(&[Way<'static>], Keys); 21] = [
     (&[Way::Key("corgi")], CORGI),
     (&[Way::Key("corgi"), Way::Key("retention")], CORGI_RETENTION),
     (&[Way::Key("corgi"), Way::Key("name-service")], NAME_SERVICE),
@@ -158,6 +161,7 @@ const TABLES: [(&[Way<'static>], Keys); 20] = [
     (&[Way::Key("reverse-mirror"), Way::Key("corgi")], CORGI_PRODUCER),
     (&[Way::Key("switch")], SWITCH),
     (&[Way::Key("redis")], REDIS),
+    (&[Way::Key("hosts")], HOSTS),
     (&[Way::Key("deployment")], DEPLOYMENT),
     (&[Way::Key("operator")], OPERATOR),
     (&[Way::Key("producers"), Way::Key("application")], PRODUCER),
@@ -186,6 +190,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     }
     together(tree, way!["operator"], case.operator.validate())?;
     together(tree, way!["redis"], case.redis.as_ref().map_or(Ok(()), |redis| redis.validate()))?;
+    together(tree, way!["hosts"], case.hosts.as_ref().map_or(Ok(()), |hosts| hosts.validate()))?;
     together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
     together(tree, way!["mirror", "kafka"], case.mirror.kafka.validate())?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;
@@ -252,7 +257,7 @@ fn first_of_lists<'a>(way: &[Way<'a>]) -> Vec<Way<'a>> {
 /// A case with every default written out, as a tree.
 fn defaults() -> Option<Node> {
     let text = "name = 'defaults'\n[[topics]]\nname = 'a'\npartitions = 1\n[[groups]]\nname = 'b'\ntopics = ['a']\n\
-                instances = 1\n[redis]\n[reverse-mirror]";
+                instances = 1\n[redis]\n[hosts]\n[reverse-mirror]";
     let case: Case = read(&parse(0, text).ok()?).ok()?;
     parse(0, &toml::to_string(&case).ok()?).ok()
 }

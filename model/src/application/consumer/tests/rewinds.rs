@@ -3,14 +3,14 @@
 use super::*;
 use crate::application::consumer_settings::RewindSettings;
 use crate::redis::{self, Key, Request};
-use crate::rewind::{self, Address, Answer, Command, InstanceId, Refusal, Registration};
+use crate::rewind::{self, Address, Answer, Command, HostId, InstanceId, Refusal, Registration};
 
 const OPERATOR: NodeId = NodeId(9);
 const LIFE: InstanceId = InstanceId { node: OWN, incarnation: 1 };
 
 fn registration(incarnation: u32) -> Registration {
     let instance = InstanceId { node: OWN, incarnation };
-    Registration { group: GROUP, address: Address { node: OWN, port: 9_000 }, instance }
+    Registration { group: GROUP, address: Address::own(OWN), instance }
 }
 
 fn settings(rewind: RewindSettings) -> Settings {
@@ -96,13 +96,22 @@ fn an_old_client_says_nothing_and_a_new_life_has_a_new_id_at_the_old_port() {
     bench.push(Queue::Kafka, false);
     let [Request::Set { value, .. }] = told_redis(&bench.last)[..] else { panic!("{:?}", bench.last) };
     assert_eq!(value, registration(2));
-    let mut bench =
-        Bench::new(settings(RewindSettings { ports: 3, ..RewindSettings::default() }), true, true);
-    bench.application.crash();
-    bench.step(Input::Start { incarnation: 2 });
+}
+
+#[test]
+fn it_says_the_address_that_this_life_was_given() {
+    let mut bench = Bench::new(Settings::default(), true, true);
+    let given = Address { host: HostId(2), port: 9_001 };
+    bench.step(Input::Placed(given));
     bench.push(Queue::Kafka, false);
     let [Request::Set { value, .. }] = told_redis(&bench.last)[..] else { panic!("{:?}", bench.last) };
-    assert_eq!(value.address.port, 9_001);
+    assert_eq!(value, Registration { address: given, ..registration(1) });
+    bench.application.crash();
+    bench.step(Input::Start { incarnation: 2 });
+    bench.step(Input::Placed(Address { port: 9_000, ..given }));
+    bench.push(Queue::Kafka, false);
+    let [Request::Set { value, .. }] = told_redis(&bench.last)[..] else { panic!("{:?}", bench.last) };
+    assert_eq!((value.address.port, value.instance.incarnation), (9_000, 2));
 }
 
 #[test]
@@ -164,9 +173,10 @@ fn a_command_for_somebody_else_is_refused() {
     assert_eq!(refused(other_life), [Err(Refusal::OtherInstance)]);
     let other_group = Registration { group: GroupId(4), ..registration(1) };
     assert_eq!(refused(command(&mut bench, 1, other_group, &offsets)), [Err(Refusal::OtherInstance)]);
-    let mut other_port = registration(1);
-    other_port.address.port += 1;
-    assert_eq!(refused(command(&mut bench, 1, other_port, &offsets)), [Err(Refusal::ConnectionRefused)]);
+    // It has the address of one that died.
+    let instance = InstanceId { node: NodeId(77), incarnation: 1 };
+    let before = Registration { instance, ..registration(1) };
+    assert_eq!(refused(command(&mut bench, 1, before, &offsets)), [Err(Refusal::OtherInstance)]);
     assert!(sought(&bench).is_empty());
     let mut reads_corgi = Bench::new(Settings::default(), true, true);
     reads_corgi.push(Queue::Corgi, false);
@@ -181,4 +191,10 @@ fn without_the_checks_it_takes_any_command_and_confirms_at_once() {
     assert_eq!(answered, [Answer { rewind: 1, to: registration(7), outcome: Ok(vec![FIRST]) }]);
     assert!(!bench.asked(&Asked::Commit(vec![(FIRST, 1)])));
     assert_eq!(sought(&bench), [(0, 3, 1)]);
+    // It goes back in its own group's partitions for another's command.
+    let instance = InstanceId { node: NodeId(77), incarnation: 1 };
+    let of_others = Registration { group: GroupId(4), instance, ..registration(1) };
+    let answered = command(&mut bench, 2, of_others, &[(FIRST, 0)]);
+    assert_eq!(answered, [Answer { rewind: 2, to: of_others, outcome: Ok(vec![FIRST]) }]);
+    assert_eq!(sought(&bench), [(0, 3, 1), (0, 1, 0)]);
 }

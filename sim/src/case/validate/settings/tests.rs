@@ -5,7 +5,8 @@ const MAY_BE_ZERO: [(&str, &[&str]); 13] = [
     // Old at once.
     ("corgi.retention", &["age"]),
     // What is acknowledged is on the platter.
-    ("corgi", &["flush-interval", "lease-grace"]),
+    // None stands by.
+    ("corgi", &["flush-interval", "lease-grace", "standby-sets"]),
     // He decides at once.
     ("corgi.on-call", &["detection", "silence"]),
     (
