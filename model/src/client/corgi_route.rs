@@ -160,10 +160,15 @@ impl Route {
         self.masters.clone_from(masters);
         // A name service that has not heard of every master yet knows less than was known: a partition is not forgotten
         // for that.
-        let is_narrower = |known: &Topic| {
-            topics.iter().any(|told| told.topic == known.topic && told.sets.len() < known.sets.len())
+        let knows_less = |known: &Topic| {
+            let told = topics.iter().find(|told| told.topic == known.topic);
+            // What a topic was narrowed to is not forgotten either.
+            told.is_some_and(|told| {
+                let limits = told.limits.with(known.limits);
+                limits != told.limits || told.limits.read.is_none() && told.sets.len() < known.sets.len()
+            })
         };
-        if !missing || !self.topics.iter().any(is_narrower) {
+        if !missing || !self.topics.iter().any(knows_less) {
             self.topics.clone_from(topics);
         }
         true

@@ -128,10 +128,15 @@ impl NameService {
             shape.map(|shape| shape.limits).unwrap_or_default()
         };
         // Each set has its own word on the partitions that lie on it.
-        let read = (0u16..).zip(all).take_while(|(partition, set)| limits(*set).reads(*partition));
+        let all: Vec<u16> = all.collect();
+        let read =
+            (0u16..).zip(all.iter().copied()).take_while(|(partition, set)| limits(*set).reads(*partition));
         let sets: Vec<u16> = read.map(|(_, set)| set).collect();
         let write = (0u16..).zip(&sets).find(|(partition, set)| !limits(**set).writes(*partition));
-        let limits = Limits { write: write.map(|(partition, _)| partition), read: None };
+        let limits = Limits {
+            write: write.map(|(partition, _)| partition),
+            read: (sets.len() < all.len()).then_some(sets.len() as u16),
+        };
         Topic { topic: topic.topic, sets, limits }
     }
 
@@ -146,7 +151,7 @@ impl NameService {
                 let partitions = now.sets.len() as u16;
                 effects.record(Event::Widened { queue: Queue::Corgi, topic: now.topic, partitions });
             }
-            if now.limits != before.limits {
+            if now.limits.write.is_some() && now.writable() != before.writable() {
                 effects.record(Event::Narrowed { topic: now.topic, partitions: now.writable() });
             }
         }
