@@ -1,6 +1,7 @@
 //! What a wrong line is told.
 
 use super::*;
+use crate::plan::Site;
 use crate::plan::{Plan, Purpose, Tell};
 
 fn read(step: &str) -> Result<Step, String> {
