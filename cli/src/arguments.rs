@@ -29,6 +29,8 @@ pub enum Command {
     Replay(Replay),
     /// Say whether a case file is well-formed and its plan executable.
     Lint(Lint),
+    /// Print a case as it is run: with what it extends, and with every setting that it leaves to its default.
+    Show(Show),
 }
 
 /// Run a case with many seeds and say which guarantees hold.
@@ -99,6 +101,14 @@ pub struct Lint {
     /// For people, or for machines: one JSON object a case, a line each.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+}
+
+/// Print a case as it is run: with what it extends, and with every setting that it leaves to its default.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// The case file.
+    #[arg(value_name = "CASE")]
+    pub case: PathBuf,
 }
 
 /// For whom the output is.

@@ -144,7 +144,10 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
     if line.exercised == 0 {
         "no seed exercised it".to_owned()
     } else if line.undecided > 0 {
-        format!("{} seeds ended before it was decided: records were still on their way", line.undecided)
+        format!(
+            "{} seeds ended before it was decided: records were still on their way, or the plan waited for a time that had not come",
+            line.undecided
+        )
     } else {
         format!("{} runs did not come to their end", result.failures.len())
     }
@@ -165,6 +168,11 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
         text += output::BEYOND;
     } else if !expected {
         let _ = write!(text, "; the case expects {}", case.expect);
+        let unexpected: Vec<String> =
+            case.expect.unexpected(result).iter().map(ToString::to_string).collect();
+        if !unexpected.is_empty() && !case.expect.guarantees.is_empty() {
+            let _ = write!(text, ", and {} besides", unexpected.join(", "));
+        }
     }
     let _ = write!(text, "\ndigest {}", result.digest);
     text

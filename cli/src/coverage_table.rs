@@ -19,7 +19,8 @@ pub fn of_faults(coverage: &Coverage, verbose: bool) -> String {
         let row = rows.entry(name).or_insert_with(|| vec![None; coverage.phases().len()]);
         let phase = coverage.phases().iter().position(|phase| phase == cell.phase).unwrap_or(0);
         if cell.possible > 0 {
-            row[phase] = Some(row[phase].unwrap_or(0) + cell.times);
+            // A fault on links that counts for both its sides struck once.
+            row[phase] = Some(if verbose { cell.times } else { coverage.strikes(cell.fault, phase) });
         }
     }
     if rows.is_empty() {

@@ -11,6 +11,7 @@ mod metrics;
 mod output;
 mod progress;
 mod replay;
+mod show;
 mod table;
 
 use arguments::{Arguments, Command};
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Check(check) => check::run(check),
         Command::Replay(replay) => replay::run(replay),
         Command::Lint(lint) => lint::run(lint),
+        Command::Show(show) => show::run(show),
     };
     match status {
         Ok(status) => ExitCode::from(status),

@@ -381,6 +381,22 @@ fn a_listed_fault_that_never_struck_is_told() {
 }
 
 #[test]
+fn what_is_shown_runs_as_the_case_itself_and_names_every_setting() {
+    let shown = out(&cutover(&["show", GUARDED]));
+    for words in ["duplicates-per-group", "max-in-flight", "offset-copy-interval", "fetch-wait"] {
+        assert!(shown.contains(words), "{words}");
+    }
+    let cases = Cases::new();
+    let saved = cases.path("shown.toml");
+    std::fs::write(&saved, shown).unwrap();
+    let digest = |case: &str| {
+        let output = cutover(&["replay", case, "--seed", "3", "--format", "json"]);
+        json(&out(&output))["digest"].clone()
+    };
+    assert_eq!(digest(&saved), digest(GUARDED));
+}
+
+#[test]
 fn lint_says_that_a_case_is_well_formed_and_goes_on_after_a_bad_one() {
     let output = cutover(&["lint", GUARDED]);
     assert_eq!((status(&output), err(&output).as_str()), (HELD, ""));

@@ -44,6 +44,17 @@ impl Plan {
         self.acts().any(|act| matches!(act, Act::StartReverseMirror))
     }
 
+    /// The lines that wait for nothing but time: phase and step, each from 1.
+    pub fn waits_for_time(&self) -> Vec<(u32, u32)> {
+        let of_phase = |(phase, number): (&Phase, u32)| {
+            let steps = phase.steps.iter().zip(1..);
+            let waits =
+                steps.filter(|(step, _)| matches!(step, Step::Wait(Wait { wait: Gate::Elapsed { .. }, .. })));
+            waits.map(move |(_, step)| (number, step)).collect::<Vec<_>>()
+        };
+        self.phases.iter().zip(1..).flat_map(of_phase).collect()
+    }
+
     /// Whether a topic of Corgi is to be widened or narrowed at some line, so that keys move between source partitions.
     pub fn widens(&self) -> bool {
         self.acts().any(|act| match act {

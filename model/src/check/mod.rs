@@ -229,6 +229,8 @@ pub struct Subject {
     pub rewinds: bool,
     /// Whether it has a topic widened.
     pub widens: bool,
+    /// The plan's lines that wait for nothing but time: phase and step, each from 1.
+    pub waits_for_time: Vec<(u32, u32)>,
 }
 
 impl Subject {

@@ -110,6 +110,18 @@ impl Progress {
         !self.subject.phases.is_empty() && self.course.completed.is_none()
     }
 
+    /// Whether the plan waits for nothing but time: then it is not over, and not stuck.
+    fn waits_for_time(&self) -> bool {
+        let line = self.gate.as_ref().map(|gate| (gate.phase, gate.step));
+        self.plan_is_open() && line.is_some_and(|line| self.subject.waits_for_time.contains(&line))
+    }
+
+    /// How long the plan waited at a gate at most, one that has not opened included.
+    fn longest_wait(&self) -> Span {
+        let open = self.gate.as_ref().filter(|_| self.plan_is_open());
+        self.longest_wait.max(open.map_or(Span::ZERO, |gate| self.course.now.since(gate.at)))
+    }
+
     /// The lags that did not drain, the greatest first.
     fn lags(&self) -> Vec<(u64, GroupId, TopicPartition)> {
         let mut lags = Vec::new();
@@ -186,7 +198,7 @@ impl Progress {
 
     fn findings(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
-        if self.plan_is_open() {
+        if self.plan_is_open() && !self.waits_for_time() {
             findings.push(self.plan_stuck());
         }
         if self.course.ended == Some(EndReason::Drained) {
@@ -209,7 +221,7 @@ impl Progress {
             );
             findings.push(self.finding(Some(group), Some(partition), lag, summary));
         }
-        if findings.is_empty() && self.given_up == 0 {
+        if findings.is_empty() && self.given_up == 0 && !self.plan_is_open() {
             let summary =
                 "the plan is complete and no record is missing, but the systems did not come to rest";
             findings.push(self.finding(None, None, 1, summary.to_owned()));
@@ -263,14 +275,14 @@ impl Checker for Progress {
         let figures = vec![
             figure("time_to_drain_ms", drained_for.as_millis(), ""),
             figure("undrained_records", lag, ""),
-            figure("longest_gate_wait_ms", self.longest_wait.as_millis(), ""),
+            figure("longest_gate_wait_ms", self.longest_wait().as_millis(), ""),
         ];
         let exercised =
             self.acknowledged.iter().any(|(_, source)| source.is_some()) || !self.subject.phases.is_empty();
         let mut judgement =
             judgement(Guarantee::Progress, &self.course, exercised, figures, (findings, total));
         judgement.findings.truncate(super::tally::FINDINGS_AT_MOST);
-        if judgement.verdict == Verdict::Held && !decided {
+        if judgement.verdict == Verdict::Held && (!decided || self.plan_is_open()) {
             judgement.verdict = Verdict::Unknown;
         }
         judgement

@@ -40,6 +40,17 @@ fn a_plan_that_waits_for_ever_is_stuck_at_its_gate() {
 }
 
 #[test]
+fn a_plan_that_waits_for_nothing_but_time_is_not_stuck_and_not_over() {
+    let mut scene = Scene::new();
+    scene.sends(1).reads(A, &[0]).phase(2).event(OPERATOR, waiting()).quiet();
+    scene.wait(Span::secs(301)).end(EndReason::TimeBudget);
+    let subject = crate::check::Subject { waits_for_time: vec![(2, 3)], ..subject() };
+    let judgement = scene.judged_of(Progress::new, subject);
+    assert_eq!((judgement.verdict, judgement.findings.len()), (Verdict::Unknown, 0));
+    assert!(value(&judgement, "longest_gate_wait_ms") >= 301_000, "a gate that is still shut counts");
+}
+
+#[test]
 fn a_gate_that_opened_is_not_blamed() {
     let mut scene = Scene::new();
     scene.sends(1).reads(A, &[0]).phase(2).event(OPERATOR, waiting());

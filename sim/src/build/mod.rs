@@ -152,6 +152,7 @@ impl Case {
             objectives: self.objectives.clone(),
             rewinds: self.plan.rewinds(),
             widens: self.plan.widens(),
+            waits_for_time: self.plan.waits_for_time(),
         }
     }
 

@@ -31,13 +31,19 @@ impl Expect {
         let violated: BTreeSet<Guarantee> = lines.map(|line| line.name).collect();
         result.verdict == self.verdict
             && (violated.is_empty() || self.guarantees.iter().any(|expected| violated.contains(expected)))
-            && violated.iter().all(|found| self.tolerates(*found))
+            && self.unexpected(result).is_empty()
     }
 
     /// Whether a run found nothing else than what is expected. A single run need not find it.
     pub fn allows(&self, result: &RunResult) -> bool {
         let found = result.judgements.iter().filter(|judgement| judgement.verdict == Verdict::Violated);
         found.map(|judgement| judgement.guarantee).all(|guarantee| self.tolerates(guarantee))
+    }
+
+    /// The guarantees that a sweep found violated and that are not expected to be.
+    pub fn unexpected(&self, result: &SweepResult) -> Vec<Guarantee> {
+        let lines = result.guarantees.iter().filter(|line| line.verdict == Verdict::Violated);
+        lines.map(|line| line.name).filter(|name| !self.tolerates(*name)).collect()
     }
 
     fn tolerates(&self, guarantee: Guarantee) -> bool {

@@ -25,6 +25,8 @@ pub struct Coverage {
     /// The phases' names: the time before the plan, the plan's phases, the time after it.
     phases: Vec<String>,
     rows: Vec<Row>,
+    /// By fault and phase: how often, whomever it struck.
+    strikes: BTreeMap<&'static str, Vec<u64>>,
 }
 
 /// One fault on one kind of node.
@@ -137,7 +139,7 @@ impl Coverage {
                 taken.map(|(branch, kind)| Row::new(branch.into(), Some(kind), Vec::new(), phases.len())),
             );
         }
-        Coverage { rows, phases }
+        Coverage { rows, phases, strikes: BTreeMap::new() }
     }
 
     /// A run is over: note what could have struck in its phases, which are those that it went through.
@@ -153,6 +155,7 @@ impl Coverage {
 
     /// A rare branch was taken by a node.
     pub(super) fn take(&mut self, phase: usize, branch: RareBranch, taken_by: Option<NodeKind>) {
+        self.count(branch.into(), phase);
         let row = self.row(branch.into(), name_of(taken_by));
         row.times[phase] += 1;
     }
@@ -166,9 +169,19 @@ impl Coverage {
         if components.is_empty() {
             components.push(None);
         }
+        self.count(word(fault), phase);
         for component in components {
             self.row(fault, name_of(component)).times[phase] += 1;
         }
+    }
+
+    fn count(&mut self, fault: &'static str, phase: usize) {
+        self.strikes.entry(fault).or_insert_with(|| vec![0; self.phases.len()])[phase] += 1;
+    }
+
+    /// How often a fault struck in a phase, whomever it struck: one between two kinds of node once, though it counts for each.
+    pub fn strikes(&self, fault: &str, phase: usize) -> u64 {
+        self.strikes.get(fault).and_then(|strikes| strikes.get(phase)).copied().unwrap_or(0)
     }
 
     fn row(&mut self, fault: &str, component: &'static str) -> &mut Row {
@@ -186,6 +199,10 @@ impl Coverage {
         if self.phases.is_empty() {
             self.clone_from(other);
             return;
+        }
+        for (fault, theirs) in &other.strikes {
+            let strikes = self.strikes.entry(fault).or_insert_with(|| vec![0; self.phases.len()]);
+            strikes.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine += theirs);
         }
         for theirs in &other.rows {
             let row = self.row(theirs.fault, theirs.component);
