@@ -480,7 +480,7 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
 }
 
 /// The offsets from one on up to another, which is not among them.
-fn offsets(first: Offset, end: Offset) -> String {
+pub(super) fn offsets(first: Offset, end: Offset) -> String {
     if first + 1 == end { format!("offset {first}") } else { format!("offsets {first} to {}", end - 1) }
 }
 

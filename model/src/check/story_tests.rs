@@ -1,9 +1,11 @@
 use super::{StoryLine, story};
 use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, Scene, subject};
-use crate::check::{AtLeastOnce, Ground, Judgement, Order, Progress, describe, samples};
+use crate::check::{
+    AtLeastOnce, BoundedReplay, Ground, Judgement, Order, Progress, Subject, ZeroDowntime, describe, samples,
+};
 use crate::history::{EndReason, Entry, Event};
 use crate::plan::Act;
-use crate::record::{NodeId, Queue};
+use crate::record::{NodeId, Queue, TopicPartition};
 use crate::units::{Span, Time};
 
 fn told(scene: &Scene, judgement: &Judgement, at_most: usize) -> Vec<StoryLine> {
@@ -195,4 +197,140 @@ fn a_loss_in_corgi_is_told_until_the_last_log_has_cut_the_record_off() {
     for noise in ["dies", "begins to lead", "commits"] {
         assert!(!texts.iter().any(|text| text.contains(noise)), "{noise}: {texts:#?}");
     }
+}
+
+/// Corgi has two broker sets: `A` and `B` are the first, and the second is the mirror in that part.
+fn with_corgi_sets() -> Subject {
+    Subject { corgi_sets: vec![vec![A, B], vec![MIRROR]], ..subject() }
+}
+
+fn fault(fault: u32, kind: &str, struck: &[NodeId]) -> Event {
+    Event::FaultBegun {
+        fault,
+        kind: kind.to_owned(),
+        target: format!("target-{fault}"),
+        struck: struck.to_vec(),
+    }
+}
+
+fn over(fault: u32, kind: &str) -> Event {
+    Event::FaultEnded { fault, kind: kind.to_owned(), target: format!("target-{fault}") }
+}
+
+#[test]
+fn a_loss_in_corgi_reaches_back_to_the_last_change_of_leadership_and_the_faults_that_led_to_it() {
+    let mut scene = Scene::new();
+    let partition = scene.partition;
+    let led =
+        |leader, epoch| Event::LeaderChanged { queue: Queue::Corgi, partition, leader: Some(leader), epoch };
+    scene.event(A, fault(0, "crash", &[A])).wait(Span::secs(5)).event(A, over(0, "crash"));
+    scene.wait(Span::secs(90)).event(A, led(A, 2)).wait(Span::secs(90));
+    scene.event(A, fault(1, "pause", &[A])).event(MIRROR, fault(2, "pause", &[MIRROR]));
+    scene.wait(Span::secs(30)).event(B, led(B, 3)).wait(Span::secs(20));
+    scene.event(A, over(1, "pause")).wait(Span::secs(20)).phase(1).sends(1);
+    scene.event(B, Event::Truncated { queue: Queue::Corgi, partition, from: 3, to: 0 }).drained();
+    let judgement = scene.judged_of(AtLeastOnce::new, with_corgi_sets());
+    let lines = story(&scene.entries, &with_corgi_sets(), &judgement.findings[0], 20);
+    let texts = texts(&lines);
+    for expected in [
+        "fault 1 begins: target-1 stands still",
+        "orders/0 in Corgi is led by billing-2 (epoch 3)",
+        "fault 1 ends: target-1 goes on; billing-2 has become master meanwhile",
+    ] {
+        assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
+    }
+    for noise in ["fault 0", "fault 2", "epoch 2"] {
+        assert!(!texts.iter().any(|text| text.contains(noise)), "{noise}: {texts:#?}");
+    }
+}
+
+#[test]
+fn a_write_gap_is_told_with_the_partitions_that_are_told_no_more_and_without_kafka_until_it_is_written_to() {
+    let mut scene = Scene::new();
+    let partition = scene.partition;
+    let (broker, topic) = (NodeId(0), partition.topic);
+    let tells = |partitions| Event::Widened { queue: Queue::Corgi, topic, partitions };
+    let led = |queue, leader| Event::LeaderChanged { queue, partition, leader: Some(leader), epoch: 2 };
+    scene.phase(1).event(OPERATOR, tells(12)).invoke((0, 0)).wait(Span::secs(20));
+    scene.event(broker, fault(0, "crash", &[broker])).event(OPERATOR, led(Queue::Kafka, broker));
+    scene
+        .event(broker, Event::LeadershipTaken { partition, epoch: 2, end: 0 })
+        .event(broker, over(0, "crash"));
+    scene.event(A, fault(1, "crash", &[A])).wait(Span::secs(30));
+    scene.event(B, led(Queue::Corgi, B)).event(OPERATOR, tells(8)).wait(Span::secs(300));
+    let (to, hold) = (crate::switch::WriteTo::Kafka, crate::switch::Hold::Nothing);
+    scene.event(NodeId(6), Event::Writing { to, hold });
+    scene.event(broker, Event::LeadershipTaken { partition, epoch: 3, end: 0 });
+    scene.acknowledge((0, 0), Queue::Kafka, 0).read_copy(A, (0, 0), 0, -1).drained();
+    let judgement = scene.judged_of(ZeroDowntime::new, with_corgi_sets());
+    let gap = judgement.findings.iter().find(|finding| finding.ground == Ground::WriteUnavailable);
+    let lines = story(&scene.entries, &with_corgi_sets(), gap.expect("nobody could write"), 20);
+    let texts = texts(&lines);
+    for expected in [
+        "fault 1 begins: target-1 crashes",
+        "orders/0 in Corgi is led by billing-2 (epoch 2)",
+        "operator tells from now on that topic orders has 8 partitions in Corgi, which had 12 until then",
+        "corgi-1 begins to lead orders/0 in Kafka (epoch 3); its log ends at offset 0",
+    ] {
+        assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
+    }
+    for noise in ["fault 0", "led by corgi-1", "in Kafka (epoch 2)"] {
+        assert!(!texts.iter().any(|text| text.contains(noise)), "{noise}: {texts:#?}");
+    }
+}
+
+#[test]
+fn a_loss_behind_an_old_commit_is_told_with_it_and_with_what_the_disk_lost() {
+    let mut scene = Scene::new();
+    let source = scene.partition;
+    let commits = |offset| Event::MirrorCommitted { source, offset };
+    scene.event(MIRROR, commits(20)).event(MIRROR, commits(137)).wait(Span::secs(10));
+    scene.event(A, fault(0, "disk-loss", &[A])).wait(Span::secs(10));
+    let lost = |partition| (TopicPartition::new(1, partition), 5, 0);
+    let partitions = vec![lost(0), lost(1), lost(2), (source, 138, 0)];
+    scene.event(A, Event::DiskLost { queue: Queue::Corgi, partitions }).event(A, over(0, "disk-loss"));
+    scene.event(B, Event::Truncated { queue: Queue::Corgi, partition: source, from: 138, to: 0 });
+    scene.wait(Span::secs(40)).event(MIRROR, fault(1, "crash", &[MIRROR]));
+    scene.event(MIRROR, Event::Stopped { orderly: false }).wait(Span::secs(12)).phase(1).send((0, 1), 39);
+    let mirrors = crate::record::GroupId(2);
+    let granted = Event::Granted { group: mirrors, queue: Queue::Corgi, partitions: vec![source] };
+    scene.wait(Span::secs(80)).event(MIRROR, granted).drained();
+    let judgement = scene.judged_of(AtLeastOnce::new, with_corgi_sets());
+    let lines = story(&scene.entries, &with_corgi_sets(), &judgement.findings[0], 20);
+    let texts = texts(&lines);
+    for expected in [
+        "mirror-1 commits Corgi orders/0 offset 137 for the mirror: beyond p0#1, which will stand at offset 39",
+        "fault 0 begins: target-0 dies, and its disk with it",
+        "fault 1 begins: target-1 crashes",
+        "the log of orders/0 in Corgi at billing-2 loses offsets 0 to 137",
+        "mirror-1 (the mirror) is granted orders/0 in Corgi",
+    ] {
+        assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
+    }
+    let named = |text: &&str| text.contains("(offsets 0 to 137 of orders/0 among them)");
+    assert_eq!(texts.iter().filter(|text| named(text)).count(), 1, "{texts:#?}");
+    assert!(!texts.iter().any(|text| text.contains("offset 20")), "{texts:#?}");
+}
+
+#[test]
+fn what_held_a_send_back_is_told_before_what_came_later() {
+    let mut scene = Scene::new();
+    let hold = || Act::Hold { topics: Vec::new(), partitions: Vec::new() };
+    scene.phase(1).invoke((0, 0)).act(hold()).wait(Span::secs(20)).act(Act::Release);
+    scene.acknowledge((0, 0), Queue::Kafka, 0);
+    for _ in 0..15 {
+        scene.wait(Span::secs(1)).act(hold()).act(Act::Release);
+    }
+    for _ in 0..6 {
+        scene.read_copy(A, (0, 0), 0, -1);
+    }
+    scene.drained();
+    let objectives = crate::check::Objectives { duplicates_per_group: 2, ..subject().objectives };
+    let judgement = scene.judged_of(BoundedReplay::new, Subject { objectives, ..subject() });
+    let finding = judgement.findings.iter().find(|finding| finding.ground == Ground::OverReplayed);
+    let lines = story(&scene.entries, &subject(), finding.expect("replayed too often"), 12);
+    let texts = texts(&lines);
+    let sent = texts.iter().position(|text| text.contains("sends p0#0")).expect("the send");
+    assert!(texts[sent + 1].contains("hold their sends back"), "{texts:#?}");
+    assert!(texts[sent + 2].contains("send again"), "{texts:#?}");
 }

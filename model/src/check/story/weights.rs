@@ -9,8 +9,16 @@ use crate::record::{GroupId, Offset, Queue, RecordId, TopicId, TopicPartition};
 use crate::units::Time;
 
 impl Teller<'_> {
-    /// How much an entry tells; nothing at 0.
-    pub(super) fn weight(&mut self, entry: &Entry) -> u32 {
+    /// How much the entry at that place of the history tells; nothing at 0.
+    pub(super) fn weight(&mut self, place: usize, entry: &Entry) -> u32 {
+        if self.is_before_kafka(entry) {
+            return 0;
+        }
+        let led_up = self.causes.get(&place).copied().unwrap_or_default();
+        self.weight_by_itself(place, entry).max(led_up)
+    }
+
+    fn weight_by_itself(&mut self, place: usize, entry: &Entry) -> u32 {
         if self.follows(&entry.event) {
             return self.weight_of_record(&entry.event);
         }
@@ -22,9 +30,10 @@ impl Teller<'_> {
             Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => return self.weight_of_stop(near),
             // What a topic's widening does is seen long after it.
             Event::Widened { topic, .. } | Event::Narrowed { topic, .. }
-                if self.is_of_records() && self.is_of_topic(*topic) =>
+                if (self.is_of_records() || self.finding.ground == Ground::WriteUnavailable)
+                    && self.is_of_topic(*topic) =>
             {
-                return 88;
+                return if self.told_before.contains_key(&place) { 97 } else { 88 };
             }
             Event::Ended { .. } => return if self.finding.ground == Ground::Lost { 60 } else { 10 },
             event => self.weight_of_surroundings(entry, event),
@@ -102,7 +111,7 @@ impl Teller<'_> {
         }
     }
 
-    fn is_of_topic(&self, topic: TopicId) -> bool {
+    pub(super) fn is_of_topic(&self, topic: TopicId) -> bool {
         let stands = self.positions.keys().map(|(_, partition, _)| *partition);
         stands.chain(self.finding.partition).any(|partition| partition.topic == topic)
     }
@@ -215,7 +224,7 @@ impl Teller<'_> {
     }
 
     /// Whether that group is the mirror's own: the one behind the case's.
-    fn is_mirrors(&self, group: GroupId) -> bool {
+    pub(super) fn is_mirrors(&self, group: GroupId) -> bool {
         usize::from(group.0) == self.subject.groups.len()
     }
 
