@@ -72,6 +72,54 @@ fn every_scenario_loads_and_survives_being_saved() {
     }
 }
 
+/// The help of a broken case.
+fn help_of(name: &str) -> String {
+    let error = Case::load(&folder("tests/cases/broken").join(name)).expect_err("the case is broken");
+    error.help.clone().unwrap_or_default()
+}
+
+#[test]
+fn what_needs_quotes_is_told_with_them() {
+    assert_eq!(help_of("version-without-quotes.toml"), "it needs quotes: write \"4.1\"");
+    assert_eq!(help_of("word-without-quotes.toml"), "a text needs quotes: write \"hash\"");
+    assert!(help_of("name-without-quotes.toml").starts_with("write it in quotes, \"5\""));
+    // What is not one of the words is not told to be put in quotes.
+    let other = Case::from_text("a.toml", "[kafka]\nversion = 5.0").unwrap_err();
+    assert_eq!(other.help.as_deref(), Some("write one of: \"3.9\", \"4.1\""));
+}
+
+#[test]
+fn an_error_in_a_base_names_the_file_that_brings_it_about() {
+    for name in ["topic-that-a-group-of-the-base-reads.toml", "phase-that-a-fault-of-the-base-strikes.toml"] {
+        let help = help_of(name);
+        let told = format!("{name}, which extends this file and brings it about");
+        assert!(help.ends_with(&told), "{name}: {help}");
+    }
+    // What is wrong in the base by itself is not the extending file's doing.
+    let help = help_of("wrong-in-the-base.toml");
+    assert!(!help.contains("extends this file"), "{help}");
+}
+
+#[test]
+fn a_wait_that_ends_with_the_case_is_in_time() {
+    let broken = folder("tests/cases/broken");
+    let text = std::fs::read_to_string(broken.join("waits-beyond-the-end.toml")).unwrap();
+    let load = |text: &str| Case::from_text(broken.join("case.toml").to_str().unwrap(), text);
+    assert!(load(&text.replace("span = \"5m\"", "span = \"1m\"")).is_ok());
+    let help = load(&text).unwrap_err().help.clone().unwrap();
+    assert_eq!(help, "write a longer `duration`, at least \"14m\", or a shorter `span`");
+    let ages = load(&text.replace("span = \"5m\"", "span = \"30h\"")).unwrap_err();
+    assert!(ages.help.as_deref().unwrap().starts_with("write a shorter `span`"), "{ages}");
+}
+
+#[test]
+fn a_fault_that_ends_with_the_case_is_in_it() {
+    let broken = folder("tests/cases/broken");
+    let text = std::fs::read_to_string(broken.join("fault-that-outlasts-the-case.toml")).unwrap();
+    let text = text.replace("90s", "60s");
+    assert!(Case::from_text(broken.join("case.toml").to_str().unwrap(), &text).is_ok());
+}
+
 fn error_of(name: &str, text: &str) -> String {
     Case::from_text(name, text).expect_err("the case is broken").to_string()
 }

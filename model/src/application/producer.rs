@@ -15,7 +15,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use super::producer_settings::{Selector, Settings};
+use super::producer_settings::Settings;
 use super::subscription::{SUBSCRIBE, Subscription};
 use super::topic_shape::TopicShape;
 use super::{ProducerLibrary, timer_index};
@@ -245,10 +245,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
     /// How the partition of a record in Kafka is chosen, by as many as Kafka's library knows of.
     fn route(&self, record: &Record) -> Route {
         Route {
-            map: match self.settings.selector {
-                Selector::Mirror => self.setup.mirror_map,
-                Selector::Default => PartitionMap::Hash,
-            },
+            map: self.settings.selector.map(self.setup.mirror_map),
             source: record.source_partition(),
             // The mirror's batches are its own: where it scatters, nothing mimics it.
             counter: u64::from(record.id.sequence),

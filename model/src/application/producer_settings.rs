@@ -2,6 +2,7 @@
 //! defaults are those of a careful one (an outbox, one record at a time in each source partition).
 
 pub use super::subscription::SubscriptionSettings;
+use crate::mirror::PartitionMap;
 use crate::units::Span;
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +70,16 @@ pub enum Selector {
     Mirror,
     /// By murmur2 over Kafka's count: what a plain Kafka client does.
     Default,
+}
+
+impl Selector {
+    /// The map by which it chooses, beside a mirror that has this one.
+    pub fn map(self, mirror_map: PartitionMap) -> PartitionMap {
+        match self {
+            Selector::Mirror => mirror_map,
+            Selector::Default => PartitionMap::Hash,
+        }
+    }
 }
 
 /// Which answers count when both queues are written.

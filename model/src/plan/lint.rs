@@ -2,7 +2,10 @@
 //! mean nothing. A plan that passes can be executed; whether it is safe is another question, which this leaves out.
 
 mod bookkeeping;
+mod ended;
+mod widening;
 
+use crate::mirror::PartitionMap;
 use crate::plan::{Act, Gate, Phase, Plan, PreparedFrom, RewindTo, Step, Wait};
 use crate::record::Queue;
 use crate::units::Span;
@@ -60,6 +63,10 @@ pub struct Names {
     pub broker_sets: u16,
     /// How many stand by besides.
     pub standby_sets: u16,
+    /// How the mirror chooses the partition in Kafka.
+    pub mirror_map: PartitionMap,
+    /// How the producers choose it.
+    pub producer_map: PartitionMap,
 }
 
 impl Plan {

@@ -9,7 +9,9 @@ use crate::record::{GroupId, Queue, TopicId, TopicPartition};
 use serde::{Deserialize, Serialize};
 
 /// Where producers write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, strum::Display)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
+)]
 #[serde(rename_all = "kebab-case")]
 #[strum(serialize_all = "kebab-case")]
 pub enum WriteTo {

@@ -66,10 +66,13 @@ impl de::Error for Problem {
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Problem {
         let expected = plain(&expected.to_string());
-        Problem::unplaced(
-            format!("{} stands where {expected} is needed", shown(found)),
-            Some(instead(&expected)),
-        )
+        let help = match bare(found) {
+            Some(bare) if expected == TEXT => format!(
+                "write it in quotes, \"{bare}\"; durations have a unit, such as \"90s\", sizes too, such as \"4KiB\""
+            ),
+            _ => instead(&expected),
+        };
+        Problem::unplaced(format!("{} stands where {expected} is needed", shown(found)), Some(help))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Problem {
@@ -104,6 +107,17 @@ impl de::Error for Problem {
     }
 }
 
+/// What stands in the file without quotes, if it is a single value.
+fn bare(found: Unexpected<'_>) -> Option<String> {
+    match found {
+        Unexpected::Signed(number) => Some(number.to_string()),
+        Unexpected::Unsigned(number) => Some(number.to_string()),
+        Unexpected::Float(number) => Some(number.to_string()),
+        Unexpected::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
 fn shown(found: Unexpected<'_>) -> String {
     match found {
         Unexpected::Str(text) => format!("the text `{text}`"),
@@ -117,6 +131,9 @@ fn shown(found: Unexpected<'_>) -> String {
     }
 }
 
+/// What a key takes that takes a text.
+const TEXT: &str = "a text in quotes";
+
 /// Rust's names of types in words that a reader of case files knows.
 fn plain(expected: &str) -> String {
     match expected {
@@ -126,7 +143,7 @@ fn plain(expected: &str) -> String {
         "u64" | "usize" => "a whole number from 0",
         "i16" | "i32" | "i64" => "a whole number",
         "a boolean" => "true or false",
-        "a string" => "a text in quotes",
+        "a string" => TEXT,
         "a sequence" => "a list",
         "a map" => "a table",
         other if other.starts_with("struct ") => "a table",
@@ -138,10 +155,8 @@ fn plain(expected: &str) -> String {
 
 fn instead(expected: &str) -> String {
     match expected {
-        "a text in quotes" => {
-            "write a text in quotes; durations have a unit, such as \"90s\", sizes too, such as \"4KiB\""
-                .to_owned()
-        }
+        TEXT => "write a text in quotes; durations have a unit, such as \"90s\", sizes too, such as \"4KiB\""
+            .to_owned(),
         other => format!("write {other}"),
     }
 }
@@ -212,9 +227,9 @@ impl<'de> de::Deserializer<'de> for &'de Node {
                     Some(format!("write one of: {}", variants.join(", "))),
                 )),
             },
-            _ => Err(Problem::unplaced(
+            value => Err(Problem::unplaced(
                 format!("{} stands where a word in quotes is needed", self.kind()),
-                Some(format!("write one of: {}", variants.join(", "))),
+                Some(in_quotes(value, variants)),
             )),
         };
         result.map_err(|problem| located(problem, self))
@@ -223,6 +238,24 @@ impl<'de> de::Deserializer<'de> for &'de Node {
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
         seq tuple tuple_struct map identifier ignored_any
+    }
+}
+
+/// What to write for a value without quotes where a word is needed: this very value with them, if it is one of the words.
+fn in_quotes(value: &Value, words: &[&str]) -> String {
+    let bare = match value {
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Boolean(value) => Some(value.to_string()),
+        _ => None,
+    };
+    let known = bare.as_deref().filter(|bare| words.contains(bare));
+    match known {
+        Some(word) => format!("it needs quotes: write \"{word}\""),
+        None => {
+            let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+            format!("write one of: {}", quoted.join(", "))
+        }
     }
 }
 

@@ -74,6 +74,14 @@ impl CaseError {
         }))
     }
 
+    /// Something else that may be tried.
+    pub(crate) fn add_help(&mut self, more: &str) {
+        self.0.help = Some(match self.0.help.take() {
+            Some(help) => format!("{help}; {more}"),
+            None => more.to_owned(),
+        });
+    }
+
     /// A problem with its place in one of the files.
     pub(crate) fn at(files: &Files, problem: Problem) -> CaseError {
         let Some(place) = problem.place else {

@@ -15,9 +15,14 @@ impl Case {
     /// # Errors
     /// The first thing that is wrong, with its file and line.
     pub fn load(path: &Path) -> Result<Case, CaseError> {
+        Case::load_plainly(path).map_err(blame)
+    }
+
+    /// The same, without a word of which file brought an error about.
+    fn load_plainly(path: &Path) -> Result<Case, Found> {
         let mut files = Files::default();
-        let tree = merge::load(path, &mut files)?;
-        Case::from_tree(&tree, &files)
+        let read = merge::load(path, &mut files).and_then(|tree| Case::from_tree(&tree, &files));
+        read.map_err(|error| Found { error, files })
     }
 
     /// Read a case from a text; `extends` and `trace` are relative to the present directory.
@@ -26,8 +31,9 @@ impl Case {
     /// The first thing that is wrong, with its line.
     pub fn from_text(name: &str, text: &str) -> Result<Case, CaseError> {
         let mut files = Files::default();
-        let tree = merge::load_text(Path::new(name), text.to_owned(), &mut files)?;
-        Case::from_tree(&tree, &files)
+        let read = merge::load_text(Path::new(name), text.to_owned(), &mut files)
+            .and_then(|tree| Case::from_tree(&tree, &files));
+        read.map_err(|error| blame(Found { error, files }))
     }
 
     /// The case as a file that loads as this very case: self-contained, with every default written out.
@@ -57,6 +63,33 @@ impl Case {
         }
         Ok(case)
     }
+}
+
+/// An error, and the files that were read until then: each extends the next.
+struct Found {
+    error: CaseError,
+    files: Files,
+}
+
+/// The error with the file that brought it about, where it lies in another one, which that file extends and which by itself
+/// has no such error: who has only changed the first would look for it in vain in the other.
+fn blame(Found { mut error, files }: Found) -> CaseError {
+    let Some(place) = files.find(&error.file).filter(|place| *place > 0) else { return error };
+    let same = |found: &Found| {
+        (&found.error.file, found.error.line, &found.error.message)
+            == (&error.file, error.line, &error.message)
+    };
+    let has_it = |file: &usize| {
+        let loaded = Case::load_plainly(Path::new(files.name(*file)));
+        loaded.is_err_and(|found| same(&found))
+    };
+    if has_it(&place) {
+        return error;
+    }
+    let extending = (1..place).rev().find(has_it).unwrap_or(0);
+    let name = files.name(extending).to_owned();
+    error.add_help(&format!("or mend it in {name}, which extends this file and brings it about"));
+    error
 }
 
 /// Read the plan's steps one by one first, so that a mistake in one is told with that step's place.

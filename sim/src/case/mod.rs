@@ -229,7 +229,17 @@ impl Case {
         let targets =
             self.topics.iter().map(|topic| (topic.name.clone(), topic.target_partitions())).collect();
         let (broker_sets, standby_sets) = (self.corgi.broker_sets, self.corgi.standby_sets);
-        self.plan.lint(&Names { groups, topics, targets, broker_sets, standby_sets })
+        let mirror_map = self.mirror.partition_map;
+        let producer_map = self.producers.application.selector.map(mirror_map);
+        self.plan.lint(&Names {
+            groups,
+            topics,
+            targets,
+            broker_sets,
+            standby_sets,
+            mirror_map,
+            producer_map,
+        })
     }
 
     /// When the workload ends at the latest.

@@ -41,6 +41,11 @@ impl Files {
         self.files.get(file).map_or("case", |(name, _)| name.as_str())
     }
 
+    /// The place of the file of that name.
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.files.iter().position(|(known, _)| known == name)
+    }
+
     /// A file's text.
     pub fn text(&self, file: usize) -> &str {
         self.files.get(file).map_or("", |(_, text)| text.as_str())
@@ -217,13 +222,26 @@ impl Table {
 pub(crate) fn parse(file: usize, text: &str) -> Result<Node, Problem> {
     let root = DeTable::parse(text).map_err(|error| {
         let bytes = error.span().unwrap_or(0..0);
-        Problem::new(
-            Place::of(file, bytes),
-            format!("this is not TOML: {}", error.message().trim()),
-            "correct the line; https://toml.io shows how tables, lists and texts are written",
-        )
+        let help = match bare_word(text, &bytes) {
+            Some(word) => format!("a text needs quotes: write \"{word}\""),
+            None => {
+                "correct the line; https://toml.io shows how tables, lists and texts are written".to_owned()
+            }
+        };
+        Problem::new(Place::of(file, bytes), format!("this is not TOML: {}", error.message().trim()), help)
     })?;
     Ok(Node { place: Place { file, start: 0, end: 0 }, value: Value::Table(table(file, root.get_ref())?) })
+}
+
+/// The word that stands there without quotes behind a `=`, if it is one: what a text is most often mistaken for.
+fn bare_word<'a>(text: &'a str, bytes: &Range<usize>) -> Option<&'a str> {
+    let of_word = |letter: char| letter.is_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    let (before, behind) = (text.get(..bytes.start)?, text.get(bytes.start..)?);
+    let begin = before.trim_end_matches(of_word).len();
+    let word_end = bytes.start + behind.find(|letter| !of_word(letter)).unwrap_or(behind.len());
+    let word = text.get(begin..word_end)?;
+    let is_value = text[..begin].trim_end_matches([' ', '\t']).ends_with(['=', '[', ',']);
+    (is_value && !word.is_empty()).then_some(word)
 }
 
 fn table(file: usize, from: &DeTable<'_>) -> Result<Table, Problem> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::application::producer_settings::{DualAck, Retry};
+use crate::application::producer_settings::{DualAck, Retry, Selector};
 use crate::application::scripted::{Asked, ScriptedProducer};
 use crate::client::SendOutcome;
 use crate::machine::{After, RequestId, TimerEffect};

@@ -1,5 +1,6 @@
 //! What a plan would have brought about by a line, by its own account: no faults, no delays, no truth.
 
+use crate::plan::lint::ended::{Ended, State};
 use crate::plan::lint::{Names, Severity, suggestion};
 use crate::plan::{Act, Gate, Purpose};
 use crate::record::Queue;
@@ -7,7 +8,7 @@ use crate::switch::WriteTo;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Phase, and step if any, both from 1.
-type Place = (usize, Option<usize>);
+pub(super) type Place = (usize, Option<usize>);
 
 /// A message and what to write instead.
 type Complaint = (String, String);
@@ -18,7 +19,7 @@ pub(super) struct Bookkeeping {
     /// Where the line stands.
     pub(super) place: Place,
     mirror_started: bool,
-    mirror_runs: bool,
+    pub(super) mirror_runs: bool,
     reverse_mirror_runs: bool,
     corgi_stopped: bool,
     /// Groups that run the NewClient.
@@ -27,14 +28,18 @@ pub(super) struct Bookkeeping {
     /// Groups whose reads were switched at a time when nothing of theirs obeyed: where.
     switched_early: BTreeMap<String, Place>,
     switched: BTreeMap<String, Queue>,
-    writes: WriteTo,
+    pub(super) writes: WriteTo,
     held: Option<Place>,
+    /// Whether the hold covers every partition.
+    all_held: bool,
     /// The topics that were widened, and in which queue: to how many partitions.
-    widened: BTreeMap<(String, Queue), u16>,
+    pub(super) widened: BTreeMap<(String, Queue), u16>,
     /// The broker sets that were added to Corgi.
     added: BTreeSet<u16>,
     /// The topics of Corgi that were narrowed, and for what: to how many partitions.
     narrowed: BTreeMap<(String, Purpose), u16>,
+    /// What was so before, and is no more.
+    ended: Ended,
 }
 
 impl Bookkeeping {
@@ -44,12 +49,13 @@ impl Bookkeeping {
         if self.rolled_out.contains(group) { switched } else { Queue::Corgi }
     }
 
-    fn corgi_readers(&self, names: &Names) -> Vec<String> {
-        names.groups.iter().filter(|group| self.reads_from(group) == Queue::Corgi).cloned().collect()
+    fn readers(&self, queue: Queue, names: &Names) -> Vec<String> {
+        names.groups.iter().filter(|group| self.reads_from(group) == queue).cloned().collect()
     }
 
     /// Take an act into the books.
     pub(super) fn apply(&mut self, act: &Act) {
+        self.note_the_end(act);
         match act {
             Act::StartMirror => (self.mirror_started, self.mirror_runs) = (true, true),
             Act::StopMirror => self.mirror_runs = false,
@@ -76,8 +82,11 @@ impl Bookkeeping {
                 self.paused.remove(group);
             }
             Act::SwitchWrite { to } => self.writes = *to,
-            Act::Hold { .. } => self.held = self.held.or(Some(self.place)),
-            Act::Release => self.held = None,
+            Act::Hold { topics, partitions } => {
+                self.held = self.held.or(Some(self.place));
+                self.all_held |= topics.is_empty() && partitions.is_empty();
+            }
+            Act::Release => (self.held, self.all_held) = (None, false),
             Act::StopCorgi => self.corgi_stopped = true,
             Act::Narrow { topic, partitions, purpose } => {
                 self.narrowed.insert((topic.clone(), *purpose), *partitions);
@@ -91,21 +100,53 @@ impl Bookkeeping {
         }
     }
 
+    /// Take into the books what an act brings to its end: a wait for it belongs before that act.
+    fn note_the_end(&mut self, act: &Act) {
+        let place = self.place;
+        match act {
+            Act::StopMirror if self.mirror_runs => self.ended.note(State::Mirror, act, place),
+            Act::StopReverseMirror if self.reverse_mirror_runs => {
+                self.ended.note(State::ReverseMirror, act, place);
+            }
+            Act::RollBack { group, .. } if self.rolled_out.contains(group) => {
+                self.ended.note(State::Reading(group.clone(), self.reads_from(group)), act, place);
+                self.ended.note(State::RolledOut(group.clone()), act, place);
+            }
+            Act::SwitchRead { group, to } if self.rolled_out.contains(group) => {
+                let from = self.reads_from(group);
+                if from != *to {
+                    self.ended.note(State::Reading(group.clone(), from), act, place);
+                }
+            }
+            Act::Resume { group } if self.paused.contains_key(group) => {
+                self.ended.note(State::Paused(group.clone()), act, place);
+            }
+            Act::SwitchWrite { to } if self.writes != *to => {
+                self.ended.note(State::Writing(self.writes), act, place);
+            }
+            Act::Release if self.held.is_some() => self.ended.note(State::Held, act, place),
+            Act::StopCorgi if !self.corgi_stopped => self.ended.note(State::Corgi, act, place),
+            _ => {}
+        }
+    }
+
     /// What speaks against doing this now, if anything.
     pub(super) fn objection(&self, act: &Act, names: &Names) -> Option<(Severity, String, String)> {
         let warning = |message: String, help: &str| Some((Severity::Warning, message, help.to_owned()));
         match act {
             Act::StopMirror if !self.mirror_runs => warning(
                 "the mirror does not run here".to_owned(),
-                "Write `start-mirror` before it, or leave it out",
+                &self.ended.or_leave_out(&State::Mirror, "start-mirror"),
             ),
+            Act::StopMirror => self.cuts_off(Queue::Corgi, names),
             Act::StartMirror if self.mirror_runs => {
                 warning("the mirror runs already".to_owned(), "Leave it out")
             }
             Act::StopReverseMirror if !self.reverse_mirror_runs => warning(
                 "the reverse mirror does not run here".to_owned(),
-                "Write `start-reverse-mirror` before it, or leave it out",
+                &self.ended.or_leave_out(&State::ReverseMirror, "start-reverse-mirror"),
             ),
+            Act::StopReverseMirror => self.cuts_off(Queue::Kafka, names),
             Act::StartReverseMirror if self.reverse_mirror_runs => {
                 warning("the reverse mirror runs already".to_owned(), "Leave it out")
             }
@@ -129,16 +170,19 @@ impl Bookkeeping {
                 )
             }
             Act::RollBack { group, .. } if !self.rolled_out.contains(group) => warning(
-                format!("`{group}` was not rolled out: there is nothing to go back from"),
-                "Write `roll-out` before it, or leave it out",
+                match self.ended.place(&State::RolledOut(group.clone())) {
+                    Some(_) => format!("`{group}` was rolled back already"),
+                    None => format!("`{group}` was not rolled out: there is nothing to go back from"),
+                },
+                &self.ended.or_leave_out(&State::RolledOut(group.clone()), "roll-out"),
             ),
             Act::Resume { group } if !self.paused.contains_key(group) => warning(
                 format!("`{group}` is not paused here: to resume it changes nothing"),
-                "Write `pause` before it, or leave it out",
+                &self.ended.or_leave_out(&State::Paused(group.clone()), "pause"),
             ),
             Act::Release if self.held.is_none() => warning(
                 "nothing is held here: to release changes nothing".to_owned(),
-                "Write `hold` before it, or leave it out",
+                &self.ended.or_leave_out(&State::Held, "hold"),
             ),
             Act::Rewind { group, .. } => self.cannot_rewind(group),
             Act::StopCorgi => self.corgi_in_use(names),
@@ -155,7 +199,7 @@ impl Bookkeeping {
             _ if self.corgi_stopped && needs_corgi(act) => Some((
                 Severity::Error,
                 "Corgi was stopped for good before this step".to_owned(),
-                "Do this before `stop-corgi`".to_owned(),
+                self.ended.or(&State::Corgi, "Do this", "Do this before `stop-corgi`"),
             )),
             _ => None,
         }
@@ -239,63 +283,30 @@ impl Bookkeeping {
         }
     }
 
-    /// A mirror that starts while a topic that was widened is narrower in Kafka: what it does with the partitions that Kafka does
-    /// not have is not what it does later.
-    fn narrower_target(&self, names: &Names) -> Option<(Severity, String, String)> {
-        let (topic, in_corgi, in_kafka) = self.widened.keys().find_map(|(topic, _)| {
-            let in_corgi = self.count(topic, Queue::Corgi, names)?;
-            let in_kafka = self.count(topic, Queue::Kafka, names)?;
-            (in_kafka < in_corgi).then_some((topic, in_corgi, in_kafka))
-        })?;
+    /// A mirror that stops while what is written in its source has readers on the other side: nobody brings it to them.
+    fn cuts_off(&self, source: Queue, names: &Names) -> Option<(Severity, String, String)> {
+        let (written, other, gate) = match source {
+            Queue::Corgi => (WriteTo::Corgi, Queue::Kafka, "mirror-drained"),
+            Queue::Kafka => (WriteTo::Kafka, Queue::Corgi, "reverse-mirror-drained"),
+        };
+        let readers = self.readers(other, names);
+        // Who holds everything back writes nothing until then, and may be switched meanwhile.
+        if self.writes != written || self.all_held || readers.is_empty() {
+            return None;
+        }
+        let mirror = if source == Queue::Corgi { "the mirror" } else { "the reverse mirror" };
         Some((
             Severity::Warning,
             format!(
-                "the mirror starts while `{topic}` has {in_kafka} partitions in Kafka and {in_corgi} in Corgi: its map wraps"
+                "{mirror} stops while producers write to {} and {} read from {}: what is written from then on comes to none of them",
+                named(source),
+                readers.join(", "),
+                named(other)
             ),
             format!(
-                "Write {{ do = \"widen\", topic = \"{topic}\", partitions = {in_corgi}, in = \"kafka\" }} before it"
+                "Write {{ do = \"switch-write\", to = \"{other}\" }} and {{ wait = {{ for = \"{gate}\" }} }} before it"
             ),
         ))
-    }
-
-    /// A topic is widened while somebody brings records into Kafka: where they land is another place from then on, and each
-    /// who brings them learns it at his own time.
-    fn widens_under_way(
-        &self,
-        topic: &str,
-        partitions: u16,
-        queue: Queue,
-        names: &Names,
-    ) -> Option<(Severity, String, String)> {
-        let warning = |message: String, help: String| Some((Severity::Warning, message, help));
-        let in_kafka = self.count(topic, Queue::Kafka, names)?;
-        if queue == Queue::Corgi {
-            return (self.mirror_runs && in_kafka < partitions).then(|| {
-                (
-                    Severity::Warning,
-                    format!("`{topic}` gets more partitions than the {in_kafka} it has in Kafka while the mirror runs: its map wraps"),
-                    format!("Write {{ do = \"widen\", topic = \"{topic}\", partitions = {partitions}, in = \"kafka\" }} before `start-mirror`"),
-                )
-            });
-        }
-        let who = match (self.mirror_runs, self.writes) {
-            (true, _) => "the mirror runs",
-            (false, WriteTo::Corgi) => return None,
-            (false, _) => "producers write there",
-        };
-        if self.count(topic, Queue::Corgi, names)? <= in_kafka
-            && self.mirror_runs
-            && self.writes == WriteTo::Corgi
-        {
-            // The new ones stay empty: with the map `same` nothing goes to a number that Corgi does not have.
-            return None;
-        }
-        warning(
-            format!(
-                "`{topic}` is widened in Kafka while {who}: each learns it at its own time, and what it brings then lands elsewhere than before"
-            ),
-            "Widen it before `start-mirror`, or with nothing on its way and everything read".to_owned(),
-        )
     }
 
     /// A rewind that nobody can carry out is never confirmed.
@@ -304,13 +315,23 @@ impl Bookkeeping {
         if !self.rolled_out.contains(group) {
             return error(
                 format!("`{group}` is not rolled out before this step: only the NewClient can go back"),
-                format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+                self.ended.or(
+                    &State::RolledOut(group.to_owned()),
+                    "Go back",
+                    &format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+                ),
             );
         }
         if self.reads_from(group) == Queue::Corgi {
             return error(
                 format!("`{group}` reads from Corgi here: only what is read from Kafka can go back"),
-                format!("Write {{ do = \"switch-read\", group = \"{group}\", to = \"kafka\" }} before it"),
+                self.ended.or(
+                    &State::Reading(group.to_owned(), Queue::Kafka),
+                    "Go back",
+                    &format!(
+                        "Write {{ do = \"switch-read\", group = \"{group}\", to = \"kafka\" }} before it"
+                    ),
+                ),
             );
         }
         None
@@ -358,7 +379,7 @@ impl Bookkeeping {
     }
 
     fn corgi_in_use(&self, names: &Names) -> Option<(Severity, String, String)> {
-        let readers = self.corgi_readers(names);
+        let readers = self.readers(Queue::Corgi, names);
         let mut uses = Vec::new();
         if self.writes != WriteTo::Kafka {
             uses.push(format!(
@@ -393,7 +414,9 @@ impl Bookkeeping {
                 (!self.reverse_mirror_runs).then(|| {
                     complaint(
                         "the reverse mirror does not run here".to_owned(),
-                        "Write `start-reverse-mirror` before this wait",
+                        &self
+                            .ended
+                            .or_wait(&State::ReverseMirror, "Write `start-reverse-mirror` before this wait"),
                     )
                 })
             }
@@ -404,25 +427,33 @@ impl Bookkeeping {
             Gate::Upgraded { group } | Gate::OldStopped { group } => self.without_roll_out(group),
             Gate::Paused { group } => self.without_roll_out(group).or_else(|| {
                 (!self.paused.contains_key(group)).then(|| {
-                    complaint(format!("`{group}` is not paused here"), "Write `pause` before this wait")
+                    complaint(
+                        format!("`{group}` is not paused here"),
+                        &self.ended.or_wait(&State::Paused(group.clone()), "Write `pause` before this wait"),
+                    )
                 })
             }),
             Gate::Reading { group, from } => self.without_roll_out(group).or_else(|| {
                 (self.reads_from(group) != *from).then(|| {
                     complaint(
                         format!("`{group}` reads from {} here", self.reads_from(group)),
-                        "Write `switch-read` before this wait",
+                        &self.ended.or_wait(
+                            &State::Reading(group.clone(), *from),
+                            "Write `switch-read` before this wait",
+                        ),
                     )
                 })
             }),
-            Gate::Held => self
-                .held
-                .is_none()
-                .then(|| complaint("nothing is held here".to_owned(), "Write `hold` before this wait")),
+            Gate::Held => self.held.is_none().then(|| {
+                complaint(
+                    "nothing is held here".to_owned(),
+                    &self.ended.or_wait(&State::Held, "Write `hold` before this wait"),
+                )
+            }),
             Gate::Writing { to } => (self.writes != *to).then(|| {
                 complaint(
                     format!("producers write to {} here", self.writes),
-                    "Write `switch-write` before this wait",
+                    &self.ended.or_wait(&State::Writing(*to), "Write `switch-write` before this wait"),
                 )
             }),
             Gate::OnlyMirrorReads | Gate::NobodyReads => self.with_readers(gate, names),
@@ -437,7 +468,7 @@ impl Bookkeeping {
             let state = if self.mirror_started { "was stopped before" } else { "is not started before" };
             return Some(complaint(
                 format!("the mirror {state} this wait"),
-                "Write `start-mirror` before it",
+                &self.ended.or_wait(&State::Mirror, "Write `start-mirror` before it"),
             ));
         }
         self.without_corgi(
@@ -447,25 +478,43 @@ impl Bookkeeping {
     }
 
     fn without_corgi(&self, asks_corgi: bool, message: &str) -> Option<Complaint> {
-        (asks_corgi && self.corgi_stopped)
-            .then(|| complaint(message.to_owned(), "Write this wait before `stop-corgi`"))
+        (asks_corgi && self.corgi_stopped).then(|| {
+            complaint(
+                message.to_owned(),
+                &self.ended.or_wait(&State::Corgi, "Write this wait before `stop-corgi`"),
+            )
+        })
     }
 
     fn without_roll_out(&self, group: &str) -> Option<Complaint> {
         (!self.rolled_out.contains(group)).then(|| {
+            let rolled_out = State::RolledOut(group.to_owned());
+            let state = match self.ended.place(&rolled_out) {
+                Some(_) => "was rolled back",
+                None => "is not rolled out",
+            };
             complaint(
-                format!("`{group}` is not rolled out before this wait"),
-                &format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+                format!("`{group}` {state} before this wait"),
+                &self.ended.or_wait(
+                    &rolled_out,
+                    &format!("Write {{ do = \"roll-out\", group = \"{group}\" }} before it"),
+                ),
             )
         })
     }
 
     fn with_readers(&self, gate: &Gate, names: &Names) -> Option<Complaint> {
-        let readers = self.corgi_readers(names);
+        let readers = self.readers(Queue::Corgi, names);
         if !readers.is_empty() {
+            let away = |group: &String| State::Reading(group.clone(), Queue::Kafka);
+            // Where each of them read from Kafka before, the first that went back is the one to wait before.
+            let switch = "Write `switch-read` to Kafka for each of them before this wait";
+            let went_back: Option<Vec<_>> =
+                readers.iter().map(|group| self.ended.place(&away(group)).zip(Some(away(group)))).collect();
+            let first = went_back.and_then(|all| all.into_iter().min());
             return Some(complaint(
                 format!("by the plan {} read from Corgi here", readers.join(", ")),
-                "Write `switch-read` to Kafka for each of them before this wait",
+                &first.map_or(switch.to_owned(), |(_, state)| self.ended.or_wait(&state, switch)),
             ));
         }
         if *gate == Gate::NobodyReads && self.mirror_runs {
@@ -500,6 +549,13 @@ impl Bookkeeping {
         }
         open.sort();
         open
+    }
+}
+
+fn named(queue: Queue) -> &'static str {
+    match queue {
+        Queue::Corgi => "Corgi",
+        Queue::Kafka => "Kafka",
     }
 }
 

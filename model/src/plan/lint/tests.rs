@@ -9,6 +9,7 @@ fn names() -> Names {
         targets: vec![],
         broker_sets: 2,
         standby_sets: 1,
+        ..Names::default()
     }
 }
 
@@ -200,7 +201,8 @@ fn a_wait_for_readers_to_be_gone_needs_all_of_them_switched() {
     let nobody = "{ wait = { for = \"nobody-reads\" } }";
     let both = format!("{{ do = \"start-mirror\" }}, {}, {}", switched("billing"), switched("audit"));
     assert_eq!(only(&format!("{both}, {nobody}")), error(6, "the mirror reads from Corgi here"));
-    clean(&format!("{both}, {{ do = \"stop-mirror\" }}, {nobody}"));
+    let write = "{ do = \"switch-write\", to = \"kafka\" }";
+    clean(&format!("{both}, {write}, {{ do = \"stop-mirror\" }}, {nobody}"));
 }
 
 #[test]
@@ -451,8 +453,125 @@ fn kafka_is_widened_before_corgi_and_before_anything_is_copied() {
     let late = lint(&format!("{start}, {corgi}, {kafka}"));
     assert_eq!(late.len(), 2, "{late:?}");
     assert!(late[1].message.starts_with("`payments` is widened in Kafka while the mirror runs"), "{late:?}");
-    let written = lint(&format!("{{ do = \"switch-write\", to = \"kafka\" }}, {kafka}"));
-    assert!(written[0].message.contains("while producers write there"), "{written:?}");
+}
+
+#[test]
+fn a_widening_under_way_is_told_of_whose_map_it_changes() {
+    let widen = |count: u16| {
+        format!("{{ do = \"widen\", topic = \"payments\", partitions = {count}, in = \"kafka\" }}")
+    };
+    let (start, write) = ("{ do = \"start-mirror\" }", "{ do = \"switch-write\", to = \"both\" }");
+    let told = |steps: &str, mirror_map, producer_map| -> Vec<String> {
+        let plan: Plan = toml::from_str(&format!("[[phases]]\nname = \"only\"\nsteps = [{steps}]")).unwrap();
+        let problems = plan.lint(&Names { mirror_map, producer_map, ..names() });
+        problems.into_iter().map(|problem| problem.message).collect()
+    };
+    use PartitionMap::{Hash, Same, Scattered};
+    let while_it = |who: &str| {
+        vec![format!(
+            "`payments` is widened in Kafka while {who}: each learns it at its own time, and what it brings then lands elsewhere than before"
+        )]
+    };
+    let running = format!("{start}, {write}, {}", widen(6));
+    assert_eq!(told(&running, Same, Same), Vec::<String>::new());
+    assert_eq!(told(&running, Hash, Hash), while_it("the mirror runs and producers write there"));
+    assert_eq!(told(&running, Same, Hash), while_it("producers write there"));
+    assert_eq!(told(&running, Scattered, Same), Vec::<String>::new());
+    let before = format!("{}, {start}, {write}", widen(6));
+    assert_eq!(told(&before, Hash, Hash), Vec::<String>::new());
+    // Only the map `same` wraps where Corgi has more.
+    let corgi = format!("{start}, {{ do = \"widen\", topic = \"payments\", partitions = 6 }}");
+    assert_eq!(told(&corgi, Same, Same).len(), 1);
+    assert_eq!(told(&corgi, Hash, Hash), Vec::<String>::new());
+}
+
+/// The help of the one error of these steps.
+fn help(steps: &str) -> String {
+    let problems = lint(steps);
+    let mut errors = problems.into_iter().filter(|problem| problem.severity == Severity::Error);
+    let first = errors.next().expect("there is an error");
+    assert_eq!(errors.next(), None);
+    first.help
+}
+
+#[test]
+fn who_waits_too_late_is_told_before_which_step_to_wait() {
+    let (start, stop) = ("{ do = \"start-mirror\" }", "{ do = \"stop-mirror\" }");
+    let wait = "{ wait = { for = \"mirror-drained\" } }";
+    let before = |act: &str, step: usize| format!("Write this wait before `{act}` in phase 1, step {step}");
+    assert_eq!(help(&format!("{start}, {stop}, {wait}")), before("stop-mirror", 2));
+    assert_eq!(help(&format!("{stop}, {wait}")), "Write `start-mirror` before it");
+    let reverse = "{ do = \"start-reverse-mirror\" }, { do = \"stop-reverse-mirror\" }, { wait = { for = \"reverse-mirror-drained\" } }";
+    assert_eq!(help(reverse), before("stop-reverse-mirror", 2));
+    let held = "{ do = \"hold\" }, { do = \"release\" }, { wait = { for = \"held\" } }";
+    assert_eq!(help(held), before("release", 2));
+    let roll = "{ do = \"roll-out\", group = \"billing\" }";
+    let back = "{ do = \"roll-back\", group = \"billing\" }";
+    let upgraded = "{ wait = { for = \"upgraded\", group = \"billing\" } }";
+    assert_eq!(help(&format!("{roll}, {back}, {upgraded}")), before("roll-back", 2));
+    assert_eq!(
+        only(&format!("{roll}, {back}, {upgraded}")),
+        error(3, "`billing` was rolled back before this wait")
+    );
+    let paused = "{ do = \"pause\", group = \"billing\" }, { do = \"resume\", group = \"billing\" },
+                  { wait = { for = \"paused\", group = \"billing\" } }";
+    assert_eq!(help(&format!("{roll}, {paused}")), before("resume", 3));
+    let read = |to: &str| format!("{{ do = \"switch-read\", group = \"billing\", to = \"{to}\" }}");
+    let reading = "{ wait = { for = \"reading\", group = \"billing\", from = \"kafka\" } }";
+    let away = format!("{roll}, {}, {}, {reading}", read("kafka"), read("corgi"));
+    assert_eq!(help(&away), before("switch-read", 3));
+    let write = |to: &str| format!("{{ do = \"switch-write\", to = \"{to}\" }}");
+    let writing = "{ wait = { for = \"writing\", to = \"both\" } }";
+    assert_eq!(help(&format!("{}, {}, {writing}", write("both"), write("kafka"))), before("switch-write", 2));
+    assert_eq!(help(&format!("{}, {writing}", write("kafka"))), "Write `switch-write` before this wait");
+}
+
+#[test]
+fn readers_who_went_back_are_waited_for_before_that() {
+    let moved = |group: &str| {
+        format!(
+            "{{ do = \"roll-out\", group = \"{group}\" }}, {{ do = \"switch-read\", group = \"{group}\", to = \"kafka\" }}"
+        )
+    };
+    let gone = "{ wait = { for = \"only-mirror-reads\" } }";
+    let back = "{ do = \"roll-back\", group = \"audit\" }";
+    let steps = format!("{}, {}, {back}, {gone}", moved("billing"), moved("audit"));
+    assert_eq!(help(&steps), "Write this wait before `roll-back` in phase 1, step 5");
+    let never = format!("{}, {gone}", moved("billing"));
+    assert_eq!(help(&never), "Write `switch-read` to Kafka for each of them before this wait");
+}
+
+#[test]
+fn what_was_undone_before_is_left_out() {
+    let twice = lint("{ do = \"start-mirror\" }, { do = \"stop-mirror\" }, { do = \"stop-mirror\" }");
+    assert_eq!(twice[0].help, "Leave it out: `stop-mirror` in phase 1, step 2 did it before");
+    let never = lint("{ do = \"stop-mirror\" }");
+    assert_eq!(never[0].help, "Write `start-mirror` before it, or leave it out");
+}
+
+#[test]
+fn a_mirror_that_stops_under_those_who_read_what_it_brings_is_a_warning() {
+    let moved = "{ do = \"start-mirror\" }, { do = \"roll-out\", group = \"billing\" },
+                 { do = \"switch-read\", group = \"billing\", to = \"kafka\" }";
+    let stop = "{ do = \"stop-mirror\" }";
+    let message = "the mirror stops while producers write to Corgi and billing read from Kafka: what is written from then on comes to none of them";
+    assert_eq!(only(&format!("{moved}, {stop}")), warning(4, message));
+    for to in ["both", "kafka"] {
+        clean(&format!("{moved}, {{ do = \"switch-write\", to = \"{to}\" }}, {stop}"));
+    }
+    // Nothing is written while everything is held.
+    let kafka = "{ do = \"switch-write\", to = \"kafka\" }";
+    clean(&format!("{moved}, {{ do = \"hold\" }}, {stop}, {kafka}, {{ do = \"release\" }}"));
+    let some =
+        format!("{moved}, {{ do = \"hold\", partitions = [1] }}, {stop}, {kafka}, {{ do = \"release\" }}");
+    assert_eq!(only(&some), warning(5, message));
+    let reverse = format!("{{ do = \"start-reverse-mirror\" }}, {kafka}, {{ do = \"stop-reverse-mirror\" }}");
+    assert!(
+        only(&reverse)
+            .2
+            .starts_with("the reverse mirror stops while producers write to Kafka and billing, audit")
+    );
+    clean("{ do = \"start-reverse-mirror\" }, { do = \"stop-reverse-mirror\" }");
 }
 
 #[test]

@@ -90,6 +90,13 @@ fn listed(case: &Case, nodes: &Nodes, tree: &Node, at: usize, fault: &Listed) ->
         }
     }
     positive(fault.duration, there("duration"))?;
+    if let Some(end) = fault.at.map(|at| at + fault.duration).filter(|end| *end > case.duration) {
+        return Err(Problem::new(
+            there("duration"),
+            format!("the fault lasts until {end}, and the case ends at {}", case.duration),
+            "write a shorter one, an earlier `at`, or a longer `duration` of the case",
+        ));
+    }
     figures(fault.kind, &fault.given(), there)?;
     aim(case, nodes, &fault.target, fault.kind.on_links(), there("target"))?;
     strikes(nodes, fault.kind, &fault.target, there("target"))?;
@@ -102,7 +109,7 @@ fn listed(case: &Case, nodes: &Nodes, tree: &Node, at: usize, fault: &Listed) ->
 
 fn drawn(case: &Case, nodes: &Nodes, tree: &Node, distribution: &Distribution) -> Result<(), Problem> {
     let there = |key: &'static str| place(tree, way!["faults", "draw", key]);
-    within(u64::from(distribution.count), 1, MOST_FAULTS, "`count`", there("count"))?;
+    within(u64::from(distribution.count), 0, MOST_FAULTS, "`count`", there("count"))?;
     window(case, distribution.start, distribution.end, there("end"))?;
     if distribution.kinds.is_empty() && distribution.more_kinds.is_empty() {
         return Err(Problem::new(there("kinds"), "nothing to draw from", "add [[faults.draw.kinds]]"));

@@ -1,18 +1,30 @@
 //! Checks of the plan's names and numbers. Whether it is a *sound* plan is for the plan rules to say.
 
-use super::{MOST_PARTITIONS, known_group, known_topic, place, unique, way, within};
+use super::{LONGEST, MOST_PARTITIONS, known_group, known_topic, place, unique, way, within};
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Place, Value};
 use crate::case::{Case, Topic};
-use cutover_model::plan::{Act, Severity, Step};
+use cutover_model::plan::{Act, Gate, Severity, Step, Wait};
 use cutover_model::record::Queue;
+use cutover_model::units::Span;
 
 pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     let phases = &case.plan.phases;
     unique(phases.iter().map(|phase| phase.name.as_str()), "phase", |at| {
         place(tree, way!["plan", "phases", at, "name"])
     })?;
-    for (at, phase) in phases.iter().enumerate() {
+    in_time(case, tree)?;
+    names(case, tree)?;
+    lint(case, tree)?;
+    rewinds(case, tree)?;
+    widenings(case, tree)
+}
+
+/// The plan can be complete when the case ends: what must pass at the least is each phase's `not-before`, and each span that
+/// is waited for behind it.
+fn in_time(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let mut reached = Span::ZERO;
+    for (at, phase) in case.plan.phases.iter().enumerate() {
         if phase.not_before > case.duration {
             return Err(Problem::new(
                 place(tree, way!["plan", "phases", at, "not-before"]),
@@ -20,11 +32,29 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
                 "write an earlier `not-before`, or a longer `duration`",
             ));
         }
+        reached = reached.max(phase.not_before);
+        for (line, step) in phase.steps.iter().enumerate() {
+            let Step::Wait(Wait { wait: Gate::Elapsed { span }, .. }) = step else { continue };
+            reached = reached + *span;
+            if reached > case.duration {
+                let help = match reached > LONGEST {
+                    true => format!("write a shorter `span`: a case lasts at most {LONGEST}"),
+                    false => {
+                        format!("write a longer `duration`, at least \"{reached}\", or a shorter `span`")
+                    }
+                };
+                return Err(Problem::new(
+                    place(tree, way!["plan", "phases", at, "steps", line]),
+                    format!(
+                        "this wait is over at {reached} at the earliest, and the case ends at {}",
+                        case.duration
+                    ),
+                    help,
+                ));
+            }
+        }
     }
-    names(case, tree)?;
-    lint(case, tree)?;
-    rewinds(case, tree)?;
-    widenings(case, tree)
+    Ok(())
 }
 
 /// No topic is widened beyond what a topic may have.

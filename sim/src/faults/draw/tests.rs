@@ -213,6 +213,21 @@ fn faults_are_aimed_at_every_phase_and_at_steps_and_ask_before_they_strike() {
 }
 
 #[test]
+fn a_count_of_none_spreads_no_fault_and_leaves_those_that_are_aimed() {
+    let none = DISTRIBUTION.replace("count = 12", "count = 0");
+    for swarm in ["false", "true"] {
+        let none = none.replace("settle = '30s'", &format!("settle = '30s'\nswarm = {swarm}"));
+        let quiet = case(&none);
+        let aimed = case(&none.replace("settle = '30s'", "settle = '30s'\neach-phase = 2"));
+        for seed in 0..40 {
+            let drawn = |case| draw(case, &nodes(), &mut Streams::new(seed).stream("faults"));
+            assert_eq!(drawn(&quiet), []);
+            assert_eq!(drawn(&aimed).len(), 2);
+        }
+    }
+}
+
+#[test]
 fn what_is_marked_beyond_is_drawn_beyond_the_tolerance_alone() {
     let marked = DISTRIBUTION.replace("skew = '5s',", "skew = '5s', beyond = true,");
     let drawn = |case: &Case| {
