@@ -236,7 +236,7 @@ pub fn linted<'a>(path: &Path, read: Result<(&'a Case, Vec<PlanProblem>), &'a Ca
             file,
             well_formed: true,
             phases: case.plan.phases.len(),
-            steps: steps(case),
+            steps: case.plan.steps(),
             problems: warnings.into_iter().map(warned).collect(),
             case: Some(&case.name),
         },
@@ -252,11 +252,6 @@ fn warned(problem: PlanProblem) -> LintedProblem {
         message: problem.message,
         help: Some(problem.help),
     }
-}
-
-/// How many steps the plan of a case has.
-pub fn steps(case: &Case) -> usize {
-    case.plan.phases.iter().map(|phase| phase.steps.len()).sum()
 }
 
 /// What `replay` prints of a run.

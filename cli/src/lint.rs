@@ -47,7 +47,7 @@ fn tell(path: &Path, read: Result<Case, CaseError>) -> miette::Result<()> {
     }
     let plan = match case.plan.phases.len() {
         0 => "there is no plan".to_owned(),
-        phases => format!("the plan is executable (phases: {phases}, steps: {})", json::steps(&case)),
+        phases => format!("the plan is executable (phases: {phases}, steps: {})", case.plan.steps()),
     };
     let _ = writeln!(text, "{}: well-formed; {plan}; warnings: {}", path.display(), warnings.len());
     output::print(&text)

@@ -26,6 +26,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// How many steps it has.
+    pub fn steps(&self) -> usize {
+        self.phases.iter().map(|phase| phase.steps.len()).sum()
+    }
+
     /// All acts of the plan, those too that follow a gate given up.
     pub fn acts(&self) -> impl Iterator<Item = &Act> {
         self.phases.iter().flat_map(|phase| &phase.steps).flat_map(|step| match step {

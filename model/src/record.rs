@@ -169,6 +169,16 @@ pub enum Queue {
     Kafka,
 }
 
+impl Queue {
+    /// As a sentence has it; a case file has it without the capital.
+    pub fn name(self) -> &'static str {
+        match self {
+            Queue::Corgi => "Corgi",
+            Queue::Kafka => "Kafka",
+        }
+    }
+}
+
 /// How a partition is chosen for a key.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,

@@ -22,16 +22,8 @@ pub fn describe(entry: &Entry, subject: &Subject) -> String {
         .unwrap_or_else(|| of_system(&node, &entry.event, subject))
 }
 
-/// A queue as a sentence has it.
-fn queue_name(queue: Queue) -> &'static str {
-    match queue {
-        Queue::Corgi => "Corgi",
-        Queue::Kafka => "Kafka",
-    }
-}
-
 fn position(subject: &Subject, queue: Queue, partition: TopicPartition, offset: Offset) -> String {
-    format!("{} {} offset {offset}", queue_name(queue), subject.partition_name(partition))
+    format!("{} {} offset {offset}", queue.name(), subject.partition_name(partition))
 }
 
 fn partition_names(subject: &Subject, partitions: &[TopicPartition]) -> String {
@@ -54,7 +46,7 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             format!("{node} sends {} (key {}) to {source}{delayed}", record.id, record.key.id)
         }
         Event::Acknowledged { record, queue, partition, offset } => {
-            let (queue, partition) = (queue_name(*queue), subject.partition_name(*partition));
+            let (queue, partition) = (queue.name(), subject.partition_name(*partition));
             format!("{queue} acknowledges {record} to {node}: {partition} offset {offset}")
         }
         Event::Due { record, partition, offset } => {
@@ -70,7 +62,7 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let position = position(subject, *queue, *partition, *offset);
             let copy = if *copied_from >= 0 {
                 let other = if *queue == Queue::Kafka { Queue::Corgi } else { Queue::Kafka };
-                format!(", a copy of {} offset {copied_from}", queue_name(other))
+                format!(", a copy of {} offset {copied_from}", other.name())
             } else {
                 String::new()
             };
@@ -125,11 +117,11 @@ fn of_reader(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             format!("{node} commits {position} for the reverse mirror")
         }
         Event::Granted { group, queue, partitions } => {
-            let (queue, group) = (queue_name(*queue), subject.group_name(*group));
+            let (queue, group) = (queue.name(), subject.group_name(*group));
             format!("{node} ({group}) is granted {} in {queue}", partition_names(subject, partitions))
         }
         Event::Revoked { group, queue, partitions, orderly } => {
-            let (queue, group) = (queue_name(*queue), subject.group_name(*group));
+            let (queue, group) = (queue.name(), subject.group_name(*group));
             let partitions = partition_names(subject, partitions);
             let how = if *orderly { "hands back" } else { "loses" };
             format!("{node} ({group}) {how} {partitions} in {queue}")
@@ -262,7 +254,7 @@ fn act_done(act: &Act) -> String {
         Act::ResetOffsets { group, from } => {
             format!("sets the offsets of {group} in Corgi to {}", place_in_log(from))
         }
-        Act::SwitchRead { group, to } => format!("switches {group} to read from {}", queue_name(*to)),
+        Act::SwitchRead { group, to } => format!("switches {group} to read from {}", to.name()),
         Act::Pause { group } => format!("pauses {group}"),
         Act::Resume { group } => format!("lets {group} go on"),
         Act::SwitchWrite { to } => format!("switches the producers to write to {}", target_name(*to)),
@@ -408,11 +400,11 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
     match event {
         Event::LeaderChanged { queue, partition, leader: Some(leader), epoch } => {
             let (partition, leader) = (subject.partition_name(*partition), subject.node_name(*leader));
-            format!("{partition} in {} is led by {leader} (epoch {epoch})", queue_name(*queue))
+            format!("{partition} in {} is led by {leader} (epoch {epoch})", queue.name())
         }
         Event::LeaderChanged { queue, partition, leader: None, epoch } => {
             let partition = subject.partition_name(*partition);
-            format!("{partition} in {} has no leader (epoch {epoch})", queue_name(*queue))
+            format!("{partition} in {} has no leader (epoch {epoch})", queue.name())
         }
         Event::InSyncChanged { partition, in_sync, unclean } => {
             let (partition, in_sync) = (subject.partition_name(*partition), node_names(subject, in_sync));
@@ -437,14 +429,14 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
         Event::Truncated { queue, partition, from, to } => {
             let partition = subject.partition_name(*partition);
             let lost = offsets(*to, *from);
-            format!("the log of {partition} in {} at {node} loses {lost}", queue_name(*queue))
+            format!("the log of {partition} in {} at {node} loses {lost}", queue.name())
         }
         Event::StartMoved { queue, partition, from, to } => {
             let partition = subject.partition_name(*partition);
             let gone = offsets(*from, *to);
             format!(
                 "the log of {partition} in {} at {node} begins at offset {to} now, without {gone}",
-                queue_name(*queue)
+                queue.name()
             )
         }
         Event::DiskLost { queue, partitions } => {
@@ -456,7 +448,7 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
                 0 => String::new(),
                 more => format!(" and something of {more} more partitions"),
             };
-            format!("the disk of {node} in {} has lost {}{more}", queue_name(*queue), named.join(", "))
+            format!("the disk of {node} in {} has lost {}{more}", queue.name(), named.join(", "))
         }
         Event::Listening { host, port, before } => {
             let host = HostId(*host);
@@ -465,7 +457,7 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
             format!("{node} listens at {address}{}", before.map(had).unwrap_or_default())
         }
         Event::Widened { queue, topic, partitions } => {
-            let (topic, queue) = (subject.topic_name(*topic), queue_name(*queue));
+            let (topic, queue) = (subject.topic_name(*topic), queue.name());
             format!("{node} tells from now on that topic {topic} has {partitions} partitions in {queue}")
         }
         Event::Narrowed { topic, partitions } => {

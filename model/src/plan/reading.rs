@@ -102,7 +102,7 @@ impl TryFrom<StepLine> for Step {
     type Error = String;
 
     fn try_from(line: StepLine) -> Result<Step, String> {
-        let act_keys = line.act_keys();
+        let act_keys = line.clone().into_act_line().keys();
         let wait_keys = line.wait_keys();
         match (&line.r#do, &line.wait) {
             (Some(word), Some(_)) => Err(format!(
@@ -131,25 +131,6 @@ impl TryFrom<StepLine> for Step {
 }
 
 impl StepLine {
-    fn act_keys(&self) -> Vec<&'static str> {
-        present(&[
-            ("group", self.group.is_some()),
-            ("order", self.order.is_some()),
-            ("from", self.from.is_some()),
-            ("to", self.to.is_some()),
-            ("topics", self.topics.is_some()),
-            ("topic", self.topic.is_some()),
-            ("partitions", self.partitions.is_some()),
-            ("in", self.r#in.is_some()),
-            ("on", self.on.is_some()),
-            ("tell", self.tell.is_some()),
-            ("set", self.set.is_some()),
-            ("for", self.r#for.is_some()),
-            ("instance", self.instance.is_some()),
-            ("confirm", self.confirm.is_some()),
-        ])
-    }
-
     fn wait_keys(&self) -> Vec<&'static str> {
         present(&[
             ("max-age", self.max_age.is_some()),

@@ -1,7 +1,6 @@
 //! Steps and gates as a reader of a trace or a report wants them: in words.
 
 use crate::plan::{Act, Gate, PreparedFrom, RewindTo, Site, Step};
-use crate::record::Queue;
 use std::fmt;
 
 impl fmt::Display for Step {
@@ -60,11 +59,7 @@ impl fmt::Display for Act {
             }
             Act::AddBrokerSet { set } => write!(formatter, "add the broker set {set} to Corgi"),
             Act::Widen { topic, partitions, site: Site { queue, on, .. } } => {
-                let queue = match queue {
-                    Queue::Corgi => "Corgi",
-                    Queue::Kafka => "Kafka",
-                };
-                write!(formatter, "widen {topic} to {partitions} partitions in {queue}")?;
+                write!(formatter, "widen {topic} to {partitions} partitions in {}", queue.name())?;
                 match on {
                     Some(set) => write!(formatter, " on the broker set {set}"),
                     None => Ok(()),

@@ -206,7 +206,7 @@ impl Teller<'_> {
     /// Kafka has nothing to do with what Corgi alone was asked for, and what it lost.
     fn note_kafka(&mut self, history: &[Entry], cut_off: bool) {
         self.kafka_from = match self.finding.ground {
-            Ground::Lost if cut_off && self.is_lost_in_corgi() => Time(u64::MAX),
+            Ground::Lost if cut_off && self.is_lost_in_corgi() => Time::NEVER,
             Ground::WriteUnavailable => self.written_to_kafka_from(history),
             _ => return,
         };
@@ -240,7 +240,7 @@ impl Teller<'_> {
         let switched = history.iter().find(writes).map(|entry| entry.at);
         let in_kafka = self.positions.iter().filter(|((queue, ..), _)| *queue == Queue::Kafka);
         let stood = in_kafka.map(|(_, (_, since))| *since).min();
-        switched.or(stood.map(|_| Time::ZERO)).unwrap_or(Time(u64::MAX))
+        switched.or(stood.map(|_| Time::ZERO)).unwrap_or(Time::NEVER)
     }
 
     /// Whether an entry is of Kafka, and of the time in which it has nothing to do with the story.

@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Phase, and step if any, both from 1.
 pub(super) type Place = (usize, Option<usize>);
 
+/// How bad it is, a message, and what to write instead.
+pub(super) type Objection = (Severity, String, String);
+
 /// A message and what to write instead.
 type Complaint = (String, String);
 
@@ -131,7 +134,7 @@ impl Bookkeeping {
     }
 
     /// What speaks against doing this now, if anything.
-    pub(super) fn objection(&self, act: &Act, names: &Names) -> Option<(Severity, String, String)> {
+    pub(super) fn objection(&self, act: &Act, names: &Names) -> Option<Objection> {
         let warning = |message: String, help: &str| Some((Severity::Warning, message, help.to_owned()));
         match act {
             Act::StopMirror if !self.mirror_runs => warning(
@@ -224,7 +227,7 @@ impl Bookkeeping {
         partitions: u16,
         purpose: Purpose,
         names: &Names,
-    ) -> Option<(Severity, String, String)> {
+    ) -> Option<Objection> {
         let error = |message: String, help: String| Some((Severity::Error, message, help));
         let Some(count) = self.count(topic, Queue::Corgi, names) else {
             let known = names.topics.iter().map(|(name, _)| name.as_str());
@@ -253,7 +256,7 @@ impl Bookkeeping {
     }
 
     /// Why the new partitions cannot be on that broker set, if so.
-    fn no_such_set(&self, set: Option<u16>, names: &Names) -> Option<(Severity, String, String)> {
+    fn no_such_set(&self, set: Option<u16>, names: &Names) -> Option<Objection> {
         let set = set.filter(|set| *set >= names.broker_sets && !self.added.contains(set))?;
         let error = |message: String, help: String| Some((Severity::Error, message, help));
         if set >= names.broker_sets + names.standby_sets {
@@ -266,7 +269,7 @@ impl Bookkeeping {
     }
 
     /// Why a broker set cannot be added, if so.
-    fn cannot_add(&self, set: u16, names: &Names) -> Option<(Severity, String, String)> {
+    fn cannot_add(&self, set: u16, names: &Names) -> Option<Objection> {
         if set >= names.broker_sets + names.standby_sets {
             Some((Severity::Error, format!("Corgi has no broker set {set}"), sets_there_are(names)))
         } else if set < names.broker_sets {
@@ -284,7 +287,7 @@ impl Bookkeeping {
     }
 
     /// A mirror that stops while what is written in its source has readers on the other side: nobody brings it to them.
-    fn cuts_off(&self, source: Queue, names: &Names) -> Option<(Severity, String, String)> {
+    fn cuts_off(&self, source: Queue, names: &Names) -> Option<Objection> {
         let (written, other, gate) = match source {
             Queue::Corgi => (WriteTo::Corgi, Queue::Kafka, "mirror-drained"),
             Queue::Kafka => (WriteTo::Kafka, Queue::Corgi, "reverse-mirror-drained"),
@@ -299,9 +302,9 @@ impl Bookkeeping {
             Severity::Warning,
             format!(
                 "{mirror} stops while producers write to {} and {} read from {}: what is written from then on comes to none of them",
-                named(source),
+                source.name(),
                 readers.join(", "),
-                named(other)
+                other.name()
             ),
             format!(
                 "Write {{ do = \"switch-write\", to = \"{other}\" }} and {{ wait = {{ for = \"{gate}\" }} }} before it"
@@ -310,7 +313,7 @@ impl Bookkeeping {
     }
 
     /// A rewind that nobody can carry out is never confirmed.
-    fn cannot_rewind(&self, group: &str) -> Option<(Severity, String, String)> {
+    fn cannot_rewind(&self, group: &str) -> Option<Objection> {
         let error = |message: String, help: String| Some((Severity::Error, message, help));
         if !self.rolled_out.contains(group) {
             return error(
@@ -338,13 +341,7 @@ impl Bookkeeping {
     }
 
     /// A topic is there, and gets more partitions than it has.
-    fn cannot_widen(
-        &self,
-        topic: &str,
-        partitions: u16,
-        queue: Queue,
-        names: &Names,
-    ) -> Option<(Severity, String, String)> {
+    fn cannot_widen(&self, topic: &str, partitions: u16, queue: Queue, names: &Names) -> Option<Objection> {
         let error = |message: String, help: String| Some((Severity::Error, message, help));
         let Some(count) = self.count(topic, queue, names) else {
             let known = names.topics.iter().map(|(name, _)| name.as_str());
@@ -378,7 +375,7 @@ impl Bookkeeping {
         )
     }
 
-    fn corgi_in_use(&self, names: &Names) -> Option<(Severity, String, String)> {
+    fn corgi_in_use(&self, names: &Names) -> Option<Objection> {
         let readers = self.readers(Queue::Corgi, names);
         let mut uses = Vec::new();
         if self.writes != WriteTo::Kafka {
@@ -549,13 +546,6 @@ impl Bookkeeping {
         }
         open.sort();
         open
-    }
-}
-
-fn named(queue: Queue) -> &'static str {
-    match queue {
-        Queue::Corgi => "Corgi",
-        Queue::Kafka => "Kafka",
     }
 }
 

@@ -1,6 +1,6 @@
 //! Topics that are widened while records are on their way to Kafka: what lands elsewhere from then on, and by whose doing.
 
-use super::bookkeeping::Bookkeeping;
+use super::bookkeeping::{Bookkeeping, Objection};
 use super::{Names, Severity};
 use crate::mirror::PartitionMap;
 use crate::record::Queue;
@@ -9,7 +9,7 @@ use crate::switch::WriteTo;
 impl Bookkeeping {
     /// A mirror that starts while a topic that was widened is narrower in Kafka: what it does with the partitions that Kafka does
     /// not have is not what it does later.
-    pub(super) fn narrower_target(&self, names: &Names) -> Option<(Severity, String, String)> {
+    pub(super) fn narrower_target(&self, names: &Names) -> Option<Objection> {
         if names.mirror_map != PartitionMap::Same {
             return None;
         }
@@ -37,7 +37,7 @@ impl Bookkeeping {
         partitions: u16,
         queue: Queue,
         names: &Names,
-    ) -> Option<(Severity, String, String)> {
+    ) -> Option<Objection> {
         let warning = |message: String, help: String| Some((Severity::Warning, message, help));
         let in_kafka = self.count(topic, Queue::Kafka, names)?;
         if queue == Queue::Corgi {

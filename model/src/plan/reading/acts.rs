@@ -193,8 +193,9 @@ impl ActLine {
         }
     }
 
-    fn nothing_left(&self, word: &str) -> Result<(), String> {
-        let left = present(&[
+    /// The keys that are given, but for the word.
+    pub(super) fn keys(&self) -> Vec<&'static str> {
+        present(&[
             ("group", self.group.is_some()),
             ("order", self.order.is_some()),
             ("from", self.from.is_some()),
@@ -209,7 +210,10 @@ impl ActLine {
             ("for", self.r#for.is_some()),
             ("instance", self.instance.is_some()),
             ("confirm", self.confirm.is_some()),
-        ]);
-        superfluous("act", word, &left)
+        ])
+    }
+
+    fn nothing_left(&self, word: &str) -> Result<(), String> {
+        superfluous("act", word, &self.keys())
     }
 }
