@@ -301,6 +301,13 @@ impl Checker for AtLeastOnce {
     }
 
     fn judge(&self) -> Judgement {
+        self.conclude().0
+    }
+}
+
+impl AtLeastOnce {
+    /// The judgement, and which records are lost for good to which groups: the ledger that tells both is made once.
+    pub(super) fn conclude(&self) -> (Judgement, Vec<(GroupId, RecordId)>) {
         let ledger = self.ledger();
         let guarantee = Guarantee::AtLeastOnce;
         let mut findings = ledger.lost.findings(guarantee, |kind, gathered| self.summary(kind, gathered));
@@ -315,14 +322,7 @@ impl Checker for AtLeastOnce {
         if judgement.verdict == Verdict::Held && acknowledged_and_pending {
             judgement.verdict = Verdict::Unknown;
         }
-        judgement
-    }
-}
-
-impl AtLeastOnce {
-    /// The records that are lost for good, and to which group. They are this guarantee's: nobody waits for them.
-    pub(super) fn lost(&self) -> Vec<(GroupId, RecordId)> {
-        self.ledger().missing
+        (judgement, ledger.missing)
     }
 
     /// Whether records are still on their way.

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::history::Entry;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// All checkers of a run, and the conditions that it reached.
@@ -55,14 +56,15 @@ impl Suite {
     /// Conclude: a judgement a guarantee, in the guarantees' order. A record that is lost for good breaks at-least-once
     /// and nothing else: it neither ages nor lags for ever.
     pub fn judge(&self) -> Vec<Judgement> {
-        let lost = self.at_least_once.lost();
-        let (mut zero_downtime, mut progress) = (self.zero_downtime.clone(), self.progress.clone());
+        let (at_least_once, lost) = self.at_least_once.conclude();
+        let (mut zero_downtime, mut progress) =
+            (Cow::Borrowed(&self.zero_downtime), Cow::Borrowed(&self.progress));
         for (group, record) in lost {
-            zero_downtime.give_up(group, record);
-            progress.give_up(group, record);
+            zero_downtime.to_mut().give_up(group, record);
+            progress.to_mut().give_up(group, record);
         }
         let mut judgements = vec![
-            self.at_least_once.judge(),
+            at_least_once,
             self.order.judge(),
             self.bounded_replay.judge(),
             self.exclusive.judge(),

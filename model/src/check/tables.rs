@@ -15,8 +15,9 @@ pub(super) struct ByRecord<T> {
 
 impl<T: Clone + Default> ByRecord<T> {
     /// The value of a record, to change.
+    #[inline]
     pub(super) fn at(&mut self, id: RecordId) -> &mut T {
-        grown(grown(&mut self.rows, id.producer as usize), id.sequence as usize)
+        cell(&mut self.rows, id.producer as usize, id.sequence as usize)
     }
 
     /// The value of a record, if the table has grown to it.
@@ -40,8 +41,9 @@ pub(super) struct ByPartition<T> {
 
 impl<T: Clone + Default> ByPartition<T> {
     /// The value of a partition, to change.
+    #[inline]
     pub(super) fn at(&mut self, partition: TopicPartition) -> &mut T {
-        grown(grown(&mut self.rows, usize::from(partition.topic.0)), usize::from(partition.partition))
+        cell(&mut self.rows, usize::from(partition.topic.0), usize::from(partition.partition))
     }
 
     /// The value of a partition, if the table has grown to it.
@@ -60,6 +62,15 @@ impl<T: Clone + Default> ByPartition<T> {
     pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.rows.iter_mut().flatten()
     }
+}
+
+/// A place of a table, made if it is not there. It mostly is: that is looked for in line, and growing left to a call.
+#[inline]
+fn cell<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, column: usize) -> &mut T {
+    if rows.get(row).is_none_or(|row| row.len() <= column) {
+        grown(grown(rows, row), column);
+    }
+    &mut rows[row][column]
 }
 
 /// The place with that index, made if it is not there.
@@ -112,8 +123,23 @@ pub(super) struct Course {
 }
 
 impl Course {
+    /// Every checker asks this of every entry: nearly all of them turn nothing.
+    #[inline]
     pub(super) fn observe(&mut self, entry: &Entry) {
         self.now = entry.at;
+        if matches!(
+            entry.event,
+            Event::PhaseBegun { .. }
+                | Event::Healed
+                | Event::WorkloadEnded
+                | Event::PlanCompleted
+                | Event::Ended { .. }
+        ) {
+            self.turn(entry);
+        }
+    }
+
+    fn turn(&mut self, entry: &Entry) {
         match &entry.event {
             Event::PhaseBegun { phase, .. } => {
                 self.phase = *phase;

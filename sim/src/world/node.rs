@@ -37,7 +37,7 @@ pub struct Node<M> {
     /// By the other node: whether there is a connection with it.
     connections: Vec<bool>,
     pub(super) stream: Stream,
-    /// Sorted, few: a search in a small vector beats a map.
+    /// In no order, few: a look at each beats what keeps them sorted.
     timers: Vec<(Timer, u64)>,
 }
 
@@ -80,29 +80,27 @@ impl<M: Machine> Node<M> {
     /// Set a timer under that number, which no other setting of a timer has.
     pub(super) fn set_timer(&mut self, timer: Timer, number: u64) {
         match self.place_of(timer) {
-            Ok(place) => self.timers[place].1 = number,
-            Err(place) => self.timers.insert(place, (timer, number)),
+            Some(place) => self.timers[place].1 = number,
+            None => self.timers.push((timer, number)),
         }
     }
 
     /// Cancel a timer, if it is set.
     pub(super) fn cancel_timer(&mut self, timer: Timer) {
-        if let Ok(place) = self.place_of(timer) {
-            self.timers.remove(place);
+        if let Some(place) = self.place_of(timer) {
+            self.timers.swap_remove(place);
         }
     }
 
-    /// Any fixed order serves; names are told apart by their lengths before they are read.
-    fn place_of(&self, timer: Timer) -> Result<usize, usize> {
-        let key = |timer: &Timer| (timer.name.len(), timer.index);
-        self.timers
-            .binary_search_by(|(set, _)| key(set).cmp(&key(&timer)).then_with(|| set.name.cmp(timer.name)))
+    fn place_of(&self, timer: Timer) -> Option<usize> {
+        // Where the indices differ, nobody need read the names.
+        self.timers.iter().position(|(set, _)| set.index == timer.index && set.name == timer.name)
     }
 
     /// Take the timer that was set under that number, unless it was cancelled or set anew.
     pub(super) fn take_timer(&mut self, number: u64) -> Option<Timer> {
         let place = self.timers.iter().position(|(_, set)| *set == number)?;
-        Some(self.timers.remove(place).0)
+        Some(self.timers.swap_remove(place).0)
     }
 
     /// The process is gone, with its timers, its connections and what waited for it.
