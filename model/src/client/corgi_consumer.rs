@@ -6,6 +6,8 @@
 
 mod asking;
 mod assignment;
+#[cfg(test)]
+mod tests;
 
 use super::corgi_consumer_settings::Settings;
 use super::corgi_route::{Errand, Route};

@@ -116,6 +116,8 @@ struct Mastership {
     /// When the deadline timer runs out, if it is set.
     deadline: Option<Time>,
     probing: bool,
+    /// It grants no partition yet, and the history was not told of it.
+    leases_untold: bool,
 }
 
 /// A slave, as its master sees it.
@@ -311,6 +313,7 @@ impl Broker {
             REGISTER => {
                 self.register(effects);
                 self.expire_members(now, effects);
+                self.drop_silent(now, effects);
                 effects.set_timer(REGISTER, self.settings.name_service.register_interval);
             }
             FOLLOW => self.keep_following(now, effects),
@@ -416,7 +419,8 @@ impl Machine for Broker {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, loss: DiskLoss) {
+    fn lose(&mut self, now: Now, loss: DiskLoss) {
+        self.sync_begins(now.elapsed);
         self.lose_from_disk(loss);
     }
 }

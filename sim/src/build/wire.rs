@@ -61,10 +61,12 @@ pub fn processes(case: &Case, layout: &Layout, workload: &Workload) -> Vec<(Node
     processes
 }
 
-/// What runs before the plan begins: everything but the mirrors and the NewClients.
+/// What runs before the plan begins, in the order in which it is started: everything but the mirrors and the NewClients. The name
+/// service comes before the brokers, as RocketMQ's manual has it: a broker that does not find it tries again only at its next report.
 pub fn running_at_first(case: &Case, layout: &Layout) -> Vec<NodeId> {
-    let mut nodes: Vec<NodeId> = layout.standing().iter().flatten().copied().collect();
-    nodes.extend([layout.name_service, layout.on_call, layout.controller]);
+    let mut nodes = vec![layout.name_service];
+    nodes.extend(layout.standing().iter().flatten());
+    nodes.extend([layout.on_call, layout.controller]);
     nodes.extend(&layout.kafka);
     nodes.extend([layout.switch_centre, layout.deployment]);
     if !case.plan.phases.is_empty() {

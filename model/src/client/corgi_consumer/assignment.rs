@@ -292,8 +292,18 @@ impl CorgiConsumer {
         let asked = std::mem::take(&mut link.locking);
         let mut refused = Vec::new();
         for partition in &asked {
-            let Some(share) = self.volatile.shares.get_mut(*partition) else { continue };
-            if granted.contains(partition) {
+            let is_granted = granted.contains(partition);
+            let Some(share) = self.volatile.shares.get_mut(*partition) else {
+                // It became somebody else's while the question was out. RocketMQ's client locks and balances in one thread: its
+                // next rebalance finds the queue that it does not want any more, and unlocks it.
+                let gives_back_already = link.unlocking.iter().any(|(unlocking, _)| unlocking == partition);
+                if is_granted && !gives_back_already {
+                    link.unlocking.push((*partition, None));
+                    link.unlock.hurry(now);
+                }
+                continue;
+            };
+            if is_granted {
                 share.lease_until = asked_at + self.settings.lease_belief;
                 if share.state == State::Locking {
                     share.state = State::Finding;

@@ -134,6 +134,25 @@ fn a_silent_slave_costs_three_seconds_and_after_twenty_nothing() {
 }
 
 #[test]
+fn a_slave_that_is_silent_for_twenty_seconds_is_sent_nothing_more_and_has_to_follow_anew() {
+    let mut dialogue = Dialogue::with(0, Settings::default());
+    dialogue.follow(SLAVES[0], vec![], 0);
+    dialogue.follow(SLAVES[1], vec![], 0);
+    dialogue.wait(Span::secs(19));
+    dialogue.send();
+    assert_eq!(requests(&dialogue.effects.sends, SLAVES[0]).len(), 1, "its connection is still open");
+    assert_eq!(dialogue.effects.processes, []);
+    dialogue.replicated(SLAVES[1], 1);
+    dialogue.wait(Span::secs(1));
+    dialogue.send();
+    assert_eq!(requests(&dialogue.effects.sends, SLAVES[0]), []);
+    assert_eq!(requests(&dialogue.effects.sends, SLAVES[1]).len(), 1, "this one was heard");
+    assert_eq!(dialogue.effects.processes, [Process::Disconnect(SLAVES[0])]);
+    let late = Request::Replicated { epoch: 1, end: 1, heartbeat: true };
+    assert_eq!(dialogue.ask(SLAVES[0], late), [Response::Refused(Refusal::NotFollowing)]);
+}
+
+#[test]
 fn readers_are_shown_what_is_acknowledged_or_what_is_stored() {
     let mut prudent = Dialogue::with(0, Settings::default());
     prudent.follow(SLAVES[0], vec![], 0);
@@ -309,4 +328,31 @@ fn a_groups_offsets_are_set_by_the_time_at_which_records_were_created() {
     let mut slave = Dialogue::with(1, Settings::default());
     let reset = Request::ResetOffsets { group, topics, to: ResetTo::Earliest };
     assert_eq!(slave.ask(CLIENT, reset), [Response::Refused(Refusal::NotMaster)]);
+}
+
+/// The master is started again. Returns what the history is told when the name service names the set's master.
+fn restarted(listed: NodeId, epoch: Epoch) -> Vec<Event> {
+    let mut dialogue = Dialogue::with(0, Settings::default());
+    dialogue.broker.crash();
+    let sends = dialogue.input(Input::Start { incarnation: 2 });
+    assert_eq!(dialogue.effects.events, [], "whose leases it would wait for it does not know yet");
+    let register = sends.iter().find_map(|(to, message)| match message {
+        Message::CorgiRequest(id, request) => {
+            let is_report = *to == NodeId(0) && matches!(**request, Request::Register { .. });
+            is_report.then_some(*id)
+        }
+        _ => None,
+    });
+    let response = Response::Register { master: Some((listed, epoch)) };
+    let message = Message::CorgiResponse(register.expect("a broker reports itself"), Box::new(response));
+    dialogue.wait(Span::secs(1));
+    dialogue.input(Input::Message { from: NodeId(0), message });
+    dialogue.effects.events.clone()
+}
+
+#[test]
+fn a_returning_master_waits_for_leases_only_if_it_has_no_successor() {
+    let awaited = Event::LeasesAwaited { partition: PLACE, span: Span::secs(59) };
+    assert_eq!(restarted(MASTER, 1), [awaited]);
+    assert_eq!(restarted(SLAVES[0], 2), []);
 }
