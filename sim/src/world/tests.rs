@@ -97,6 +97,7 @@ fn fault(strike: Strike, secs: u64) -> ReadyFault {
         target: "toy".into(),
         duration: Span::secs(secs),
         strikes: vec![Staged::whole(strike, Span::secs(secs))],
+        meant: None,
         domains: Domains::All,
         tolerance: None,
     }

@@ -3,7 +3,7 @@
 use super::super::choose::{pick, shuffled, weighted};
 use super::super::settings::{Distribution, Drawn};
 use super::super::{Domains, Fault, Figures, Link, Nodes, Side, Tolerance, When};
-use super::{Taken, each};
+use super::{Taken, each, lacking};
 use crate::case::Case;
 use crate::random::Stream;
 use cutover_model::units::{Span, Time};
@@ -41,6 +41,8 @@ struct Blow {
 
 pub(super) struct Drawing<'a> {
     distribution: &'a Distribution,
+    /// Whether faults strike where another one has not settled, too.
+    beyond: bool,
     choices: Vec<Choice<'a>>,
 }
 
@@ -51,6 +53,7 @@ impl<'a> Drawing<'a> {
         distribution: &'a Distribution,
         stream: &mut Stream,
     ) -> Drawing<'a> {
+        let beyond = case.faults.goes_beyond();
         let choice = |kind: &'a Drawn| {
             let reach = kind.kind.reach();
             let sides = kind.targets.iter().flat_map(|aim| each(case, nodes, aim, reach)).collect();
@@ -66,9 +69,10 @@ impl<'a> Drawing<'a> {
             Choice { kind, weight: u64::from(kind.weight), sides, others, tolerance }
         };
         // What this case does not have (no mirror, no such group) is not drawn.
-        let choices = distribution.drawn().map(choice);
+        let drawn = distribution.drawn(beyond).filter(|drawn| lacking(drawn.kind, nodes).is_none());
+        let choices = drawn.map(choice);
         let choices = choices.filter(|choice| !choice.sides.is_empty() && !choice.others.is_empty());
-        let mut drawing = Drawing { distribution, choices: choices.collect() };
+        let mut drawing = Drawing { distribution, beyond, choices: choices.collect() };
         if distribution.swarm {
             drawing.swarm(stream);
         }
@@ -165,7 +169,7 @@ impl<'a> Drawing<'a> {
             on: blow.on,
             figures: blow.figures,
             domains: blow.domains,
-            tolerance: (!self.distribution.beyond).then(|| choice.tolerance.clone()),
+            tolerance: (!self.beyond).then(|| choice.tolerance.clone()),
             listed: None,
         }
     }
@@ -230,7 +234,7 @@ impl<'a> Drawing<'a> {
         let until = at + blow.duration;
         let in_window = at >= choice.tolerance.start && until <= choice.tolerance.end;
         let free = || taken.free(&blow.domains, at, until + choice.tolerance.settle);
-        in_window && (self.distribution.beyond || free())
+        in_window && (self.beyond || free())
     }
 }
 
