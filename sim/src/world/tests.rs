@@ -19,6 +19,8 @@ struct Toy {
     beats: u32,
     lost: u32,
     asked_to_stop: bool,
+    /// Whether no incident can do anything to it.
+    heedless: bool,
     met: Vec<Incident>,
     disks_lost: u32,
     /// Whom it calls every second.
@@ -63,6 +65,10 @@ impl Machine for Toy {
     fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {
         self.disks_lost += 1;
     }
+
+    fn heeds(&self, _incident: &Incident) -> bool {
+        !self.heedless
+    }
 }
 
 impl Toy {
@@ -106,6 +112,8 @@ fn fault(strike: Strike, secs: u64) -> ReadyFault {
 fn at(secs: u64) -> Time {
     Time::ZERO + Span::secs(secs)
 }
+
+mod overlaps;
 
 #[test]
 fn equal_worlds_step_to_equal_worlds() {
