@@ -70,7 +70,7 @@ pub struct Replay {
     #[arg(value_name = "CASE")]
     pub case: PathBuf,
     /// The seed.
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", value_parser = number)]
     pub seed: u64,
     /// Tell the run, a line an event: simulated time, node, phase.
     #[arg(long)]
@@ -120,6 +120,14 @@ pub enum Format {
     Json,
 }
 
+/// A seed, or how many there are.
+fn number(text: &str) -> Result<u64, String> {
+    text.replace('_', "").parse().map_err(|error: std::num::ParseIntError| match error.kind() {
+        std::num::IntErrorKind::PosOverflow => format!("`{text}` is too large: write at most {}", u64::MAX),
+        _ => format!("`{text}` is not a whole number: write one from 0 on, such as 49"),
+    })
+}
+
 /// The seeds of a sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Range<u64>);
@@ -128,9 +136,6 @@ impl FromStr for Seeds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Seeds, String> {
-        let number = |text: &str| {
-            text.replace('_', "").parse::<u64>().map_err(|_| format!("`{text}` is not a whole number"))
-        };
         let range = match text.split_once("..") {
             Some((first, end)) => number(first)?..number(end)?,
             None => 0..number(text)?,
@@ -160,5 +165,12 @@ mod tests {
         for wrong in ["0", "9..5", "5..5", "-3", "many", "1...4", ""] {
             assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_no_number_is_told_from_what_is_too_large_a_one() {
+        assert!(number("99999999999999999999999").is_err_and(|told| told.contains("too large")));
+        assert!(number("x").is_err_and(|told| told.contains("not a whole number")));
+        assert_eq!(number("18446744073709551615"), Ok(u64::MAX));
     }
 }

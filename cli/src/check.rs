@@ -145,12 +145,17 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
         "no seed exercised it".to_owned()
     } else if line.undecided > 0 {
         format!(
-            "{} seeds ended before it was decided: records were still on their way, or the plan waited for a time that had not come",
-            line.undecided
+            "{} ended before it was decided: records were still on their way, or the plan waited for a time that had not come",
+            counted(line.undecided, "seed")
         )
     } else {
-        format!("{} runs did not come to their end", result.failures.len())
+        format!("{} did not come to an end", counted(result.failures.len() as u64, "run"))
     }
+}
+
+/// "1 seed", "2 seeds".
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The last words: the verdict, and how much it is worth.

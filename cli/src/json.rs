@@ -71,6 +71,7 @@ struct Reached<'a> {
 struct ListedFault {
     fault: String,
     target: String,
+    beyond: bool,
     seeds: u64,
 }
 
@@ -208,6 +209,7 @@ fn listed_faults(result: &SweepResult, case: &Case) -> Vec<ListedFault> {
     let told = listed.map(|(fault, seeds)| ListedFault {
         fault: fault.kind.to_string(),
         target: fault.target.clone().into(),
+        beyond: fault.beyond,
         seeds: *seeds,
     });
     told.collect()

@@ -175,7 +175,7 @@ impl Cluster {
         }
         for process in effects.processes {
             match process {
-                Process::Exit => self.kill(node.0),
+                Process::Exit | Process::Halt => self.kill(node.0),
                 Process::Disconnect(peer) => self.schedule(LATENCY, Happening::Gone(peer, node)),
                 Process::Start(_) | Process::Terminate(_) | Process::Kill(_) => {}
             }

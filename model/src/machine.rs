@@ -105,6 +105,8 @@ pub enum Process {
     Kill(NodeId),
     /// This process ends of itself.
     Exit,
+    /// This process cannot go on, and ends at once: nobody takes it for a stop in good order, whoever has asked for one.
+    Halt,
     /// Close the connection with that node, whose process hears [`Input::Disconnected`]; this one hears nothing.
     Disconnect(NodeId),
 }
@@ -177,6 +179,12 @@ pub trait Machine: Clone + std::fmt::Debug + Eq + Serialize {
     /// due to be on the disk by then is there, also where no input came since. Nothing changes for a machine that keeps nothing on a
     /// disk of its own, or keeps it where others look after it (a database, a human head).
     fn lose(&mut self, now: Now, loss: DiskLoss);
+
+    /// Whether that incident can do anything to it as it stands now. A fault that finds nobody whom it could befall is no
+    /// fault, and is not counted as one.
+    fn heeds(&self, _incident: &Incident) -> bool {
+        true
+    }
 }
 
 /// Identifies a request among all those of a node.

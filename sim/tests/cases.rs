@@ -89,6 +89,26 @@ fn what_needs_quotes_is_told_with_them() {
 }
 
 #[test]
+fn what_cannot_be_done_to_a_target_is_told_with_what_can() {
+    assert_eq!(help_of("fault-of-a-group-on-a-role.toml"), "write \"corgi-broker\"");
+    assert_eq!(help_of("fault-on-a-site.toml"), "name a node, a kind or a role");
+    let missing = help_of("fault-on-what-the-case-has-not.toml");
+    assert_eq!(missing, "add a table [reverse-mirror], or name another target");
+    assert!(help_of("key-twice.toml").starts_with("each key is given once"));
+    assert!(help_of("fault-for-who-does-not-stand-by.toml").ends_with("add a spare instance of a group"));
+    let unknown = Case::from_text("a.toml", "elephant = 1").unwrap_err();
+    assert!(unknown.help.as_deref().is_some_and(|help| help.contains("expect, extends, faults")));
+}
+
+#[test]
+fn a_case_whose_draw_has_kinds_that_it_lacks_the_nodes_for_loads() {
+    let name = folder("scenarios").join("case.toml");
+    let text = "extends = 'baseline.toml'\n[kafka]\nbrokers = 1\nreplication-factor = 1\nmin-insync-replicas = 1\n\
+                [consumers]\nspare-instances = 0\n";
+    assert!(Case::from_text(name.to_str().unwrap(), text).is_ok());
+}
+
+#[test]
 fn an_error_in_a_base_names_the_file_that_brings_it_about() {
     for name in ["topic-that-a-group-of-the-base-reads.toml", "phase-that-a-fault-of-the-base-strikes.toml"] {
         let help = help_of(name);

@@ -54,7 +54,7 @@ fn pick<T>(from: &[T], place: u32) -> &T {
 
 /// The fault that a wish comes to, by the bounds of the standard case.
 fn granted(wish: Wish, distribution: &Distribution) -> (Listed, Span) {
-    let kinds: Vec<&Drawn> = distribution.drawn().collect();
+    let kinds: Vec<&Drawn> = distribution.drawn(false).collect();
     let drawn = *pick(&kinds, wish.kind);
     let (start, end) = (drawn.start.unwrap_or(distribution.start), drawn.end.unwrap_or(distribution.end));
     let duration = between(drawn.least, drawn.most, wish.duration);
@@ -76,6 +76,7 @@ fn granted(wish: Wish, distribution: &Distribution) -> (Listed, Span) {
         behind: drawn.skew.is_some() && wish.behind,
         ahead: drawn.ahead,
         bytes: drawn.bytes,
+        beyond: false,
     };
     (fault, drawn.settle.unwrap_or(distribution.settle))
 }

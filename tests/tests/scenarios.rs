@@ -216,7 +216,7 @@ fn a_sweep_of_the_guarded_plan_strikes_in_every_phase_and_with_every_kind() {
     }
     let struck: BTreeSet<&str> =
         result.coverage.cells().filter(|cell| cell.times > 0).map(|cell| cell.fault).collect();
-    let drawn = case.faults.draw.iter().flat_map(|draw| draw.drawn());
+    let drawn = case.faults.draw.iter().flat_map(|draw| draw.drawn(false));
     let drawn: BTreeSet<Kind> = drawn.map(|drawn| drawn.kind).collect();
     for kind in drawn {
         assert!(struck.contains(<&str>::from(kind)), "{kind} never struck");

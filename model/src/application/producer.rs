@@ -335,4 +335,14 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
     }
 
     fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
+
+    /// Who has sent all that he ever sends can neither hurry nor send something too large.
+    fn heeds(&self, incident: &Incident) -> bool {
+        match incident {
+            Incident::Burst { .. } | Incident::Oversized { .. } => {
+                self.durable.invoked < self.setup.schedule.len()
+            }
+            _ => true,
+        }
+    }
 }

@@ -261,5 +261,6 @@ impl Machine for Rolling {
         self.volatile = Volatile::default();
     }
 
+    /// Its database has on the platter what it answers for, and is somebody else's to look after.
     fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }

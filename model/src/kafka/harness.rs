@@ -215,7 +215,7 @@ impl World {
         for process in effects.processes {
             match process {
                 Process::Disconnect(CLIENT) => self.closed += 1,
-                Process::Exit => self.kill(node.0),
+                Process::Exit | Process::Halt => self.kill(node.0),
                 other => panic!("{other:?}"),
             }
         }

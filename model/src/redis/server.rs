@@ -83,7 +83,7 @@ impl Redis {
     /// back, and Redis exits.
     fn append_failed(&mut self, now: Now, effects: &mut Effects) {
         if self.settings.append_sync_interval == Span::ZERO {
-            effects.processes.push(Process::Exit);
+            effects.processes.push(Process::Halt);
         } else {
             self.volatile.unsaved.failed(&self.settings, now.elapsed, effects);
         }

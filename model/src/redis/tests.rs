@@ -235,7 +235,7 @@ fn redis_exits_where_each_write_must_be_on_disk_and_cannot() {
     let request = Request::Set { key, value, time_to_live: Span::secs(9) };
     let message = Message::Request(RequestId::default(), request);
     let message = message::Message::Redis(Box::new(message));
-    assert_eq!(bench.step(Input::Message { from: CLIENT, message }).processes, [Process::Exit]);
+    assert_eq!(bench.step(Input::Message { from: CLIENT, message }).processes, [Process::Halt]);
 }
 
 #[test]

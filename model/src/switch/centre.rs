@@ -178,6 +178,7 @@ impl Machine for SwitchCentre {
         self.volatile = Volatile::default();
     }
 
+    /// Its database has on the platter what it answers for, and is somebody else's to look after.
     fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }
 
@@ -261,6 +262,16 @@ mod tests {
         assert_eq!(centre.switches().reads_from(group), Queue::Kafka);
         assert!(centre.switches().pauses(group));
         assert_eq!(centre.switches().version, 2);
+    }
+
+    #[test]
+    fn a_change_that_was_answered_outlives_the_host() {
+        let mut centre = SwitchCentre::new(Settings::default());
+        tell(&mut centre, OPERATOR, change(1, WriteTo::Kafka));
+        centre.crash();
+        centre.lose(Now::exact(Time::ZERO), crate::incident::DiskLoss::UnsyncedTail);
+        step(&mut centre, Input::Start { incarnation: 2 });
+        assert_eq!(centre.switches().write, WriteTo::Kafka);
     }
 
     #[test]

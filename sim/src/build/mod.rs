@@ -169,6 +169,7 @@ impl Case {
 
     /// The same case under faults beyond what the systems tolerate.
     pub fn beyond_tolerance(mut self) -> Case {
+        self.faults.beyond = true;
         if let Some(draw) = &mut self.faults.draw {
             draw.beyond = true;
         }
@@ -177,7 +178,7 @@ impl Case {
 
     /// Whether its faults go beyond what the systems tolerate: what breaks then is not the plan's fault.
     pub fn is_beyond_tolerance(&self) -> bool {
-        self.faults.draw.as_ref().is_some_and(|draw| draw.beyond)
+        self.faults.goes_beyond()
     }
 
     /// The same case with nothing migrated: workload, faults, settings and nodes stay, the plan has no phases.

@@ -2,7 +2,7 @@
 
 use cutover_model::application::{ConsumerApplication, ProducerApplication};
 use cutover_model::client::{CorgiConsumer, CorgiProducer, KafkaConsumer, KafkaProducer};
-use cutover_model::incident::DiskLoss;
+use cutover_model::incident::{DiskLoss, Incident};
 use cutover_model::machine::{Effects, Input, Machine, Now};
 use cutover_model::{corgi, deployment, kafka, mirror, operator, redis, switch};
 use serde::Serialize;
@@ -31,6 +31,12 @@ macro_rules! processes {
             fn lose(&mut self, now: Now, loss: DiskLoss) {
                 match self {
                     $(Process::$name(machine) => machine.lose(now, loss),)*
+                }
+            }
+
+            fn heeds(&self, incident: &Incident) -> bool {
+                match self {
+                    $(Process::$name(machine) => machine.heeds(incident),)*
                 }
             }
         }

@@ -20,8 +20,26 @@ pub fn ready(fault: &Fault, layout: &Layout, network: &Network) -> ReadyFault {
         target,
         duration: fault.duration,
         strikes,
+        meant: meant(fault, layout),
         domains: fault.domains.clone(),
         tolerance: fault.tolerance.clone(),
+    }
+}
+
+/// Whom a fault is meant for, where its strikes hit somebody else: the switch centre, or the on-call.
+fn meant(fault: &Fault, layout: &Layout) -> Option<Struck> {
+    match (fault.kind, fault.on.from) {
+        (Kind::LostSwitches | Kind::LateSwitches, Side::One(Target::Node(node))) => Some(Struck::Node(node)),
+        (Kind::FailOver, Side::One(target)) => Some(Struck::Leader(set_of(target, layout))),
+        _ => None,
+    }
+}
+
+/// The broker set of a target.
+fn set_of(target: Target, layout: &Layout) -> u16 {
+    match target {
+        Target::Role(Role::CorgiMaster(set) | Role::CorgiSlave(set)) => set,
+        Target::Node(node) => layout.nodes.0[node.0 as usize].part,
     }
 }
 
@@ -151,11 +169,8 @@ impl Places<'_> {
 
     /// The on-call is told to fail the set of the fault's node over.
     fn fail_over(&self, fault: &Fault) -> (Vec<Staged>, String) {
-        let set = match fault.on.from {
-            Side::One(Target::Role(Role::CorgiMaster(set) | Role::CorgiSlave(set))) => set,
-            Side::One(Target::Node(node)) => self.layout.nodes.0[node.0 as usize].part,
-            _ => return (Vec::new(), String::new()),
-        };
+        let Side::One(target) = fault.on.from else { return (Vec::new(), String::new()) };
+        let set = set_of(target, self.layout);
         let struck = Struck::Node(self.layout.on_call);
         let strike = Strike::Incident(struck, Incident::FailOver { set }, None);
         (vec![Staged::whole(strike, fault.duration)], format!("corgi-{set}"))
@@ -187,6 +202,7 @@ impl Places<'_> {
         let named = match (&link.from, &link.to) {
             (Side::Everybody, Side::Everybody) => "any two nodes".to_owned(),
             (Side::Kind(one), Side::Kind(other)) if one == other => format!("any two of kind {one}"),
+            (Side::Site(one), Side::Site(other)) if one == other => format!("any two nodes of {from}"),
             _ => format!("{from} {arrow} {to}"),
         };
         (strikes, named)

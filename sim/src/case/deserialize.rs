@@ -86,7 +86,9 @@ impl de::Error for Problem {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Problem {
-        let help = advice(field, expected.iter().copied());
+        // Whoever reads the file takes `extends` out of it before the others are read.
+        let extends = expected.contains(&"topics").then_some("extends");
+        let help = advice(field, expected.iter().copied().chain(extends));
         Problem {
             place: None,
             message: format!("unknown key `{field}`"),

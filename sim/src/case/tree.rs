@@ -222,13 +222,19 @@ impl Table {
 pub(crate) fn parse(file: usize, text: &str) -> Result<Node, Problem> {
     let root = DeTable::parse(text).map_err(|error| {
         let bytes = error.span().unwrap_or(0..0);
+        let message = error.message().trim().to_owned();
         let help = match bare_word(text, &bytes) {
+            _ if message.contains("duplicate key") => {
+                "each key is given once: remove one of the two. A list is written in one piece (`list = []`), or as tables \
+                 (`[[faults.list]]`), not both"
+                    .to_owned()
+            }
             Some(word) => format!("a text needs quotes: write \"{word}\""),
             None => {
                 "correct the line; https://toml.io shows how tables, lists and texts are written".to_owned()
             }
         };
-        Problem::new(Place::of(file, bytes), format!("this is not TOML: {}", error.message().trim()), help)
+        Problem::new(Place::of(file, bytes), format!("this is not TOML: {message}"), help)
     })?;
     Ok(Node { place: Place { file, start: 0, end: 0 }, value: Value::Table(table(file, root.get_ref())?) })
 }
@@ -240,7 +246,10 @@ fn bare_word<'a>(text: &'a str, bytes: &Range<usize>) -> Option<&'a str> {
     let begin = before.trim_end_matches(of_word).len();
     let word_end = bytes.start + behind.find(|letter| !of_word(letter)).unwrap_or(behind.len());
     let word = text.get(begin..word_end)?;
-    let is_value = text[..begin].trim_end_matches([' ', '\t']).ends_with(['=', '[', ',']);
+    let before = text[..begin].trim_end_matches([' ', '\t']);
+    // The brackets at the beginning of a line are those of a table's name.
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let is_value = before.ends_with(['=', '[', ',']) && !line.trim_start().starts_with('[');
     (is_value && !word.is_empty()).then_some(word)
 }
 

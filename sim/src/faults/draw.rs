@@ -4,7 +4,7 @@
 mod drawing;
 
 use super::settings::{Aim, Listed};
-use super::{Domains, Fault, Link, NodeKind, Nodes, Reach, Role, Side, Target, When};
+use super::{Domains, Fault, Kind, Link, NodeKind, Nodes, Reach, Role, Side, Target, When};
 use crate::build::REVERSE_MIRROR;
 use crate::case::Case;
 use crate::random::Stream;
@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 /// none, but one that is shrunk may have lost the node.
 pub fn draw(case: &Case, nodes: &Nodes, stream: &mut Stream) -> Vec<Fault> {
     let mut faults: Vec<Fault> =
-        case.faults.list.iter().enumerate().filter_map(|listed| listed_fault(case, nodes, listed)).collect();
+        case.faults.listed().filter_map(|listed| listed_fault(case, nodes, listed)).collect();
     if let Some(distribution) = &case.faults.draw {
         let mut taken = Taken::default();
         for fault in &faults {
@@ -41,6 +41,17 @@ pub(crate) fn can_hit(case: &Case, nodes: &Nodes, aim: &Aim) -> bool {
     [Reach::Node, Reach::Part].into_iter().any(|reach| !each(case, nodes, aim, reach).is_empty())
 }
 
+/// What this case lacks that the kind needs to do anything.
+pub(crate) fn lacking(kind: Kind, nodes: &Nodes) -> Option<&'static str> {
+    let is_lacking = match kind {
+        Kind::IsrShrink => nodes.of_kind(NodeKind::KafkaBroker).nth(1).is_none(),
+        Kind::ScaleUp => !nodes.of_kind(NodeKind::NewConsumer).any(|node| node.spare),
+        _ => return None,
+    };
+    let what = if kind == Kind::IsrShrink { "second Kafka broker" } else { "spare instance of a group" };
+    is_lacking.then_some(what)
+}
+
 /// When which failure domains are struck, the time to settle included.
 #[derive(Default)]
 pub(super) struct Taken {
@@ -60,7 +71,7 @@ impl Taken {
 }
 
 /// A fault of the list. Nothing keeps it from striking.
-pub(super) fn listed_fault(case: &Case, nodes: &Nodes, (place, listed): (usize, &Listed)) -> Option<Fault> {
+pub(crate) fn listed_fault(case: &Case, nodes: &Nodes, (place, listed): (usize, &Listed)) -> Option<Fault> {
     let side = |aim: &Aim| -> Option<(Side, Domains)> {
         let all = each(case, nodes, aim, listed.kind.reach());
         match (aim, listed.kind.on_links()) {
@@ -99,7 +110,7 @@ pub(super) fn listed_fault(case: &Case, nodes: &Nodes, (place, listed): (usize, 
 }
 
 /// Each thing that an aim can mean, with its failure domains: each node, or each part of a kind.
-pub(super) fn each(case: &Case, nodes: &Nodes, aim: &Aim, reach: Reach) -> Vec<(Side, Domains)> {
+pub(crate) fn each(case: &Case, nodes: &Nodes, aim: &Aim, reach: Reach) -> Vec<(Side, Domains)> {
     let role = |role: fn(u16) -> Role| {
         let sets: BTreeSet<(u16, &str)> =
             nodes.of_kind(NodeKind::CorgiBroker).map(|node| (node.part, node.domain.as_str())).collect();

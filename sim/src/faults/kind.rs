@@ -160,10 +160,15 @@ impl Kind {
     /// Whether it means anything for a node of that kind.
     pub fn can_strike(self, node: NodeKind) -> bool {
         let instance = matches!(node, NodeKind::OldConsumer | NodeKind::NewConsumer);
+        let is_store = matches!(node, NodeKind::CorgiBroker | NodeKind::KafkaBroker | NodeKind::Redis);
+        // They answer when what they answer for is on the platter: a host that dies takes no more than a process that does.
+        let writes_through =
+            matches!(node, NodeKind::KafkaController | NodeKind::SwitchCentre | NodeKind::Deployment);
         match self {
-            Kind::HostCrash | Kind::DiskLoss | Kind::SlowDisk | Kind::FullDisk => {
-                matches!(node, NodeKind::CorgiBroker | NodeKind::KafkaBroker | NodeKind::Redis)
-            }
+            Kind::DiskLoss | Kind::FullDisk => is_store,
+            // Redis answers from memory, and writes in the background.
+            Kind::SlowDisk => is_store && node != NodeKind::Redis,
+            Kind::HostCrash => is_store || writes_through,
             Kind::ScaleDown => instance,
             Kind::ScaleUp => node == NodeKind::NewConsumer,
             Kind::IsrShrink | Kind::Quota => node == NodeKind::KafkaBroker,

@@ -16,6 +16,21 @@ pub struct Settings {
     pub draw: Option<Distribution>,
     /// Branches of the systems' own timing that are seldom taken.
     pub rare: Option<Rare>,
+    /// Whether they go beyond what the systems tolerate, the distribution and the list: as `--beyond` has it.
+    pub beyond: bool,
+}
+
+impl Settings {
+    /// The faults of the list that strike, with their places in it: those that are `beyond` only where the case goes beyond.
+    pub fn listed(&self) -> impl Iterator<Item = (usize, &Listed)> {
+        let beyond = self.goes_beyond();
+        self.list.iter().enumerate().filter(move |(_, listed)| beyond || !listed.beyond)
+    }
+
+    /// Whether anything goes beyond what the systems tolerate.
+    pub fn goes_beyond(&self) -> bool {
+        self.beyond || self.draw.as_ref().is_some_and(|draw| draw.beyond)
+    }
 }
 
 /// Rare branches: `[faults.rare]`. Nothing is wrong where one is taken: a fetch is answered with less than there is
@@ -126,6 +141,9 @@ pub struct Listed {
     /// For `oversized-record`: how large it is. For `quota`: bytes a second and broker.
     #[serde(default)]
     pub bytes: Option<Bytes>,
+    /// Whether it is beyond what the systems tolerate: it strikes only where the case goes beyond.
+    #[serde(default)]
+    pub beyond: bool,
 }
 
 impl Listed {
@@ -241,9 +259,9 @@ fn default_settle() -> Span {
 }
 
 impl Distribution {
-    /// The kinds that are drawn.
-    pub fn drawn(&self) -> impl Iterator<Item = &Drawn> {
-        self.kinds.iter().chain(&self.more_kinds).filter(|kind| self.beyond || !kind.beyond)
+    /// The kinds that are drawn, those beyond what the systems tolerate only where that is wanted.
+    pub fn drawn(&self, beyond: bool) -> impl Iterator<Item = &Drawn> {
+        self.kinds.iter().chain(&self.more_kinds).filter(move |kind| beyond || !kind.beyond)
     }
 }
 

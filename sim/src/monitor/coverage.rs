@@ -49,11 +49,11 @@ impl Row {
     }
 
     fn may_strike(&self, phase: &str, span: &PhaseSpan) -> bool {
-        let there: Vec<(Time, Time)> = match self.component {
-            EVERYBODY => vec![(span.begin, span.end)],
+        let there = match self.component {
+            EVERYBODY => Some((span.begin, span.end)),
             component => {
-                let ran = span.ran.iter().filter(|(kind, _)| name_of(Some(**kind)) == component);
-                ran.map(|(_, window)| *window).collect()
+                let mut ran = span.ran.iter().filter(|(kind, _)| name_of(Some(**kind)) == component);
+                ran.next().map(|(_, window)| *window)
             }
         };
         let acknowledged = self.fault.parse::<RareBranch>().map_or(true, |branch| {
@@ -64,7 +64,7 @@ impl Row {
         let windows = if self.windows.is_empty() { &always[..] } else { &self.windows };
         let mut windows =
             windows.iter().filter(|window| window.phase.as_ref().is_none_or(|named| named == phase));
-        acknowledged && windows.any(|window| there.iter().any(|ran| overlap(*ran, window)))
+        acknowledged && there.is_some_and(|ran| windows.any(|window| span.has_room(ran, window)))
     }
 }
 
@@ -72,6 +72,18 @@ impl Row {
 fn overlap(ran: (Time, Time), window: &Window) -> bool {
     let (begin, end) = (ran.0.max(window.from), ran.1.min(window.until));
     end.since(begin) >= Span::secs(5) || (window.from == window.until && begin == end)
+}
+
+impl PhaseSpan {
+    /// Whether a fault had room while what it strikes ran, and somebody whom it takes beside it.
+    fn has_room(&self, ran: (Time, Time), window: &Window) -> bool {
+        let together = |other: &(Time, Time)| (ran.0.max(other.0), ran.1.min(other.1));
+        let mut beside = window.beside.iter().filter_map(|kind| self.ran.get(kind));
+        match window.beside.is_empty() {
+            true => overlap(ran, window),
+            false => beside.any(|other| overlap(together(other), window)),
+        }
+    }
 }
 
 /// A phase of a run: how long it lasted, what ran in it, and who acknowledged.

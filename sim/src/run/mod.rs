@@ -72,8 +72,9 @@ pub fn confidence(seeds: u64) -> String {
         return "no run exercised all of them".to_owned();
     }
     let bound = 1.0 - libm::pow(0.05, 1.0 / seeds as f64);
+    let runs = if seeds == 1 { "run" } else { "runs" };
     format!(
-        "with {seeds} runs that exercised each guarantee, a run fails with a probability of at most {:.2} % (at \
+        "with {seeds} {runs} that exercised each guarantee, a run fails with a probability of at most {:.2} % (at \
          95 %, under the faults that this case draws)",
         bound * 100.0
     )

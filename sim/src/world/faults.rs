@@ -5,6 +5,7 @@ use super::strike::{Circle, Moment, ReadyFault, Side, Strike, Struck};
 use super::{Pending, World};
 use crate::faults::Domains;
 use cutover_model::history::Event;
+use cutover_model::incident::Incident;
 use cutover_model::machine::{Input, Machine, Process};
 use cutover_model::record::NodeId;
 use cutover_model::units::{Span, Time};
@@ -32,8 +33,16 @@ struct InForce {
     number: u32,
     /// The node that it struck first, under which the history has it.
     node: NodeId,
-    /// The strikes that are in force, each with the node that it hit.
-    strikes: Vec<(usize, Option<NodeId>)>,
+    /// The strikes that are in force, by their places in the fault.
+    strikes: Vec<(usize, Option<Hit>)>,
+}
+
+/// A node that a strike hit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Hit {
+    node: NodeId,
+    /// Which life of its process: what was done to one life is not undone in another.
+    incarnation: u32,
 }
 
 impl Faults {
@@ -146,16 +155,16 @@ impl<M: Machine> World<M> {
     pub(super) fn begin_fault(&mut self, number: u32) {
         let Some(fault) = self.faults.all.get(number as usize).cloned() else { return };
         let hit: Vec<NodeId> = fault.strikes.iter().filter_map(|staged| self.hit(&staged.strike)).collect();
-        let on_links = fault.strikes.iter().any(|staged| matches!(staged.strike, Strike::Network { .. }));
-        if (hit.is_empty() && !on_links) || !self.faults.may_strike(&fault, self.now) {
+        let Some(struck) = self.struck_by(&fault, &hit) else { return };
+        if !self.faults.may_strike(&fault, self.now) {
             return;
         }
         self.faults.begun.push((number, self.now));
         let settle = fault.tolerance.as_ref().map_or(Span::ZERO, |tolerance| tolerance.settle);
         self.faults.unsettled.push((fault.domains.clone(), self.now + fault.duration + settle));
-        let node = hit.first().copied().unwrap_or_else(|| self.first_on_links(&fault));
+        let first = hit.first().or_else(|| struck.first());
+        let node = first.copied().unwrap_or(NodeId(0));
         self.faults.in_force.push(InForce { number, node, strikes: Vec::new() });
-        let struck = self.struck_by(&fault, &hit);
         self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target, struck });
         for (place, staged) in fault.strikes.iter().enumerate() {
             if staged.after == Span::ZERO {
@@ -171,40 +180,51 @@ impl<M: Machine> World<M> {
         self.queue.push(self.now + fault.duration, Pending::FaultEnds(number));
     }
 
-    /// The node that a strike hits; none for a strike on links, and where the node does not run (or, if it is to be started, does).
+    /// The node that a strike hits; none for a strike on links, where the node does not run (or, if it is to be started, does), and
+    /// where what befalls it could do nothing to it.
     fn hit(&self, strike: &Strike) -> Option<NodeId> {
         let node = self.faults.resolve(strike.struck()?);
-        let running = self.nodes[node.0 as usize].running;
-        (running != matches!(strike, Strike::Start(_))).then_some(node)
+        let slot = &self.nodes[node.0 as usize];
+        let heeds = match strike {
+            Strike::Incident(_, incident, _) => slot.machine.heeds(incident),
+            _ => true,
+        };
+        (heeds && slot.running != matches!(strike, Strike::Start(_))).then_some(node)
     }
 
-    /// The nodes that a fault strikes, each once: on links those of the side that has the fewest. None where it may be
-    /// anybody.
-    fn struck_by(&self, fault: &ReadyFault, hit: &[NodeId]) -> Vec<NodeId> {
-        let on_links = fault.strikes.iter().filter_map(|staged| {
-            let Strike::Network { from, to, .. } = &staged.strike else { return None };
-            let named = [from, to].into_iter().filter_map(|side| match self.faults.side(side) {
-                NodeSet::Some(nodes) => Some(nodes),
-                NodeSet::All => None,
-            });
-            named.min_by_key(Vec::len)
-        });
-        let mut struck: Vec<NodeId> = hit.iter().copied().chain(on_links.flatten()).collect();
+    /// The running nodes that a fault strikes, each once: whom it is meant for, or whom its strikes hit; on links those of the side
+    /// that has the fewest nodes, and of both where they have as many. None of them where it may be anybody; and nothing at all
+    /// where it finds nobody to strike: whom it is meant for does not run, or on no link that it names both ends do.
+    fn struck_by(&self, fault: &ReadyFault, hit: &[NodeId]) -> Option<Vec<NodeId>> {
+        let mut struck = hit.to_vec();
+        let mut finds_somebody = !hit.is_empty();
+        for staged in &fault.strikes {
+            let Strike::Network { from, to, .. } = &staged.strike else { continue };
+            let (from, to) = (self.faults.side(from), self.faults.side(to));
+            if !self.are_linked(&from, &to) {
+                return None;
+            }
+            finds_somebody = true;
+            struck.extend(self.running_of(fewest(&from, &to)));
+        }
+        if let Some(meant) = fault.meant {
+            struck = vec![self.faults.resolve(meant)];
+            finds_somebody &= self.nodes[struck[0].0 as usize].running;
+        }
         struck.sort_unstable();
         struck.dedup();
-        struck
+        finds_somebody.then_some(struck)
     }
 
-    fn first_on_links(&self, fault: &ReadyFault) -> NodeId {
-        let sides = fault.strikes.iter().flat_map(|staged| match &staged.strike {
-            Strike::Network { from, to, .. } => vec![self.faults.side(from), self.faults.side(to)],
-            _ => Vec::new(),
-        });
-        let mut named = sides.filter_map(|side| match side {
-            NodeSet::Some(nodes) => nodes.first().copied(),
-            NodeSet::All => None,
-        });
-        named.next().unwrap_or(NodeId(0))
+    fn running_of<'a>(&'a self, sides: impl Iterator<Item = &'a [NodeId]>) -> impl Iterator<Item = NodeId> {
+        sides.flatten().copied().filter(|node| self.nodes[node.0 as usize].running)
+    }
+
+    /// Whether two nodes run of which one is of each side.
+    fn are_linked(&self, from: &NodeSet, to: &NodeSet) -> bool {
+        let running = || (0..).zip(&self.nodes).filter(|(_, slot)| slot.running).map(|(id, _)| NodeId(id));
+        let mut ones = running().filter(|node| from.contains(*node)).take(2);
+        ones.any(|one| running().any(|other| other != one && to.contains(other)))
     }
 
     pub(super) fn begin_strike(&mut self, fault: u32, place: usize) {
@@ -212,7 +232,8 @@ impl<M: Machine> World<M> {
         let strike = ready.strikes[place].strike.clone();
         let hit = self.hit(&strike);
         let Some(force) = self.faults.in_force.iter_mut().find(|force| force.number == fault) else { return };
-        force.strikes.push((place, hit));
+        let life = |node: NodeId| Hit { node, incarnation: self.nodes[node.0 as usize].incarnation };
+        force.strikes.push((place, hit.map(life)));
         match (strike, hit) {
             (Strike::Crash(_, loss), Some(node)) => {
                 self.end(node, false);
@@ -221,7 +242,7 @@ impl<M: Machine> World<M> {
                     slot.machine.lose(slot.now(self.now), loss);
                 }
             }
-            (Strike::Restart(_), Some(node)) => self.input(node, Input::Terminate),
+            (Strike::Restart(_), Some(node)) => self.ask_to_stop(node),
             (Strike::Start(_), Some(node)) => self.start(node),
             (Strike::Pause(_), Some(node)) => self.pause(node),
             (Strike::SlowDisk(_, latency), Some(node)) => self.node_mut(node).disk.slow_down(latency),
@@ -265,25 +286,49 @@ impl<M: Machine> World<M> {
         self.write(node, Event::FaultEnded { fault: number, kind, target });
     }
 
-    fn undo(&mut self, fault: u32, place: usize, hit: Option<NodeId>) {
-        let Some(node) = hit else { return };
+    fn undo(&mut self, fault: u32, place: usize, hit: Option<Hit>) {
+        let Some(Hit { node, incarnation }) = hit else { return };
+        let slot = self.node_mut(node);
+        let is_same_life = slot.running && slot.incarnation == incarnation;
         match self.faults.all[fault as usize].strikes[place].strike.clone() {
-            Strike::Crash(..) => self.start_if_wanted(node),
+            Strike::Crash(..) => self.start_again(node),
             Strike::Restart(_) => {
                 // One that still stops is started when it has.
-                self.node_mut(node).start_when_ended = true;
-                self.start_if_wanted(node);
+                self.node_mut(node).start_when_ended = is_same_life;
+                self.start_again(node);
             }
             Strike::Start(_) => self.process(node, Process::Terminate(node)),
-            Strike::Pause(_) => self.resume(node),
+            Strike::Pause(_) if is_same_life => self.resume(node),
             Strike::SlowDisk(_, latency) => self.node_mut(node).disk.speed_up(latency),
             Strike::Skew(_, micros) => self.node_mut(node).skew_micros -= micros,
-            Strike::Incident(_, begins, Some(ends)) => {
-                self.node_mut(node).forget(begins);
+            Strike::Incident(_, begins, Some(ends)) => self.end_incident(node, begins, ends),
+            Strike::Jump(..) | Strike::Pause(_) | Strike::Incident(_, _, None) | Strike::Network { .. } => {}
+        }
+    }
+
+    /// An incident is over, unless another fault has let the same one befall the node: that one lasts, with its own figures.
+    fn end_incident(&mut self, node: NodeId, begins: Incident, ends: Incident) {
+        match self.node_mut(node).forget(begins) {
+            Some(other) if other == begins => {}
+            Some(other) => self.input(node, Input::Incident(other)),
+            None => {
                 self.input(node, Input::Incident(ends));
-                self.start_if_wanted(node);
+                self.start_again(node);
             }
-            Strike::Jump(..) | Strike::Incident(_, _, None) | Strike::Network { .. } => {}
+        }
+    }
+
+    /// A fault no longer keeps a process from running: it is started, unless another one does.
+    fn start_again(&mut self, node: NodeId) {
+        let life = Hit { node, incarnation: self.nodes[node.0 as usize].incarnation };
+        let keeps_down = |force: &InForce| {
+            let strikes = &self.faults.all[force.number as usize].strikes;
+            force.strikes.iter().any(|(place, hit)| {
+                *hit == Some(life) && matches!(strikes[*place].strike, Strike::Crash(..) | Strike::Restart(_))
+            })
+        };
+        if !self.faults.in_force.iter().any(keeps_down) {
+            self.start_if_wanted(node);
         }
     }
 
@@ -292,4 +337,14 @@ impl<M: Machine> World<M> {
             self.start(node);
         }
     }
+}
+
+/// Of two sides the one that has the fewest nodes, and both where they have as many; a side that is anybody is passed over.
+fn fewest<'a>(one: &'a NodeSet, other: &'a NodeSet) -> impl Iterator<Item = &'a [NodeId]> {
+    let named = [one, other].map(|side| match side {
+        NodeSet::Some(nodes) => Some(nodes.as_slice()),
+        NodeSet::All => None,
+    });
+    let least = named.iter().flatten().map(|nodes| nodes.len()).min();
+    named.into_iter().flatten().filter(move |nodes| Some(nodes.len()) == least)
 }

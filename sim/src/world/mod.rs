@@ -413,7 +413,7 @@ impl<M: Machine> World<M> {
             }
             Process::Terminate(node) => {
                 self.node_mut(node).wanted = false;
-                self.input(node, Input::Terminate);
+                self.ask_to_stop(node);
             }
             Process::Kill(node) => {
                 self.node_mut(node).wanted = false;
@@ -423,16 +423,26 @@ impl<M: Machine> World<M> {
                 self.disconnect(actor, peer);
                 self.tell_disconnected(peer, actor);
             }
-            Process::Exit => {
-                let slot = &self.nodes[actor.0 as usize];
-                let (orderly, at_once) = (!slot.wanted, slot.start_when_ended);
-                self.end(actor, orderly);
-                let slot = &self.nodes[actor.0 as usize];
-                let after = if at_once { Some(Span::ZERO) } else { slot.restart_after };
-                if let (true, Some(after)) = (slot.wanted, after) {
-                    self.queue.push(self.now + after, Pending::Restart { node: actor });
-                }
-            }
+            Process::Exit => self.exit(actor, self.nodes[actor.0 as usize].asked_to_stop),
+            Process::Halt => self.exit(actor, false),
+        }
+    }
+
+    /// Ask a process to stop.
+    fn ask_to_stop(&mut self, node: NodeId) {
+        let slot = self.node_mut(node);
+        slot.asked_to_stop = slot.running;
+        self.input(node, Input::Terminate);
+    }
+
+    /// A process ends of itself.
+    fn exit(&mut self, node: NodeId, orderly: bool) {
+        let at_once = self.nodes[node.0 as usize].start_when_ended;
+        self.end(node, orderly);
+        let slot = &self.nodes[node.0 as usize];
+        let after = if at_once { Some(Span::ZERO) } else { slot.restart_after };
+        if let (true, Some(after)) = (slot.wanted, after) {
+            self.queue.push(self.now + after, Pending::Restart { node });
         }
     }
 

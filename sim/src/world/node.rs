@@ -25,6 +25,8 @@ pub struct Node<M> {
     pub restart_after: Option<Span>,
     /// Whether it is started as soon as it has ended: it was to be back by now, and still stops.
     pub(super) start_when_ended: bool,
+    /// Whether this life of the process was asked to stop: its end is in good order then, though it may be meant to run again.
+    pub(super) asked_to_stop: bool,
     /// The wall clock's error in microseconds.
     pub skew_micros: i64,
     /// The part of it that a jump left behind.
@@ -61,6 +63,7 @@ impl<M: Machine> Node<M> {
             pauses: 0,
             restart_after: None,
             start_when_ended: false,
+            asked_to_stop: false,
             skew_micros: 0,
             jumped_micros: 0,
             disk: Disk::default(),
@@ -107,6 +110,7 @@ impl<M: Machine> Node<M> {
     pub(super) fn end(&mut self) {
         self.running = false;
         self.start_when_ended = false;
+        self.asked_to_stop = false;
         self.pauses = 0;
         self.timers.clear();
         self.backlog.clear();
@@ -114,11 +118,14 @@ impl<M: Machine> Node<M> {
         self.machine.crash();
     }
 
-    /// Forget an incident that is over.
-    pub(super) fn forget(&mut self, incident: Incident) {
+    /// Forget an incident that is over. Returns the last of the same kind that lasts all the same.
+    pub(super) fn forget(&mut self, incident: Incident) -> Option<Incident> {
         if let Some(place) = self.incidents.iter().position(|lasting| *lasting == incident) {
             self.incidents.remove(place);
         }
+        let alike =
+            |lasting: &&Incident| std::mem::discriminant(*lasting) == std::mem::discriminant(&incident);
+        self.incidents.iter().rfind(alike).copied()
     }
 
     /// The wall clock jumps.

@@ -113,6 +113,8 @@ pub struct ReadyFault {
     pub duration: Span,
     /// What it does.
     pub strikes: Vec<Staged>,
+    /// Whom it is meant for, where that is somebody else than its strikes hit: what the on-call is told befalls a broker set.
+    pub meant: Option<Struck>,
     /// The failure domains that it strikes.
     pub domains: Domains,
     /// Where it gives way: it does not strike outside its window, nor where another fault has not ended and settled. Without, it

@@ -19,6 +19,8 @@ struct Toy {
     beats: u32,
     lost: u32,
     asked_to_stop: bool,
+    /// Whether no incident can do anything to it.
+    heedless: bool,
     met: Vec<Incident>,
     disks_lost: u32,
     /// Whether it answers each message.
@@ -70,6 +72,10 @@ impl Machine for Toy {
     fn lose(&mut self, _now: Now, _loss: cutover_model::incident::DiskLoss) {
         self.disks_lost += 1;
     }
+
+    fn heeds(&self, _incident: &Incident) -> bool {
+        !self.heedless
+    }
 }
 
 impl Toy {
@@ -104,6 +110,7 @@ fn fault(strike: Strike, secs: u64) -> ReadyFault {
         target: "toy".into(),
         duration: Span::secs(secs),
         strikes: vec![Staged::whole(strike, Span::secs(secs))],
+        meant: None,
         domains: Domains::All,
         tolerance: None,
     }
@@ -112,6 +119,8 @@ fn fault(strike: Strike, secs: u64) -> ReadyFault {
 fn at(secs: u64) -> Time {
     Time::ZERO + Span::secs(secs)
 }
+
+mod overlaps;
 
 #[test]
 fn equal_worlds_step_to_equal_worlds() {

@@ -35,6 +35,7 @@ pub fn fault(kind: Kind, target: &str, at: Span, duration: Span) -> Listed {
         behind: false,
         ahead: None,
         bytes: None,
+        beyond: false,
     }
 }
 

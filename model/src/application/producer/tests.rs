@@ -337,6 +337,24 @@ fn in_a_burst_what_is_due_soon_is_due_now_and_created_now() {
 }
 
 #[test]
+fn who_has_sent_everything_heeds_no_burst_and_no_oversized_record() {
+    let mut bench = Bench::new(Settings::default(), 3);
+    bench.push(WriteTo::Corgi, Hold::Nothing);
+    let heeds = |bench: &Bench| {
+        [
+            Incident::Burst { ahead: Span::secs(3) },
+            Incident::Oversized { bytes: Bytes(9) },
+            Incident::DiskFilled,
+        ]
+        .map(|incident| bench.application.heeds(&incident))
+    };
+    bench.at_second(1);
+    assert_eq!(heeds(&bench), [true; 3]);
+    bench.at_second(9);
+    assert_eq!(heeds(&bench), [false, false, true]);
+}
+
+#[test]
 fn the_next_record_alone_is_oversized_even_behind_a_crash() {
     let mut bench = Bench::new(Settings::default(), 4);
     bench.push(WriteTo::Corgi, Hold::Nothing);

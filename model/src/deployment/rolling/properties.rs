@@ -116,7 +116,9 @@ impl Hosts {
                 }
                 Process::Terminate(_) => {}
                 Process::Kill(node) => self.end(node),
-                Process::Exit | Process::Disconnect(_) => panic!("nobody asked the deployment to stop"),
+                Process::Exit | Process::Halt | Process::Disconnect(_) => {
+                    panic!("nobody asked the deployment to stop")
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ impl Broker {
         match incident {
             // Its only log directory fails at the next write, be it the checkpoint of the high watermarks; a broker without a log
             // directory halts, and no start succeeds before there is room again (Kafka's `LogDirFailureChannel`, KIP-112).
-            Incident::DiskFilled => cx.effects.processes.push(Process::Exit),
+            Incident::DiskFilled => cx.effects.processes.push(Process::Halt),
             Incident::Quota { bytes_per_second } => self.grant(bytes_per_second),
             _ => {}
         }
@@ -55,7 +55,7 @@ mod tests {
         for (incident, halts) in [(Incident::DiskFilled, true), (Incident::DiskFreed, false)] {
             let mut effects = Effects::default();
             broker().step(Now::exact(Time(1)), Input::Incident(incident), &mut effects);
-            assert_eq!(effects.processes.contains(&Process::Exit), halts, "{incident}");
+            assert_eq!(effects.processes.contains(&Process::Halt), halts, "{incident}");
         }
     }
 

@@ -3,10 +3,11 @@
 use super::super::choose::{pick, shuffled, weighted};
 use super::super::settings::{Distribution, Drawn};
 use super::super::{Domains, Fault, Figures, Link, Nodes, Side, Tolerance, When};
-use super::{Taken, each};
+use super::{Taken, each, lacking};
 use crate::case::Case;
 use crate::random::Stream;
 use cutover_model::units::{Span, Time};
+use std::ops::Range;
 
 /// How often a draw is tried again before the window is searched from its start.
 const TRIES: u32 = 200;
@@ -27,8 +28,17 @@ struct Choice<'a> {
     kind: &'a Drawn,
     weight: u64,
     sides: Vec<(Side, Domains)>,
+    /// The places of each target's sides.
+    targets: Vec<Range<usize>>,
     others: Vec<(Side, Domains)>,
     tolerance: Tolerance,
+}
+
+impl Choice<'_> {
+    /// Whether it may strike a phase that begins about then.
+    fn suits(&self, begins: Time) -> bool {
+        self.tolerance.start <= begins + PHASE && self.tolerance.end > begins
+    }
 }
 
 /// A fault without its time.
@@ -41,6 +51,8 @@ struct Blow {
 
 pub(super) struct Drawing<'a> {
     distribution: &'a Distribution,
+    /// Whether faults strike where another one has not settled, too.
+    beyond: bool,
     choices: Vec<Choice<'a>>,
 }
 
@@ -51,9 +63,15 @@ impl<'a> Drawing<'a> {
         distribution: &'a Distribution,
         stream: &mut Stream,
     ) -> Drawing<'a> {
+        let beyond = case.faults.goes_beyond();
         let choice = |kind: &'a Drawn| {
             let reach = kind.kind.reach();
-            let sides = kind.targets.iter().flat_map(|aim| each(case, nodes, aim, reach)).collect();
+            let (mut sides, mut targets) = (Vec::new(), Vec::new());
+            for aim in &kind.targets {
+                let from = sides.len();
+                sides.extend(each(case, nodes, aim, reach));
+                targets.push(from..sides.len());
+            }
             let others = match &kind.to {
                 Some(aim) if kind.kind.on_links() => each(case, nodes, aim, reach),
                 _ => vec![(Side::Everybody, Domains::none())],
@@ -63,12 +81,13 @@ impl<'a> Drawing<'a> {
                 start: Time::ZERO + kind.start.unwrap_or(distribution.start),
                 end: Time::ZERO + kind.end.unwrap_or(distribution.end),
             };
-            Choice { kind, weight: u64::from(kind.weight), sides, others, tolerance }
+            Choice { kind, weight: u64::from(kind.weight), sides, targets, others, tolerance }
         };
         // What this case does not have (no mirror, no such group) is not drawn.
-        let choices = distribution.drawn().map(choice);
+        let drawn = distribution.drawn(beyond).filter(|drawn| lacking(drawn.kind, nodes).is_none());
+        let choices = drawn.map(choice);
         let choices = choices.filter(|choice| !choice.sides.is_empty() && !choice.others.is_empty());
-        let mut drawing = Drawing { distribution, choices: choices.collect() };
+        let mut drawing = Drawing { distribution, beyond, choices: choices.collect() };
         if distribution.swarm {
             drawing.swarm(stream);
         }
@@ -126,12 +145,18 @@ impl<'a> Drawing<'a> {
             phases.push((phase, Time::ZERO + not_before));
         }
         for (phase, begins) in &phases {
-            for _ in 0..self.distribution.each_phase {
-                // Early rather than late: a phase may be over soon.
-                let most = stream.between(Span::ZERO, self.distribution.into_phase);
-                let after = stream.between(Span::ZERO, most);
-                let when = When::InPhase { phase: phase.name.clone(), after };
-                faults.extend(self.aimed(*begins, when, stream));
+            for number in 0..self.distribution.each_phase {
+                let when = |after| When::InPhase { phase: phase.name.clone(), after };
+                if number % 2 == 0 {
+                    let after = self.into_phase(stream);
+                    faults.extend(self.aimed(*begins, when(after), stream));
+                } else {
+                    // Half of them while what the phase is about to stop still runs.
+                    let at_once = stream.chance(500_000);
+                    let after =
+                        if at_once { stream.between(Span::ZERO, EDGE) } else { self.into_phase(stream) };
+                    faults.extend(self.aimed_evenly(*begins, when(after), stream));
+                }
             }
         }
         for _ in 0..self.distribution.at_steps {
@@ -147,13 +172,29 @@ impl<'a> Drawing<'a> {
         }
     }
 
+    /// How long after a phase's beginning a fault strikes: early rather than late, for a phase may be over soon.
+    fn into_phase(&self, stream: &mut Stream) -> Span {
+        let most = stream.between(Span::ZERO, self.distribution.into_phase);
+        stream.between(Span::ZERO, most)
+    }
+
     /// A fault for a phase that begins about then.
     fn aimed(&self, begins: Time, when: When, stream: &mut Stream) -> Option<Fault> {
-        let fits =
-            |choice: &Choice<'_>| choice.tolerance.start <= begins + PHASE && choice.tolerance.end > begins;
-        let weights = self.choices.iter().map(|choice| if fits(choice) { choice.weight } else { 0 });
+        let weights = self.choices.iter().map(|choice| if choice.suits(begins) { choice.weight } else { 0 });
         let choice = &self.choices[weighted(stream, weights)?];
-        let blow = self.blow(choice, stream)?;
+        let blow = self.blow(choice, &choice.sides, stream)?;
+        Some(self.fault(choice, blow, when))
+    }
+
+    /// A fault for a phase that begins about then, each kind on each of its targets as likely as any other: so that a sweep tries
+    /// everything in every phase, which weights and a swarm alone would take far more seeds for.
+    fn aimed_evenly(&self, begins: Time, when: When, stream: &mut Stream) -> Option<Fault> {
+        let suiting = self.choices.iter().filter(|choice| choice.kind.weight > 0 && choice.suits(begins));
+        let all: Vec<(&Choice<'_>, &[(Side, Domains)])> = suiting
+            .flat_map(|choice| choice.targets.iter().map(move |sides| (choice, &choice.sides[sides.clone()])))
+            .collect();
+        let (choice, sides) = pick(stream, &all)?;
+        let blow = self.blow(choice, sides, stream)?;
         Some(self.fault(choice, blow, when))
     }
 
@@ -165,7 +206,7 @@ impl<'a> Drawing<'a> {
             on: blow.on,
             figures: blow.figures,
             domains: blow.domains,
-            tolerance: (!self.distribution.beyond).then(|| choice.tolerance.clone()),
+            tolerance: (!self.beyond).then(|| choice.tolerance.clone()),
             listed: None,
         }
     }
@@ -180,7 +221,7 @@ impl<'a> Drawing<'a> {
         for _ in 0..TRIES {
             let choice = &self.choices[weighted(stream, self.weights())?];
             let at = from + stream.between(Span::ZERO, until.since(from));
-            if let Some(blow) = self.blow(choice, stream)
+            if let Some(blow) = self.blow(choice, &choice.sides, stream)
                 && self.fits(choice, &blow, at, taken)
             {
                 return Some((choice, blow, at));
@@ -189,9 +230,9 @@ impl<'a> Drawing<'a> {
         None
     }
 
-    /// What a kind does this time.
-    fn blow(&self, choice: &Choice<'_>, stream: &mut Stream) -> Option<Blow> {
-        let (from, domains) = pick(stream, &choice.sides)?.clone();
+    /// What a kind does this time, to one of these.
+    fn blow(&self, choice: &Choice<'_>, sides: &[(Side, Domains)], stream: &mut Stream) -> Option<Blow> {
+        let (from, domains) = pick(stream, sides)?.clone();
         let (to, others) = pick(stream, &choice.others)?.clone();
         let duration = stream.between(choice.kind.least, choice.kind.most);
         let behind = stream.chance(500_000);
@@ -230,7 +271,7 @@ impl<'a> Drawing<'a> {
         let until = at + blow.duration;
         let in_window = at >= choice.tolerance.start && until <= choice.tolerance.end;
         let free = || taken.free(&blow.domains, at, until + choice.tolerance.settle);
-        in_window && (self.distribution.beyond || free())
+        in_window && (self.beyond || free())
     }
 }
 

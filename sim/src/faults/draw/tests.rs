@@ -162,6 +162,12 @@ fn standard_nodes() -> Nodes {
     for group in 0..3 {
         add(NodeKind::OldConsumer, group, &format!("group-{group}"), 4);
         add(NodeKind::NewConsumer, group, &format!("group-{group}"), 4);
+        add(NodeKind::NewConsumer, group, &format!("group-{group}"), 1);
+    }
+    // The last of each group's NewClients stands by.
+    for group in 0..3 {
+        let of_group = |node: &&mut Node| node.kind == NodeKind::NewConsumer && node.part == group;
+        nodes.iter_mut().rfind(of_group).expect("each group has NewClients").spare = true;
     }
     Nodes(nodes)
 }
@@ -251,4 +257,42 @@ fn what_a_case_adds_to_the_kinds_is_drawn_among_them() {
         .map(|fault| fault.kind)
         .collect();
     assert_eq!(drawn, BTreeSet::from([Kind::Crash, Kind::Pause, Kind::Cut, Kind::ClockSkew, Kind::SlowDisk]));
+}
+
+#[test]
+fn a_fault_of_the_list_that_is_beyond_strikes_only_where_the_case_goes_beyond() {
+    let listed = "[[faults.list]]\nat = '1m'\nduration = '10s'\nkind = 'crash'\ntarget = 'kafka-1'\n";
+    let case = case(&format!("{listed}beyond = true\n{listed}"));
+    let places = |case: &Case| -> Vec<Option<usize>> {
+        let faults = draw(case, &nodes(), &mut Streams::new(1).stream("faults"));
+        faults.iter().map(|fault| fault.listed).collect()
+    };
+    assert_eq!(places(&case), [Some(1)], "the second keeps its place in the list");
+    assert!(!case.is_beyond_tolerance());
+    let beyond = case.beyond_tolerance();
+    assert!(beyond.is_beyond_tolerance(), "though it draws nothing");
+    assert_eq!(places(&beyond), [Some(0), Some(1)]);
+}
+
+#[test]
+fn every_second_fault_of_a_phase_is_any_kind_on_any_of_its_targets_whatever_they_weigh() {
+    let kinds = "kinds = [{ kind = 'crash', targets = ['kafka-broker'], weight = 1000000, least = '5s', most = '20s' },\
+        { kind = 'pause', targets = ['mirror', 'producer'], least = '2s', most = '30s' }]";
+    let header = "[faults.draw]\ncount = 0\neach-phase = 2\nswarm = true\nstart = '20s'\nend = '9m'";
+    let case = case(&format!("{header}\n{kinds}"));
+    let nodes = nodes();
+    let (mut drawn, mut at_once) = ([0; 3], 0);
+    for seed in 0..300 {
+        let faults = draw(&case, &nodes, &mut Streams::new(seed).stream("faults"));
+        assert_eq!(faults.len(), 2);
+        let Side::One(Target::Node(node)) = faults[1].on.from else { panic!("{:?}", faults[1].on) };
+        let target = [NodeKind::KafkaBroker, NodeKind::Mirror, NodeKind::Producer]
+            .iter()
+            .position(|kind| *kind == nodes.0[node.0 as usize].kind);
+        drawn[target.expect("one of the three")] += 1;
+        let When::InPhase { after, .. } = faults[1].when else { panic!("{:?}", faults[1].when) };
+        at_once += usize::from(after <= Span::secs(2));
+    }
+    assert!(drawn.iter().all(|times| (70..130).contains(times)), "{drawn:?}");
+    assert!((140..220).contains(&at_once), "{at_once}");
 }
