@@ -457,6 +457,11 @@ pub enum Event {
         /// Why.
         because: Refusal,
     },
+    /// A mirror's worker exits: the target refuses its transactions altogether.
+    TransactionsRefused {
+        /// With which error.
+        error: ErrorCode,
+    },
 }
 
 /// Why a producer sends records again.

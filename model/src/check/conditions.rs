@@ -44,6 +44,7 @@ enum InPhase {
 enum Anytime {
     RecordStoredTwiceByAProducer,
     RecordCopiedTwice,
+    MirrorWroteAfterAnotherWasGranted,
     RecordReadFromBothQueues,
     RedeliveryHappened,
     GroupRebalancedWhilePaused,
@@ -77,6 +78,7 @@ impl Anytime {
         match self {
             Anytime::RecordStoredTwiceByAProducer
             | Anytime::RecordCopiedTwice
+            | Anytime::MirrorWroteAfterAnotherWasGranted
             | Anytime::RecordReadFromBothQueues
             | Anytime::RedeliveryHappened => Guarantee::BoundedReplay,
             Anytime::GroupRebalancedWhilePaused => Guarantee::Exclusive,
@@ -116,6 +118,8 @@ pub struct Conditions {
     copies: ByRecord<Copies>,
     uncopied: ByPartition<u32>,
     producer_of: ByPartition<Option<u32>>,
+    /// By source partition: the mirror's worker to which it was granted last.
+    mirror_of: ByPartition<Option<NodeId>>,
     groups: Vec<Group>,
     holds: u32,
     mirrors_down: u32,
@@ -148,6 +152,7 @@ impl Conditions {
             copies: ByRecord::default(),
             uncopied: ByPartition::default(),
             producer_of: ByPartition::default(),
+            mirror_of: ByPartition::default(),
             groups: Vec::new(),
             holds: 0,
             mirrors_down: 0,
@@ -218,7 +223,16 @@ impl Conditions {
 
     fn observe_systems(&mut self, entry: &Entry) {
         match &entry.event {
-            Event::Granted { group, .. } | Event::Revoked { group, .. } => self.rebalanced(*group),
+            Event::Granted { group, queue, partitions } => {
+                // The mirror's group comes behind the groups of the case.
+                if usize::from(group.0) == self.subject.groups.len() && *queue == Queue::Corgi {
+                    for partition in partitions {
+                        *self.mirror_of.at(*partition) = Some(entry.node);
+                    }
+                }
+                self.rebalanced(*group);
+            }
+            Event::Revoked { group, .. } => self.rebalanced(*group),
             Event::Rebalanced { group, .. } => self.rebalanced(*group),
             Event::Paused { group, paused } => self.paused(entry.node, *group, *paused),
             Event::Writing { hold, .. } => self.writing(entry.node, *hold != Hold::Nothing),
@@ -260,6 +274,9 @@ impl Conditions {
 
     fn copied(&mut self, entry: &Entry, record: RecordId, source: TopicPartition) {
         self.role(entry.node).mirrors = true;
+        if self.mirror_of.get(source).copied().flatten().is_some_and(|owner| owner != entry.node) {
+            self.reach(Anytime::MirrorWroteAfterAnotherWasGranted);
+        }
         let copies = self.copies.at(record);
         let again = std::mem::replace(&mut copies.copied, true);
         let since = copies.in_corgi_since;

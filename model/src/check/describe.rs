@@ -98,6 +98,9 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let from = position(subject, Queue::Kafka, *source, *source_offset);
             format!("{node} cannot copy {record} at {from} back into Corgi, and exits")
         }
+        Event::TransactionsRefused { error } => {
+            format!("Kafka refuses the transactions of {node} with {error}, and it exits")
+        }
         _ => return None,
     })
 }

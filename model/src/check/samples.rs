@@ -2,6 +2,7 @@
 
 use crate::history::{EndReason, Event, Setback};
 use crate::incident::RareBranch;
+use crate::kafka::protocol::ErrorCode;
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
 use crate::rewind::{InstanceId, Refusal};
@@ -38,6 +39,7 @@ pub(super) fn known(event: &Event) {
         Event::StartMoved { .. } | Event::Due { .. } => {}
         Event::Widened { .. } | Event::Narrowed { .. } => {}
         Event::Listening { .. } | Event::RewindRefused { .. } => {}
+        Event::TransactionsRefused { .. } => {}
     }
 }
 
@@ -93,6 +95,7 @@ fn of_systems() -> Vec<Event> {
             because: Refusal::OtherInstance,
         },
         Event::Listening { host: 1, port: 9_000, before: Some(NodeId(1)) },
+        Event::TransactionsRefused { error: ErrorCode::InvalidTransactionTimeout },
         Event::Due { record: RecordId::default(), partition, offset: 4 },
         Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
         Event::FaultBegun {

@@ -65,6 +65,8 @@ struct Volatile {
     last_received: Option<TopicPartition>,
     /// When the timer runs out, if it is set.
     wake_at: Option<Time>,
+    /// Commits that were acknowledged, if the owner wants to know of them.
+    acknowledged: Option<VecDeque<(TopicPartition, Offset)>>,
 }
 
 /// The dealings with one broker set.
@@ -338,6 +340,32 @@ impl Consumer for CorgiConsumer {
 
     fn resume(&mut self, _now: Now, _effects: &mut Effects) {
         self.volatile.paused = false;
+    }
+
+    /// Reading begins anew there, with nothing of what was read ahead; the answer to a pull that is out is nobody's.
+    fn seek(&mut self, now: Now, partition: TopicPartition, offset: Offset, effects: &mut Effects) -> bool {
+        let now = now.elapsed;
+        let shares = &mut self.volatile.shares;
+        let Some(share) = shares.get_mut(partition).filter(|share| share.state == State::Reading) else {
+            return false;
+        };
+        if share.buffer.front().map_or(share.next, |received| received.offset) == offset {
+            return true;
+        }
+        share.buffer.clear();
+        share.next = offset;
+        share.pull.again_at(now);
+        self.drive_pull(now, partition, effects);
+        self.rearm(now, effects);
+        true
+    }
+
+    fn tell_commits(&mut self) {
+        self.volatile.acknowledged.get_or_insert_default();
+    }
+
+    fn acknowledged_commit(&mut self) -> Option<(TopicPartition, Offset)> {
+        self.volatile.acknowledged.as_mut()?.pop_front()
     }
 
     fn close(&mut self, _now: Now, effects: &mut Effects) {

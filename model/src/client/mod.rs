@@ -98,8 +98,8 @@ pub trait Consumer {
     /// Hand out records again.
     fn resume(&mut self, now: Now, effects: &mut Effects);
 
-    /// Go on at that offset of an assigned partition. Returns whether it could: only Kafka's library can, and only in a
-    /// partition that is assigned. The position lasts until the next rebalance unless it is committed.
+    /// Go on at that offset of an assigned partition. Returns whether it could: only in a partition that is assigned. The
+    /// position lasts until the next rebalance unless it is committed.
     fn seek(
         &mut self,
         _now: Now,
@@ -116,6 +116,15 @@ pub trait Consumer {
     /// Whether a commit of a watched partition was acknowledged since it was watched.
     fn watched_commit_is_acknowledged(&self, _partition: TopicPartition) -> bool {
         false
+    }
+
+    /// From now on remember which commits are acknowledged, for [`Consumer::acknowledged_commit`].
+    fn tell_commits(&mut self) {}
+
+    /// A commit that was acknowledged and that the owner has not taken, the oldest first. A commit that is refused, or whose
+    /// answer is lost, is none.
+    fn acknowledged_commit(&mut self) -> Option<(TopicPartition, Offset)> {
+        None
     }
 
     /// Leave the group in good order: after this the library is silent. The owner has committed before.

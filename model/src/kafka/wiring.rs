@@ -11,6 +11,14 @@ pub const OFFSETS_TOPIC: TopicId = TopicId(u16::MAX - 1);
 /// The internal topic where transactions are kept (`__transaction_state`).
 pub const TRANSACTIONS_TOPIC: TopicId = TopicId(u16::MAX);
 
+/// From here on a topic is a program's own, as a mirror's for its positions, or Kafka's: no case names it, and no history tells of it.
+pub const FIRST_OF_PROGRAMS: TopicId = TopicId(1 << 15);
+
+/// Whether a topic is one of the case's.
+pub fn is_of_the_case(topic: TopicId) -> bool {
+    topic < FIRST_OF_PROGRAMS
+}
+
 /// Whether a topic belongs to Kafka itself.
 pub fn is_internal(topic: TopicId) -> bool {
     topic == OFFSETS_TOPIC || topic == TRANSACTIONS_TOPIC

@@ -32,8 +32,29 @@ pub(super) struct FakeCorgi {
     pub committing: bool,
     /// Whether commits wait for a test to answer them.
     pub slow_commits: bool,
+    /// Commits that were acknowledged and not taken.
+    pub acknowledged: VecDeque<(TopicPartition, Offset)>,
+    /// Where it was told to go on.
+    pub sought: Vec<(TopicPartition, Offset)>,
     pub releases: u32,
     pub closes: u32,
+}
+
+impl FakeCorgi {
+    /// What a test hands out anew is read from where the worker went on last.
+    fn drop_what_lies_before(&mut self) {
+        let start = |at: TopicPartition| self.sought.iter().rev().find(|(partition, _)| *partition == at);
+        let lies_behind = |received: &Received| {
+            start(received.partition).is_none_or(|(_, offset)| received.offset >= *offset)
+        };
+        self.records.retain(lies_behind);
+    }
+
+    /// All commits are answered.
+    pub(super) fn answer(&mut self) {
+        self.committing = false;
+        self.acknowledged.extend(self.commits.iter().flatten());
+    }
 }
 
 impl Consumer for FakeCorgi {
@@ -54,10 +75,12 @@ impl Consumer for FakeCorgi {
     }
 
     fn receive(&mut self, _: Now, _: &mut Effects) -> Option<Received> {
+        self.drop_what_lies_before();
         self.records.pop_front()
     }
 
     fn receive_from(&mut self, _: Now, partition: TopicPartition, _: &mut Effects) -> Option<Received> {
+        self.drop_what_lies_before();
         let place = self.records.iter().position(|received| received.partition == partition)?;
         self.records.remove(place)
     }
@@ -65,6 +88,18 @@ impl Consumer for FakeCorgi {
     fn commit(&mut self, _: Now, offsets: &[(TopicPartition, Offset)], _: &mut Effects) {
         self.commits.push(offsets.to_vec());
         self.committing = self.slow_commits;
+        if !self.slow_commits {
+            self.acknowledged.extend(offsets);
+        }
+    }
+
+    fn acknowledged_commit(&mut self) -> Option<(TopicPartition, Offset)> {
+        self.acknowledged.pop_front()
+    }
+
+    fn seek(&mut self, _: Now, partition: TopicPartition, offset: Offset, _: &mut Effects) -> bool {
+        self.sought.push((partition, offset));
+        true
     }
 
     fn committing(&self) -> bool {

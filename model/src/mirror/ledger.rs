@@ -98,10 +98,11 @@ impl Ledger {
         }
     }
 
-    /// Everything below that offset is known to be copied already.
-    pub(super) fn advance(&mut self, partition: TopicPartition, offset: Offset) {
+    /// A partition of which nothing was received yet is read from that offset on, which may lie before what its source has
+    /// committed, or behind.
+    pub(super) fn go_on_at(&mut self, partition: TopicPartition, offset: Offset) {
         if let Some(held) = self.held.get_mut(&partition) {
-            held.received = held.received.max(offset);
+            held.received = offset;
         }
     }
 

@@ -17,4 +17,5 @@ pub mod worker;
 pub use partition_map::PartitionMap;
 pub use reverse_settings::ReverseSettings;
 pub use settings::Settings;
+pub use transaction::positions::positions_topic;
 pub use worker::{Direction, MirroredTopic, Wiring, Worker};

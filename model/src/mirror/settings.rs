@@ -2,6 +2,7 @@
 //! mirrors were seen to do.
 
 use crate::client::{corgi_consumer_settings, kafka_producer_settings};
+use crate::kafka::protocol::Acks;
 use crate::mirror::PartitionMap;
 use crate::units::{Bytes, Span};
 use serde::{Deserialize, Serialize};
@@ -106,11 +107,16 @@ pub struct Settings {
     /// In the atomic mode: what is done first at a takeover.
     pub takeover: Takeover,
     /// In the atomic mode: how long a transaction stays open for further records (Kafka Streams' `commit.interval.ms`
-    /// for exactly-once).
+    /// for exactly-once; MirrorMaker 2 commits after each poll, which may hold a single record).
     pub transaction_interval: Span,
     /// In the atomic mode: after which the target aborts an open transaction of a silent worker
     /// (`transaction.timeout.ms`, mirror 10c).
     pub transaction_timeout: Span,
+    /// In the atomic mode: how many records a worker's open transactions have together at most; then they are committed at
+    /// once, and the rest goes into the next. MirrorMaker 2 makes each poll of 500 records a transaction
+    /// (`transaction.boundary=poll`, `max.poll.records`); without a bound a backlog may take longer than `transaction-timeout`,
+    /// again and again.
+    pub transaction_records: u32,
     /// In the atomic mode: how much goes into one batch (`batch.size`).
     pub batch_size: Bytes,
     /// In the atomic mode: after which an unanswered request is sent again (`request.timeout.ms`).
@@ -121,7 +127,8 @@ pub struct Settings {
     /// Its workers' Corgi consumer.
     pub corgi: corgi_consumer_settings::Settings,
     /// Its workers' Kafka producer. By default as the real mirrors set it: one request in flight, and a send never
-    /// fails by time (mirror 3a, 4a, 9d). A case that sets one of its keys takes the others from a plain producer.
+    /// fails by time (mirror 3a, 4a, 9d). A case that sets one of its keys takes the others from a plain producer. The atomic
+    /// mode has a producer of its own and goes by `max-request-size`, `delivery-timeout` and `metadata-max-age` alone.
     pub kafka: kafka_producer_settings::Settings,
 }
 
@@ -143,6 +150,7 @@ impl Default for Settings {
             takeover: Takeover::default(),
             transaction_interval: Span::millis(100),
             transaction_timeout: Span::secs(60),
+            transaction_records: 500,
             batch_size: Bytes(16_384),
             request_timeout: Span::secs(30),
             retry_backoff: Span::millis(100),
@@ -154,6 +162,66 @@ impl Default for Settings {
             },
         }
     }
+}
+
+impl Settings {
+    /// How many records a worker may have taken from the source without the target's acknowledgement.
+    pub(super) fn most_unacknowledged(&self) -> usize {
+        let most = match self.commit {
+            Commit::Atomic => self.in_flight.min(self.transaction_records),
+            _ => self.in_flight,
+        };
+        most as usize
+    }
+
+    /// What Kafka's producer or its broker would refuse of the atomic mode's settings, given the broker's
+    /// `transaction.max.timeout.ms`.
+    ///
+    /// # Errors
+    /// One sentence that names the settings in conflict.
+    pub fn validate(&self, transaction_max_timeout: Span) -> Result<(), String> {
+        if self.commit == Commit::Atomic && self.transaction_timeout > transaction_max_timeout {
+            return Err(format!(
+                "transaction-timeout is {}, and Kafka's transaction-max-timeout of {transaction_max_timeout} refuses more",
+                self.transaction_timeout
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same of the producer's settings: a transactional producer is idempotent, and therefore waits for all replicas.
+    ///
+    /// # Errors
+    /// One sentence that names the setting in conflict.
+    pub fn validate_kafka(&self) -> Result<(), String> {
+        if self.commit != Commit::Atomic {
+            return self.kafka.validate();
+        }
+        if self.kafka.acks != Acks::All {
+            return Err("acks must be \"all\" for a mirror with commit = \"atomic\"".to_owned());
+        }
+        if self.kafka.idempotence == Some(false) {
+            return Err("idempotence must not be off for a mirror with commit = \"atomic\"".to_owned());
+        }
+        if self.kafka.delivery_timeout < self.request_timeout {
+            return Err("delivery-timeout must be at least the request-timeout under [mirror]".to_owned());
+        }
+        Ok(())
+    }
+
+    /// The keys of the producer that the atomic mode does not go by, each with what it goes by instead, if by anything.
+    pub const NOT_ATOMIC: [(&'static str, &'static str); 10] = [
+        ("transaction-timeout", "write transaction-timeout under [mirror]"),
+        ("batch-size", "write batch-size under [mirror]"),
+        ("request-timeout", "write request-timeout under [mirror]"),
+        ("retry-backoff", "write retry-backoff under [mirror]"),
+        ("retry-backoff-max", "remove it: the longest wait is ten times retry-backoff under [mirror]"),
+        ("max-in-flight", "remove it: a transaction has one batch in flight to a partition"),
+        ("linger", "remove it: transaction-interval under [mirror] is how long records are gathered"),
+        ("buffer-memory", "remove it: transaction-records under [mirror] bounds what is not committed"),
+        ("max-block", "remove it: a record waits as long as it takes to learn who leads"),
+        ("retries", "remove it: a request is made again until delivery-timeout is over"),
+    ];
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod conversation;
 mod counts;
 #[cfg(test)]
 mod handover_tests;
+pub(in crate::mirror) mod positions;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -24,6 +25,7 @@ use crate::message::Message;
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
 use conversation::{Conversation, Meaning, Party, Switchboard, Talk, meaning, worst};
+use positions::position_of;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use writer::{State, Writer};
@@ -36,7 +38,7 @@ const LANE: u16 = 64;
 /// What the transactions tell the worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) enum Notice {
-    /// The source partition is taken over: everything below that offset is in the target; -1 if nothing is known.
+    /// The source partition is taken over: everything below that offset is in the target, -1 if nothing is.
     Adopted(TopicPartition, Offset),
     /// The copy with that token is committed, in that target partition at that offset.
     Copied(u64, TopicPartition, Offset),
@@ -48,8 +50,8 @@ pub(super) enum Notice {
     Dropped(u64),
     /// These source partitions' producer is fenced: the worker is no longer their owner, or its transaction timed out.
     Fenced(Vec<TopicPartition>),
-    /// The target refuses transactions altogether.
-    Broken,
+    /// The target refuses transactions altogether, with that error.
+    Broken(ErrorCode),
 }
 
 /// A source partition that is being taken over.
@@ -109,15 +111,18 @@ impl Transactions {
     }
 
     /// These partitions are the worker's no more, in good order (then nothing of them is open) or not.
-    pub(super) fn forsake(&mut self, partitions: &[TopicPartition]) {
+    pub(super) fn forsake(&mut self, now: Time, partitions: &[TopicPartition]) {
         self.adoptions.retain(|partition, _| !partitions.contains(partition));
         for writer in self.writers.values_mut() {
-            writer.forsake(partitions, &mut self.notices);
+            writer.forsake(now, partitions, &mut self.notices);
         }
     }
 
-    /// Copy a record.
+    /// Copy a record. One that is larger than a request may be is refused without a request.
     pub(super) fn send(&mut self, token: u64, transfer: Transfer) {
+        if u64::from(transfer.record.bytes) > self.board.settings.kafka.max_request_size.0 {
+            return self.notices.push_back(Notice::GivenUp(token));
+        }
         match self.writers.get_mut(&self.id(transfer.source)) {
             Some(writer) => writer.send(token, transfer),
             None => self.notices.push_back(Notice::Dropped(token)),
@@ -180,6 +185,7 @@ impl Transactions {
                 }
             }
             Party::Cluster => self.board.cluster_answered(now, id, response),
+            Party::Positions => self.board.positions_answered(now, id, response),
         }
         if let Party::Writer(transaction) | Party::Lane(transaction, _) = party {
             self.bury_if_fenced(transaction);
@@ -219,7 +225,7 @@ impl Transactions {
                 return;
             }
             Response::OffsetFetch { error, partitions } => {
-                let own = partitions.iter().find(|(answered, ..)| *answered == partition);
+                let own = partitions.iter().find(|(answered, ..)| *answered == position_of(partition));
                 let errors = [*error, own.map_or(ErrorCode::None, |(_, error, ..)| *error)];
                 (worst(errors.into_iter()), own.map_or(-1, |(_, _, offset, _)| *offset))
             }
@@ -250,12 +256,22 @@ impl Transactions {
             }
         }
         self.board.cluster_disconnected(now, node);
+        self.board.positions_disconnected(now, node);
+    }
+
+    /// Do what was due while the process stood still.
+    pub(super) fn catch_up(&mut self, now: Time, effects: &mut Effects) {
+        if self.timer < now {
+            self.timer = Time::NEVER;
+            self.run(now, effects);
+        }
     }
 
     /// Go on with everything, ask what is due, and set the timer.
     pub(super) fn run(&mut self, now: Time, effects: &mut Effects) {
         self.writers.retain(|_, writer| !writer.is_over());
         let read_first = self.board.settings.takeover == Takeover::ReadFirst;
+        let delivery_timeout = self.board.settings.kafka.delivery_timeout;
         let mut wakes_at = Time::NEVER;
         for writer in self.writers.values_mut() {
             let unseen =
@@ -263,13 +279,14 @@ impl Transactions {
             let waits = read_first && writer.state == State::Starting && writer.partitions.iter().any(unseen);
             // A writer that waits for the position is woken by its answer.
             if !waits {
-                writer.go_on(now, &mut self.board, effects);
-                wakes_at = wakes_at.min(writer.wakes_at(now));
+                writer.go_on(now, &mut self.board, effects, &mut self.notices);
+                wakes_at = wakes_at.min(writer.wakes_at(now, delivery_timeout));
             }
         }
         self.run_adoptions(now, effects);
         self.board.ask_cluster(now, effects);
-        wakes_at = wakes_at.min(self.board.counts.wakes_at());
+        self.board.ask_positions(now, effects);
+        wakes_at = wakes_at.min(self.board.counts.wakes_at()).min(self.board.positions.wakes_at());
         let adoptions = self.adoptions.values().map(|adoption| adoption.conversation.wakes_at());
         let wakes_at = adoptions.fold(wakes_at, Time::min);
         // A timer that runs out too early costs a step; setting it anew at each request would cost more.
@@ -307,7 +324,8 @@ impl Transactions {
             }
             if adoption.conversation.is_due(now) {
                 let (group, require_stable) = (self.board.group, true);
-                let fetch = Request::OffsetFetch { group, partitions: vec![partition], require_stable };
+                let partitions = vec![position_of(partition)];
+                let fetch = Request::OffsetFetch { group, partitions, require_stable };
                 let question = self.board.to_group(fetch);
                 self.board.ask(
                     now,

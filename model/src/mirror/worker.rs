@@ -6,18 +6,18 @@
 //! lease library tells it that its partitions are lost (mirror 6b, 6c, 10d).
 
 mod holding;
+mod outcomes;
 #[cfg(test)]
 mod tests;
 
 use super::ledger::{Ledger, Transfer};
-use super::settings::{Commit, OnFailure, Settings};
-use super::transaction::{Notice, Transactions};
-use crate::client::{Consumer, Producer, Received, Route, SendOutcome};
+use super::settings::{Commit, Settings};
+use super::transaction::Transactions;
+use crate::client::{Consumer, Producer, Received, Route};
 use crate::deployment;
-use crate::history::Event;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
 use crate::message::Message;
-use crate::record::{GroupId, NodeId, Offset, Queue, Record, TopicId, TopicPartition};
+use crate::record::{GroupId, NodeId, Queue, Record, TopicId, TopicPartition};
 use crate::report::Report;
 use crate::units::Span;
 use holding::Leaving;
@@ -100,8 +100,6 @@ struct Volatile<C, P> {
     routed: LiteMap<TopicId, u64>,
     /// The partition that was received from last, while some are blocked.
     received_from: TopicPartition,
-    /// Commits that were issued and are not known to be through.
-    committing: LiteMap<TopicPartition, Offset>,
     commit_timer_set: bool,
     retry_timer_set: bool,
     /// Partitions that are to be given back in good order.
@@ -112,11 +110,19 @@ struct Volatile<C, P> {
     transactions: Option<Transactions>,
     /// In the atomic mode: partitions that are not taken over yet, from which nothing is received.
     adopting: BTreeSet<TopicPartition>,
-    /// In the atomic mode: below that, everything is in the target.
-    copied_below: LiteMap<TopicPartition, Offset>,
     /// The process's life, and how often it has joined the group anew in it.
     incarnation: u32,
     rejoins: u32,
+}
+
+impl<C: Consumer, P> Volatile<C, P> {
+    fn start_consumer(&mut self, now: Now, incarnation: u32, effects: &mut Effects) {
+        self.consumer.start(now, incarnation, effects);
+        // In the atomic mode the position in the target counts; the source's is for those who look at the source alone.
+        if self.transactions.is_none() {
+            self.consumer.tell_commits();
+        }
+    }
 }
 
 impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
@@ -135,14 +141,12 @@ impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
             ledger: Ledger::default(),
             routed: LiteMap::new(),
             received_from: TopicPartition::default(),
-            committing: LiteMap::new(),
             commit_timer_set: false,
             retry_timer_set: false,
             revocation: None,
             leaving: None,
             transactions: atomic.then(transactions),
             adopting: BTreeSet::new(),
-            copied_below: LiteMap::new(),
             incarnation,
             rejoins: 0,
         };
@@ -150,7 +154,7 @@ impl<C: Consumer + Clone, P: Producer + Clone> Worker<C, P> {
         if !atomic {
             volatile.producer.start(now, incarnation, effects);
         }
-        volatile.consumer.start(now, incarnation, effects);
+        volatile.start_consumer(now, incarnation, effects);
         self.volatile = Some(volatile);
         effects.send(self.wiring.deployment, Message::Deployment(Box::new(deployment::Message::Ready)));
     }
@@ -170,6 +174,7 @@ where
         };
         let (settings, wiring, template) = (&self.settings, &self.wiring, &self.consumer);
         let mut turn = Turn { settings, wiring, template, now, effects, exits: false, worker: volatile };
+        turn.catch_up();
         turn.take(input);
         turn.go_on();
         while !turn.exits && turn.run_transactions() {
@@ -202,6 +207,14 @@ struct Turn<'a, C, P> {
 }
 
 impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
+    /// A process that stood still has a producer that sends at once what it was about to, before the worker hears from its queue
+    /// that its partitions are lost.
+    fn catch_up(&mut self) {
+        if let Some(transactions) = &mut self.worker.transactions {
+            transactions.catch_up(self.now.elapsed, self.effects);
+        }
+    }
+
     fn take(&mut self, input: Input) {
         match input {
             Input::Message { from, message: Message::ReportRequest(id) } => {
@@ -244,6 +257,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             self.pass_on(received);
             self.take_outcomes();
         }
+        self.end_full_transactions();
         self.take_assigned();
         self.note_commits();
         if !self.exits {
@@ -261,47 +275,21 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         transactions.has_notice()
     }
 
-    fn take_notices(&mut self) {
-        while !self.exits
-            && let Some(notice) = self.worker.transactions.as_mut().and_then(Transactions::notice)
-        {
-            match notice {
-                Notice::Adopted(partition, position) => {
-                    self.worker.adopting.remove(&partition);
-                    self.worker.copied_below.insert(partition, position);
-                    self.worker.ledger.advance(partition, position);
-                }
-                Notice::Copied(token, target, offset) => {
-                    if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
-                        self.acknowledged(&transfer, counts, target, offset);
-                    }
-                }
-                Notice::Committed(positions) => {
-                    for (source, offset) in positions {
-                        self.effects.record(self.committed_event(source, offset));
-                    }
-                }
-                Notice::GivenUp(token) => {
-                    if let Some((transfer, counts)) = self.worker.ledger.settled(token) {
-                        self.given_up(transfer, counts);
-                    }
-                }
-                Notice::Dropped(token) => {
-                    self.worker.ledger.settled(token);
-                }
-                Notice::Fenced(partitions) => self.fenced(partitions),
-                Notice::Broken => self.exits = true,
-            }
-        }
-    }
-
     /// A rebalance, or an exit, in good order lets nothing new in while it waits for what is in flight.
     fn may_receive(&self) -> bool {
         let worker = &self.worker;
         !self.exits
             && worker.revocation.is_none()
             && worker.leaving.is_none()
-            && worker.ledger.unacknowledged() < self.settings.in_flight as usize
+            && worker.ledger.unacknowledged() < self.settings.most_unacknowledged()
+    }
+
+    /// A transaction that may take no more is ended at once, as a poll's is in MirrorMaker 2.
+    fn end_full_transactions(&mut self) {
+        let is_full = self.worker.ledger.unacknowledged() >= self.settings.most_unacknowledged();
+        if let Some(transactions) = self.worker.transactions.as_mut().filter(|_| is_full) {
+            transactions.finish();
+        }
     }
 
     fn receive(&mut self) -> Option<Received> {
@@ -327,8 +315,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
 
     fn pass_on(&mut self, received: Received) {
         let Received { partition: source, offset, .. } = received;
-        let copied_below = self.worker.copied_below.get(&source).copied().unwrap_or(-1);
-        if !self.worker.ledger.holds(source) || offset < copied_below {
+        if !self.worker.ledger.holds(source) {
             return;
         }
         if self.wiring.leaves_copies && is_copy(&received.record) {
@@ -373,100 +360,6 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
             None => {
                 self.worker.producer.send_by(self.now, token, transfer.route, transfer.record, self.effects)
             }
-        }
-    }
-
-    fn take_outcomes(&mut self) {
-        while !self.exits
-            && let Some((token, outcome)) = self.worker.producer.outcome()
-        {
-            let Some((transfer, counts)) = self.worker.ledger.settled(token) else {
-                continue;
-            };
-            match outcome {
-                SendOutcome::Acknowledged(target, offset) => {
-                    self.acknowledged(&transfer, counts, target, offset)
-                }
-                SendOutcome::Refused | SendOutcome::TooLarge | SendOutcome::Indeterminate => {
-                    self.given_up(transfer, counts);
-                }
-            }
-        }
-    }
-
-    fn acknowledged(
-        &mut self,
-        transfer: &Transfer,
-        counts: bool,
-        target: TopicPartition,
-        target_offset: Offset,
-    ) {
-        let Transfer { source, source_offset, record, .. } = *transfer;
-        let record = record.id;
-        self.effects.record(match self.wiring.direction {
-            Direction::IntoKafka => Event::Copied { record, source, source_offset, target, target_offset },
-            Direction::BackIntoCorgi => {
-                Event::CopiedBack { record, source, source_offset, target, target_offset }
-            }
-        });
-        if counts {
-            self.worker.ledger.done(source, source_offset);
-            self.set_commit_timer();
-        }
-    }
-
-    /// The producer gave a record up. An indeterminate one may be in the log all the same (mirror 3c).
-    fn given_up(&mut self, transfer: Transfer, counts: bool) {
-        let Transfer { source, source_offset, record: Record { id: record, .. }, .. } = transfer;
-        match self.settings.on_failure {
-            OnFailure::Stop => {
-                self.effects.record(match self.wiring.direction {
-                    Direction::IntoKafka => Event::StoppedAt { record, source, source_offset },
-                    Direction::BackIntoCorgi => Event::StoppedBackAt { record, source, source_offset },
-                });
-                self.exits = true;
-            }
-            OnFailure::Skip => {
-                self.effects.record(match self.wiring.direction {
-                    Direction::IntoKafka => Event::Skipped { record, source, source_offset },
-                    Direction::BackIntoCorgi => Event::SkippedBack { record, source, source_offset },
-                });
-                if counts {
-                    self.worker.ledger.done(source, source_offset);
-                    self.set_commit_timer();
-                }
-            }
-            OnFailure::Retry if counts => {
-                self.worker.ledger.failed(transfer);
-                self.set_retry_timer();
-            }
-            // The new owner copies it: a retry belongs to the worker, which has dropped the partition.
-            OnFailure::Retry => {}
-        }
-    }
-
-    /// In order: a partition's failed records go again when the producer has nothing more of that partition.
-    fn send_again(&mut self) {
-        self.worker.retry_timer_set = false;
-        for transfer in self.worker.ledger.take_failed() {
-            self.send(transfer);
-        }
-        if self.worker.ledger.any_blocked() {
-            self.set_retry_timer();
-        }
-    }
-
-    fn set_retry_timer(&mut self) {
-        if !self.worker.retry_timer_set {
-            self.worker.retry_timer_set = true;
-            self.effects.set_timer(RETRY, self.settings.retry_after);
-        }
-    }
-
-    fn committed_event(&self, source: TopicPartition, offset: Offset) -> Event {
-        match self.wiring.direction {
-            Direction::IntoKafka => Event::MirrorCommitted { source, offset },
-            Direction::BackIntoCorgi => Event::CommittedBack { source, offset },
         }
     }
 

@@ -144,8 +144,18 @@ impl Builder<'_> {
                     topic: id,
                     partitions: topic.target_partitions(),
                 })
+                .chain(self.positions_topics())
                 .collect(),
         }
+    }
+
+    /// What an atomic mirror keeps its positions under, as wide as the source: made when the mirror is set up.
+    fn positions_topics(&self) -> impl Iterator<Item = kafka::wiring::WiredTopic> {
+        let is_atomic = self.case.mirror.commit == mirror::settings::Commit::Atomic;
+        self.topics().filter(move |_| is_atomic).map(|(id, topic)| kafka::wiring::WiredTopic {
+            topic: mirror::positions_topic(id),
+            partitions: topic.partitions,
+        })
     }
 
     fn fleets(&self) -> Vec<Fleet> {

@@ -27,7 +27,9 @@ impl Teller<'_> {
             Event::StepDone { act, .. } => return self.weight_of_act(act, near),
             Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
             Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
-            Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => return self.weight_of_stop(near),
+            Event::StoppedAt { .. } | Event::StoppedBackAt { .. } | Event::TransactionsRefused { .. } => {
+                return self.weight_of_stop(near);
+            }
             // What a topic's widening does is seen long after it.
             Event::Widened { topic, .. } | Event::Narrowed { topic, .. }
                 if (self.is_of_records() || self.finding.ground == Ground::WriteUnavailable)

@@ -184,7 +184,10 @@ impl CorgiConsumer {
                 let next = if released { now } else { now + settings.commit_interval };
                 let taken = link.commit.take(id, next).is_some();
                 if taken {
-                    link.committing.clear();
+                    let committed = std::mem::take(&mut link.committing);
+                    if let Some(acknowledged) = &mut self.volatile.acknowledged {
+                        acknowledged.extend(committed);
+                    }
                 }
                 taken
             }
@@ -192,7 +195,12 @@ impl CorgiConsumer {
                 let taken = link.unlock.take(id, Time::NEVER).is_some();
                 if taken {
                     // What was given back meanwhile has still to be said.
-                    link.unlocking.drain(..link.unlocks_asked.min(link.unlocking.len()));
+                    let given_back = link.unlocking.drain(..link.unlocks_asked.min(link.unlocking.len()));
+                    let committed = given_back.filter_map(|(partition, offset)| Some((partition, offset?)));
+                    match &mut self.volatile.acknowledged {
+                        Some(acknowledged) => acknowledged.extend(committed),
+                        None => drop(committed),
+                    }
                     link.unlock.hurry(now);
                     self.rebalance(now, set);
                 }

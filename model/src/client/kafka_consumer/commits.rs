@@ -9,6 +9,7 @@ use crate::record::{NodeId, Offset, TopicPartition};
 use crate::units::Time;
 use litemap::LiteMap;
 use serde::Serialize;
+use std::collections::VecDeque;
 
 /// The commits that are not answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -25,6 +26,8 @@ pub(super) struct Commits {
     epochs: LiteMap<TopicPartition, Vec<(Offset, i32)>>,
     /// The partitions whose next commit the owner wants to know of: what it was issued with, and its standing.
     watched: LiteMap<TopicPartition, Watched>,
+    /// Commits that were acknowledged, if the owner wants to know of them.
+    pub(super) acknowledged: Option<VecDeque<(TopicPartition, Offset)>>,
 }
 
 /// How the commit of a watched partition stands.
@@ -196,7 +199,10 @@ impl KafkaConsumer {
         match error {
             None => {
                 commits.watch_acknowledged();
-                commits.sent.clear();
+                let sent = std::mem::take(&mut commits.sent);
+                if let Some(acknowledged) = &mut commits.acknowledged {
+                    acknowledged.extend(sent.values().map(|commit| (commit.partition, commit.offset)));
+                }
                 commits.failures = 0;
                 commits.since = (!commits.waiting.is_empty()).then_some(now.elapsed);
             }

@@ -434,6 +434,14 @@ impl Consumer for KafkaConsumer {
         self.volatile.commits.watched_is_acknowledged(partition)
     }
 
+    fn tell_commits(&mut self) {
+        self.volatile.commits.acknowledged.get_or_insert_default();
+    }
+
+    fn acknowledged_commit(&mut self) -> Option<(TopicPartition, Offset)> {
+        self.volatile.commits.acknowledged.as_mut()?.pop_front()
+    }
+
     fn close(&mut self, _now: Now, effects: &mut Effects) {
         self.leave_for_good(effects);
     }

@@ -9,7 +9,7 @@ use crate::kafka::internal::{
 use crate::kafka::partition_set::PartitionSet;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
-use crate::kafka::wiring::is_internal;
+use crate::kafka::wiring::is_of_the_case;
 use crate::record::{NodeId, Offset, Queue, TopicPartition};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -208,7 +208,7 @@ impl Broker {
             return;
         }
         replica.truncate(to, cx.now.elapsed);
-        if !is_internal(at.topic) {
+        if is_of_the_case(at.topic) {
             cx.effects.record(Event::Truncated { queue: Queue::Kafka, partition: at, from, to });
         }
         let high_watermark = self.volatile.roles.get(at).map_or(0, |hosted| hosted.high_watermark);

@@ -5,7 +5,7 @@ use super::{Broker, Context};
 use crate::history::Event;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
-use crate::kafka::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, is_internal};
+use crate::kafka::wiring::{OFFSETS_TOPIC, TRANSACTIONS_TOPIC, is_of_the_case};
 use crate::record::{Offset, TopicId, TopicPartition};
 use serde::Serialize;
 
@@ -103,7 +103,7 @@ impl Broker {
         let Some(replica) = self.durable.replicas.get_mut(at) else { return };
         replica.log.begin_epoch(state.leader_epoch, replica.log.end());
         let leader = Leader::new(state, self.id, replica.log.end(), cx.time());
-        if !is_internal(at.topic) {
+        if is_of_the_case(at.topic) {
             cx.effects.record(Event::LeadershipTaken {
                 partition: at,
                 epoch: i64::from(state.leader_epoch),

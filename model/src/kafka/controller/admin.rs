@@ -6,6 +6,7 @@ use crate::history::Event;
 use crate::kafka::admin::{AdminRequest, Layout, Setting};
 use crate::kafka::cluster::{MetadataRecord, PartitionState, TopicConfig, TopicState};
 use crate::kafka::protocol::{BrokerId, ErrorCode};
+use crate::kafka::wiring::is_of_the_case;
 use crate::machine::Effects;
 use crate::record::{Queue, TopicId, TopicPartition};
 use std::sync::Arc;
@@ -148,7 +149,9 @@ impl Controller {
         for (partition, state) in partitions.zip(states) {
             self.write(MetadataRecord::Partition(TopicPartition { topic, partition }, state));
         }
-        effects.record(Event::Widened { queue: Queue::Kafka, topic, partitions: count });
+        if is_of_the_case(topic) {
+            effects.record(Event::Widened { queue: Queue::Kafka, topic, partitions: count });
+        }
         Ok(())
     }
 

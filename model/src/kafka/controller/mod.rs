@@ -12,7 +12,7 @@ use super::cluster::{BrokerState, Image, MetadataRecord};
 use super::internal::Internal;
 use super::protocol::BrokerId;
 use super::settings::Settings;
-use super::wiring::{Wiring, is_internal};
+use super::wiring::{Wiring, is_of_the_case};
 use crate::history::Event;
 use crate::incident::Incident;
 use crate::machine::{Effects, Input, Machine, Now, Process, Timer};
@@ -118,7 +118,7 @@ impl Controller {
         state: super::cluster::PartitionState,
         effects: &mut Effects,
     ) {
-        if let Some(before) = self.durable.image.partitions.get(at).filter(|_| !is_internal(at.topic)) {
+        if let Some(before) = self.durable.image.partitions.get(at).filter(|_| is_of_the_case(at.topic)) {
             if before.leader_epoch != state.leader_epoch {
                 effects.record(Event::LeaderChanged {
                     queue: Queue::Kafka,

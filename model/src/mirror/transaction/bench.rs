@@ -3,6 +3,7 @@
 use super::WAKE;
 use crate::client::Assigned;
 use crate::history::Event;
+use crate::kafka::admin::{AdminRequest, AdminResponse};
 use crate::kafka::protocol::{
     BrokerId, CommitPartition, ErrorCode, PartitionMetadata, ProduceBatch, ProducerId, Request, Response,
     TransactionalId,
@@ -11,6 +12,7 @@ use crate::machine::{After, Effects, Input, Machine, Now, Process, TimerEffect};
 use crate::message::Message;
 use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
 use crate::mirror::settings::{Commit, Settings};
+use crate::mirror::transaction::positions::positions_topic;
 use crate::mirror::worker::{Direction, MirroredTopic, Wiring, Worker};
 use crate::record::{GroupId, NodeId, Offset, Record, TopicId, TopicPartition};
 use crate::units::{Span, Time};
@@ -52,6 +54,8 @@ pub(super) struct FakeTarget {
     pub(super) most_records: usize,
     /// How many partitions the topic has.
     pub(super) partitions: u16,
+    /// How many the positions' topic has.
+    pub(super) positions_partitions: u16,
 }
 
 pub(super) fn take(list: &mut Vec<&'static str>, name: &str) -> bool {
@@ -125,12 +129,26 @@ impl FakeTarget {
             }
             Request::TxnOffsetCommit { transaction, producer, offsets, .. } => {
                 let error = self.check(*transaction, *producer, told);
+                let exists =
+                    |at: TopicPartition| at.topic != TopicId(0) && at.partition < self.positions_partitions;
+                let judge = |at| if exists(at) { error } else { ErrorCode::UnknownTopicOrPartition };
+                let partitions = offsets.iter().map(|it| (it.partition, judge(it.partition))).collect();
                 if error == ErrorCode::None {
-                    self.transactions.entry(*transaction).or_default().offsets = offsets.clone();
+                    let known = offsets.iter().filter(|it| exists(it.partition)).copied().collect();
+                    self.transactions.entry(*transaction).or_default().offsets = known;
                 }
-                Response::TxnOffsetCommit {
-                    partitions: offsets.iter().map(|o| (o.partition, error)).collect(),
+                Response::TxnOffsetCommit { partitions }
+            }
+            Request::Admin(AdminRequest::CreatePartitions { topic, count, .. }) => {
+                assert_eq!(*topic, positions_topic(TopicId(0)), "the mirror widens nothing else");
+                let error = match told {
+                    None if *count <= self.positions_partitions => ErrorCode::InvalidPartitions,
+                    told => told.unwrap_or_default(),
+                };
+                if error == ErrorCode::None {
+                    self.positions_partitions = *count;
                 }
+                Response::Admin(AdminResponse::Done { error })
             }
             Request::EndTxn { transaction, producer, commit } => {
                 let error = self.check(*transaction, *producer, told);
@@ -224,7 +242,12 @@ impl Bench {
         let worker = |number| {
             Worker::new(settings.clone(), wiring(number), FakeCorgi::default(), FakeKafka::default())
         };
-        let target = FakeTarget { most_records: usize::MAX, partitions: 4, ..FakeTarget::default() };
+        let target = FakeTarget {
+            most_records: usize::MAX,
+            partitions: 4,
+            positions_partitions: 4,
+            ..FakeTarget::default()
+        };
         let workers = vec![worker(0), worker(1)];
         let mut bench = Bench { target, workers, now: Time::ZERO, events: vec![], exited: false };
         bench.step(0, Input::Start { incarnation: 1 });

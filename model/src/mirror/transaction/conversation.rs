@@ -5,6 +5,7 @@ use crate::machine::{Effects, RequestId, RequestIds};
 use crate::message::Message;
 use crate::mirror::Settings;
 use crate::mirror::transaction::counts::Counts;
+use crate::mirror::transaction::positions::Positions;
 use crate::record::{GroupId, NodeId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
@@ -88,6 +89,8 @@ pub(super) enum Party {
     Lane(TransactionalId, TopicPartition),
     /// Asks how many partitions the topics have.
     Cluster,
+    /// Has the positions' topics widened.
+    Positions,
 }
 
 /// Who is in charge of what, as far as is known, and which questions are open.
@@ -102,6 +105,7 @@ pub(super) struct Switchboard {
     pub leaders: BTreeMap<TopicPartition, NodeId>,
     pub group_coordinator: Option<NodeId>,
     pub counts: Counts,
+    pub positions: Positions,
 }
 
 impl Switchboard {
@@ -122,6 +126,7 @@ impl Switchboard {
             leaders,
             group_coordinator: None,
             counts: Counts::default(),
+            positions: Positions::default(),
         }
     }
 

@@ -17,7 +17,7 @@ fn records_and_offsets_are_committed_together_when_the_interval_is_over() {
     assert_eq!(bench.target.transactions[&TransactionalId(0)].records.len(), 3, "they are produced at once");
     bench.wait(0, Span::millis(100));
     assert_eq!(bench.target.copied(), vec![0, 1, 2]);
-    assert_eq!(bench.target.positions, BTreeMap::from([(P, 3)]));
+    assert_eq!(bench.target.positions, BTreeMap::from([(position_of(P), 3)]));
     let copied = bench.events.iter().filter(|event| matches!(event, Event::Copied { .. })).count();
     assert_eq!(copied, 3);
     assert!(bench.events.contains(&Event::MirrorCommitted { source: P, offset: 3 }));
@@ -107,7 +107,7 @@ fn a_zombie_is_fenced_drops_the_partition_and_joins_anew() {
     bench.assign(0, Assigned::Granted(vec![(Q, 0)]));
     bench.receive(0, Q, 0..1);
     bench.wait_long(0);
-    assert_eq!(bench.target.positions, BTreeMap::from([(P, 4), (Q, 1)]));
+    assert_eq!(bench.target.positions, BTreeMap::from([(position_of(P), 4), (position_of(Q), 1)]));
 }
 
 #[test]
@@ -150,7 +150,7 @@ fn a_lost_partition_spoils_the_workers_transaction_and_the_others_records_go_aga
     bench.receive(0, Q, 7..8);
     bench.wait_long(0);
     assert_eq!(bench.target.copied(), vec![5, 6, 7]);
-    assert_eq!(bench.target.positions, BTreeMap::from([(Q, 8)]));
+    assert_eq!(bench.target.positions, BTreeMap::from([(position_of(Q), 8)]));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_record_that_is_refused_stops_the_worker_or_is_skipped_as_the_setting_says()
     };
     let skipping = run(OnFailure::Skip);
     assert_eq!(skipping.target.copied(), vec![1, 2]);
-    assert_eq!(skipping.target.positions, BTreeMap::from([(P, 3)]));
+    assert_eq!(skipping.target.positions, BTreeMap::from([(position_of(P), 3)]));
     let stopping = run(OnFailure::Stop);
     assert!(stopping.exited);
     assert_eq!(stopping.target.positions, BTreeMap::new());
@@ -267,4 +267,131 @@ fn a_producer_that_waits_for_a_position_sets_no_timer_of_its_own() {
     bench.wait(0, Span::secs(1));
     let expires = Time::ZERO + Span::secs(59);
     assert_eq!(bench.workers[0].transactions_in_test().timer, expires);
+}
+
+#[test]
+fn positions_are_kept_for_partitions_that_the_written_topic_does_not_have() {
+    let mut bench = Bench::new(&atomic());
+    bench.target.partitions = 1;
+    bench.assign(0, Assigned::Granted(vec![(Q, 0)]));
+    bench.receive(0, Q, 0..3);
+    bench.wait_long(0);
+    assert_eq!(bench.target.copied(), vec![0, 1, 2]);
+    assert_eq!(bench.target.positions, BTreeMap::from([(position_of(Q), 3)]));
+}
+
+#[test]
+fn a_positions_topic_that_lacks_a_partition_is_widened_by_whoever_misses_it() {
+    for (error, others) in [(None, 1), (Some(ErrorCode::NotController), 1), (None, 9)] {
+        let mut bench = Bench::holding(&atomic());
+        let wide = TopicPartition::new(0, 8);
+        bench.target.positions_partitions = 1;
+        bench.target.errors.extend(error.map(|error| ("kafka-admin", error)));
+        bench.assign(0, Assigned::Granted(vec![(wide, 0)]));
+        bench.target.errors.push(("kafka-txn-offset-commit", ErrorCode::UnknownTopicOrPartition));
+        bench.receive(0, wide, 0..2);
+        bench.wait(0, Span::millis(100));
+        bench.target.positions_partitions = bench.target.positions_partitions.max(others);
+        bench.wait_long(0);
+        assert_eq!(bench.target.positions, BTreeMap::from([(position_of(wide), 2)]));
+        assert_eq!(bench.target.positions_partitions, 9);
+        let asked = bench.target.asked.len();
+        bench.wait(0, Span::secs(60));
+        assert_eq!(bench.target.asked.len(), asked, "it is asked for no longer");
+    }
+}
+
+#[test]
+fn a_takeover_reads_from_the_position_in_the_target_and_from_the_start_without_one() {
+    let mut bench = Bench::new(&atomic());
+    bench.target.positions.insert(position_of(P), 5);
+    bench.assign(0, Assigned::Granted(vec![(P, 9), (Q, 7)]));
+    assert_eq!(bench.corgi(0).sought, vec![(P, 5), (Q, 0)]);
+    bench.receive(0, P, 5..7);
+    bench.receive(0, Q, 0..2);
+    bench.wait_long(0);
+    assert_eq!(bench.target.positions, BTreeMap::from([(position_of(P), 7), (position_of(Q), 2)]));
+}
+
+#[test]
+fn a_backlog_goes_in_as_many_transactions_as_it_takes() {
+    let mut bench = Bench::holding(&Settings { transaction_records: 3, ..atomic() });
+    bench.receive(0, P, 0..8);
+    assert_eq!(bench.target.copied(), vec![0, 1, 2, 3, 4, 5], "a full one does not wait for its interval");
+    bench.wait_long(0);
+    assert_eq!(bench.target.copied(), (0..8).collect::<Vec<_>>());
+    let ends = bench.target.asked.iter().filter(|name| **name == "kafka-end-txn").count();
+    assert_eq!(ends, 3);
+}
+
+#[test]
+fn a_record_above_the_request_size_is_refused_without_a_request() {
+    let mut settings = Settings { on_failure: OnFailure::Skip, ..atomic() };
+    settings.kafka.max_request_size = crate::units::Bytes(99);
+    let mut bench = Bench::holding(&settings);
+    bench.receive(0, P, 0..1);
+    bench.wait_long(0);
+    assert!(bench.events.iter().any(|event| matches!(event, Event::Skipped { source_offset: 0, .. })));
+    assert!(!bench.target.asked.contains(&"kafka-produce"));
+    settings.kafka.max_request_size = crate::units::Bytes(100);
+    let mut bench = Bench::holding(&settings);
+    bench.receive(0, P, 0..1);
+    bench.wait_long(0);
+    assert_eq!(bench.target.copied(), vec![0]);
+}
+
+#[test]
+fn records_that_are_not_acknowledged_in_time_fail_their_transaction() {
+    let run = |on_failure, patience| {
+        let mut settings = Settings { on_failure, request_timeout: Span::secs(1), ..atomic() };
+        settings.kafka.delivery_timeout = patience;
+        let mut bench = Bench::holding(&settings);
+        bench.receive(0, Q, 0..1);
+        bench.target.swallowed = vec!["kafka-produce"; 4];
+        bench.receive(0, P, 0..2);
+        for _ in 0..20 {
+            bench.wait(0, Span::millis(400));
+        }
+        bench
+    };
+    let (short, long) = (Span::secs(2), Span::secs(20));
+    let stopped = run(OnFailure::Stop, short);
+    assert!(stopped.exited && stopped.target.copied().is_empty());
+    assert!(stopped.events.iter().any(|event| matches!(event, Event::StoppedAt { source_offset: 0, .. })));
+    assert_eq!(run(OnFailure::Retry, short).target.copied(), vec![0, 1], "each is copied once");
+    assert_eq!(run(OnFailure::Skip, short).target.copied(), Vec::<Offset>::new());
+    assert_eq!(run(OnFailure::Stop, long).target.copied(), vec![0, 1]);
+}
+
+#[test]
+fn a_worker_says_with_which_error_its_transactions_are_refused() {
+    let mut bench = Bench::new(&atomic());
+    bench.target.errors = vec![("kafka-init-producer-id", ErrorCode::InvalidTransactionTimeout)];
+    bench.assign(0, Assigned::Granted(vec![(P, 0)]));
+    let error = ErrorCode::InvalidTransactionTimeout;
+    assert!(bench.exited && bench.events.contains(&Event::TransactionsRefused { error }));
+}
+
+#[test]
+fn a_worker_that_stood_still_commits_what_it_has_before_it_hears_of_its_loss() {
+    for (settings, copied) in [(per_worker(), vec![0, 1, 2, 3, 0, 1, 2]), (atomic(), vec![0, 1, 2, 3])] {
+        let mut bench = Bench::holding(&settings);
+        bench.receive(0, P, 0..3);
+        bench.now += Span::secs(20);
+        bench.assign(1, Assigned::Granted(vec![(P, 0)]));
+        bench.receive(1, P, 0..4);
+        bench.wait_long(1);
+        bench.assign(0, Assigned::Lost(vec![P]));
+        bench.wait_long(0);
+        assert_eq!(bench.target.copied(), copied, "{:?}", settings.transactional_id);
+    }
+}
+
+#[test]
+fn a_transaction_that_is_being_filled_is_aborted_at_a_loss() {
+    let mut bench = Bench::holding(&per_worker());
+    bench.receive(0, P, 0..3);
+    bench.assign(0, Assigned::Lost(vec![P]));
+    bench.wait_long(0);
+    assert_eq!(bench.target.copied(), Vec::<Offset>::new());
 }

@@ -8,14 +8,16 @@ mod answers;
 
 use super::Notice;
 use super::conversation::{Conversation, Party, Switchboard, Talk};
+use super::positions::position_of;
 use crate::kafka::protocol::{
     Acks, CommitPartition, CoordinatorKey, MemberId, ProduceBatch, ProducerId, ProducerStamp, Request,
     TransactionalId,
 };
 use crate::machine::Effects;
 use crate::mirror::ledger::Transfer;
+use crate::mirror::settings::OnFailure;
 use crate::record::{NodeId, Offset, TopicPartition};
-use crate::units::Time;
+use crate::units::{Span, Time};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -45,13 +47,24 @@ pub(super) enum State {
 struct Lane {
     /// Whether the coordinator has it in the transaction.
     added: bool,
-    /// The tokens to produce.
-    queue: VecDeque<u64>,
-    /// The tokens of the batch in flight.
-    batch: Vec<u64>,
+    /// The tokens to produce, each with when its record was given to the producer.
+    queue: VecDeque<(u64, Time)>,
+    /// The same of the batch in flight.
+    batch: Vec<(u64, Time)>,
     /// Whether records go alone, since a batch was too large for the target.
     alone: bool,
     conversation: Conversation,
+}
+
+impl Lane {
+    fn is_written(&self) -> bool {
+        self.queue.is_empty() && self.batch.is_empty()
+    }
+
+    /// Since when its oldest record waits to be written.
+    fn waits_since(&self) -> Option<Time> {
+        self.batch.first().or(self.queue.front()).map(|(_, since)| *since)
+    }
 }
 
 /// A transactional producer.
@@ -121,9 +134,10 @@ impl Writer {
         }
     }
 
-    /// Its owner lost these partitions. A transaction that is not about to be committed is aborted, since it may have
-    /// records of theirs.
-    pub(super) fn forsake(&mut self, lost: &[TopicPartition], notices: &mut VecDeque<Notice>) {
+    /// Its owner lost these partitions. A transaction that is still being filled is aborted if it has records of theirs. One
+    /// whose interval is over goes its way: its worker is busy with committing it, and hears of the loss when that is
+    /// through or refused (mirror 10d). What keeps a worker that stood still from committing is its epoch alone.
+    pub(super) fn forsake(&mut self, now: Time, lost: &[TopicPartition], notices: &mut VecDeque<Notice>) {
         self.partitions.retain(|partition| !lost.contains(partition));
         self.waiting.retain(|(token, transfer)| {
             let is_lost = lost.contains(&transfer.source);
@@ -134,16 +148,16 @@ impl Writer {
         });
         let members = self.members.iter().filter(|(_, transfer)| lost.contains(&transfer.source));
         self.doomed.extend(members.map(|(token, _)| *token));
-        let is_uncommitted =
-            matches!(self.state, State::Open | State::AddingOffsets | State::CommittingOffsets);
-        if is_uncommitted && !self.doomed.is_empty() {
+        let is_filling = self.state == State::Open && !self.finishing && now < self.ends_at;
+        if is_filling && !self.doomed.is_empty() {
             self.abort();
         }
     }
 
-    /// Whether it has fenced whoever had its partitions before, and is not to do it anew.
+    /// Whether it has fenced whoever had its partitions before, and is not to do it anew, nor busy with what it read before it
+    /// lost some of them.
     pub(super) fn is_in_charge(&self) -> bool {
-        !self.renewing && !matches!(self.state, State::Starting | State::Fenced)
+        !self.renewing && self.doomed.is_empty() && !matches!(self.state, State::Starting | State::Fenced)
     }
 
     /// Whether nobody needs it any more.
@@ -174,8 +188,15 @@ impl Writer {
     }
 
     /// Go on as far as that goes without an answer, and ask what is due.
-    pub(super) fn go_on(&mut self, now: Time, board: &mut Switchboard, effects: &mut Effects) {
+    pub(super) fn go_on(
+        &mut self,
+        now: Time,
+        board: &mut Switchboard,
+        effects: &mut Effects,
+        notices: &mut VecDeque<Notice>,
+    ) {
         self.time_out(now, board);
+        self.expire(now, board, notices);
         match self.state {
             State::Ready => self.open(now, board),
             State::Open => self.fill(now, board),
@@ -205,6 +226,27 @@ impl Writer {
                 board.forget(node);
             }
         }
+    }
+
+    /// Records that the target has not acknowledged within the delivery time-out fail, and with them their transaction: some of
+    /// them may be in the log, where the next sequence would leave a gap. It is aborted; what becomes of the failed ones is
+    /// the worker's to judge, and the others go into the next transaction (`delivery.timeout.ms`, mirror 3b).
+    fn expire(&mut self, now: Time, board: &Switchboard, notices: &mut VecDeque<Notice>) {
+        let limit = board.settings.kafka.delivery_timeout;
+        let is_over = |since: Time| since + limit <= now;
+        if self.state != State::Open || !self.lanes.values().filter_map(Lane::waits_since).any(is_over) {
+            return;
+        }
+        if board.settings.on_failure != OnFailure::Retry {
+            let waiting = self.lanes.values().flat_map(|lane| lane.batch.iter().chain(&lane.queue));
+            let expired: Vec<u64> =
+                waiting.filter(|(_, since)| is_over(*since)).map(|(token, _)| *token).collect();
+            for token in expired {
+                self.members.remove(&token);
+                notices.push_back(Notice::GivenUp(token));
+            }
+        }
+        self.abort();
     }
 
     /// A connection broke: what was asked there is asked again.
@@ -244,7 +286,7 @@ impl Writer {
             let position = self.positions.entry(transfer.source).or_default();
             *position = transfer.source_offset + 1;
             let target = transfer.route.target(&transfer.record, count);
-            self.lanes.entry(target).or_default().queue.push_back(token);
+            self.lanes.entry(target).or_default().queue.push_back((token, now));
             self.members.insert(token, transfer);
         }
     }
@@ -252,7 +294,7 @@ impl Writer {
     fn fill(&mut self, now: Time, board: &mut Switchboard) {
         if !self.finishing && now < self.ends_at {
             self.admit(now, board);
-        } else if self.lanes.values().all(|lane| lane.queue.is_empty() && lane.batch.is_empty()) {
+        } else if self.lanes.values().all(Lane::is_written) {
             self.enter(State::AddingOffsets);
             self.conversation.wish(now);
             return;
@@ -298,7 +340,7 @@ impl Writer {
     /// The source offsets, committed without a member: what fences them is the producer's epoch.
     fn offsets(&self, board: &Switchboard) -> Request {
         let offset = |(partition, offset): (&TopicPartition, &Offset)| CommitPartition {
-            partition: *partition,
+            partition: position_of(*partition),
             offset: *offset,
             leader_epoch: -1,
             metadata_bytes: 0,
@@ -328,7 +370,7 @@ impl Writer {
             } else {
                 let base_sequence = self.sequences.get(target).copied().unwrap_or(0);
                 let stamp = Some(ProducerStamp { id, epoch, base_sequence, transactional: true });
-                let records = lane.batch.iter().filter_map(|token| self.members.get(token));
+                let records = lane.batch.iter().filter_map(|(token, _)| self.members.get(token));
                 let records = records.map(|transfer| transfer.record).collect();
                 Request::Produce {
                     acks: Acks::All,
@@ -343,8 +385,11 @@ impl Writer {
     }
 
     /// When it needs attention next. A transaction whose interval is over waits for its answers alone.
-    pub(super) fn wakes_at(&self, now: Time) -> Time {
-        let lanes = self.lanes.values().map(|lane| lane.conversation.wakes_at());
+    pub(super) fn wakes_at(&self, now: Time, delivery_timeout: Span) -> Time {
+        let lanes = self.lanes.values().map(|lane| {
+            let fails_at = lane.waits_since().map_or(Time::NEVER, |since| since + delivery_timeout);
+            lane.conversation.wakes_at().min(fails_at)
+        });
         let is_filling = self.state == State::Open && !self.finishing && now < self.ends_at;
         let ends_at = if is_filling { self.ends_at } else { Time::NEVER };
         lanes.chain([self.conversation.wakes_at(), ends_at]).min().unwrap_or(Time::NEVER)
@@ -357,10 +402,10 @@ impl Writer {
 }
 
 /// The next batch of a lane, at least one record.
-fn cut_batch(lane: &mut Lane, members: &BTreeMap<u64, Transfer>, most_bytes: u64) -> Vec<u64> {
+fn cut_batch(lane: &mut Lane, members: &BTreeMap<u64, Transfer>, most_bytes: u64) -> Vec<(u64, Time)> {
     let mut batch = Vec::new();
     let mut bytes = 0;
-    while let Some(token) = lane.queue.front() {
+    while let Some((token, _)) = lane.queue.front() {
         bytes += members.get(token).map_or(0, |transfer| u64::from(transfer.record.bytes));
         if !batch.is_empty() && (lane.alone || bytes > most_bytes) {
             break;

@@ -49,11 +49,8 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     /// Somebody else may copy these already: nothing of them is committed or sent again. What the producer has been
     /// given lands (mirror 6b, 6c).
     fn lost(&mut self, mut partitions: Vec<TopicPartition>) {
-        for partition in &partitions {
-            self.worker.committing.remove(partition);
-            if let Some(revocation) = &mut self.worker.revocation {
-                revocation.remove(partition);
-            }
+        if let Some(revocation) = &mut self.worker.revocation {
+            revocation.retain(|partition| !partitions.contains(partition));
         }
         // Those that the target has fenced are gone already.
         partitions.retain(|partition| self.worker.ledger.holds(*partition));
@@ -67,10 +64,9 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         for partition in &partitions {
             self.worker.ledger.leave(*partition);
             self.worker.adopting.remove(partition);
-            self.worker.copied_below.remove(partition);
         }
         if let Some(transactions) = &mut self.worker.transactions {
-            transactions.forsake(&partitions);
+            transactions.forsake(self.now.elapsed, &partitions);
         }
         let (group, queue) = (self.wiring.group, self.wiring.direction.source());
         self.effects.record(Event::Revoked { group, queue, partitions, orderly });
@@ -103,21 +99,13 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         if positions.is_empty() {
             return;
         }
-        self.worker.committing.extend(positions.iter().copied());
         self.worker.consumer.commit(self.now, &positions, self.effects);
     }
 
-    /// Commits that are through go into the history.
+    /// Commits go into the history as the queue acknowledges them, each partition's with its own answer. What was on its way when
+    /// the partition was lost may have been taken all the same: nothing fences a commit in Corgi (mirror 10d).
     pub(super) fn note_commits(&mut self) {
-        if self.worker.committing.is_empty() || self.worker.consumer.committing() {
-            return;
-        }
-        let committed = std::mem::take(&mut self.worker.committing);
-        // In the atomic mode the position in the target counts; Corgi's is for those who look at Corgi alone.
-        if self.worker.transactions.is_some() {
-            return;
-        }
-        for (source, offset) in committed {
+        while let Some((source, offset)) = self.worker.consumer.acknowledged_commit() {
             self.effects.record(self.committed_event(source, offset));
         }
     }
@@ -185,6 +173,6 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
         assert!(self.worker.rejoins < MOST_REJOINS, "a worker that is fenced so often never had a lease");
         let incarnation = self.worker.incarnation + self.worker.rejoins * (u32::MAX / MOST_REJOINS);
         self.worker.consumer = self.template.clone();
-        self.worker.consumer.start(self.now, incarnation, self.effects);
+        self.worker.start_consumer(self.now, incarnation, self.effects);
     }
 }

@@ -1,10 +1,11 @@
 use super::*;
-use crate::client::Assigned;
+use crate::client::{Assigned, SendOutcome};
+use crate::history::Event;
 use crate::machine::{RequestId, TimerEffect};
 use crate::mirror::PartitionMap;
 use crate::mirror::fakes::{FakeCorgi, FakeKafka, received};
-use crate::record::Queue;
-use crate::record::Record;
+use crate::mirror::settings::OnFailure;
+use crate::record::{Offset, Queue, Record};
 use crate::units::{Span, Time};
 
 const P: TopicPartition = TopicPartition::new(0, 0);
@@ -163,7 +164,7 @@ fn an_orderly_rebalance_flushes_commits_and_then_releases() {
         Event::Revoked { group: GroupId(7), queue: Queue::Corgi, partitions: vec![P], orderly: true };
     assert!(bench.effects.events.contains(&revoked));
     assert_eq!(bench.kafka().offsets(), vec![0], "the other partition goes on");
-    bench.corgi().committing = false;
+    bench.corgi().answer();
     bench.step(NOBODY);
     assert_eq!(bench.effects.events, vec![Event::MirrorCommitted { source: P, offset: 2 }]);
 }
@@ -193,6 +194,23 @@ fn what_a_zombie_has_in_flight_lands_and_is_never_committed() {
     bench.step(Input::Timer(COMMIT));
     assert_eq!(bench.kafka().offsets(), vec![1], "what waited to be sent again is dropped");
     assert_eq!(bench.corgi().commits, Vec::<Vec<_>>::new());
+}
+
+#[test]
+fn each_commit_is_told_with_its_own_answer_also_when_its_partition_is_lost_by_then() {
+    let mut bench = Bench::holding(settings(), 0);
+    bench.corgi().slow_commits = true;
+    bench.receive(P, 0..1);
+    bench.receive(Q, 0..1);
+    bench.acknowledge(0);
+    bench.acknowledge(0);
+    bench.step(Input::Timer(COMMIT));
+    assert!(bench.corgi().committing && bench.effects.events.is_empty());
+    bench.assign(Assigned::Lost(vec![P]));
+    // Of the two, one master has answered; the other has refused, or is not heard of.
+    bench.corgi().acknowledged.push_back((P, 1));
+    bench.step(NOBODY);
+    assert_eq!(bench.effects.events, vec![Event::MirrorCommitted { source: P, offset: 1 }]);
 }
 
 #[test]

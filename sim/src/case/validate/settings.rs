@@ -7,6 +7,8 @@ use crate::case::Case;
 use crate::case::deserialize::read;
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Value, Way, parse};
+use cutover_model::mirror::Settings;
+use cutover_model::mirror::settings::Commit;
 use cutover_model::units::{Bytes, Span};
 
 /// The real systems count their durations in milliseconds.
@@ -74,7 +76,7 @@ const QUOTA: Keys = Keys { spans: &[], counts: &[] };
 
 const MIRROR: Keys = Keys {
     spans: &["commit-interval", "retry-after", "transaction-timeout", "request-timeout", "retry-backoff"],
-    counts: &["workers", "scatter-after", "in-flight"],
+    counts: &["workers", "scatter-after", "in-flight", "transaction-records"],
 };
 
 const REVERSE_MIRROR: Keys =
@@ -192,7 +194,9 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     together(tree, way!["redis"], case.redis.as_ref().map_or(Ok(()), |redis| redis.validate()))?;
     together(tree, way!["hosts"], case.hosts.as_ref().map_or(Ok(()), |hosts| hosts.validate()))?;
     together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
-    together(tree, way!["mirror", "kafka"], case.mirror.kafka.validate())?;
+    together(tree, way!["mirror"], case.mirror.validate(case.kafka.transaction_max_timeout))?;
+    together(tree, way!["mirror", "kafka"], case.mirror.validate_kafka())?;
+    heard(case, tree)?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;
     let reverse = case.reverse_mirror.as_ref().map_or(Ok(()), |reverse| reverse.kafka.validate());
     together(tree, way!["reverse-mirror", "kafka"], reverse)?;
@@ -260,6 +264,20 @@ fn defaults() -> Option<Node> {
                 instances = 1\n[redis]\n[hosts]\n[reverse-mirror]";
     let case: Case = read(&parse(0, text).ok()?).ok()?;
     parse(0, &toml::to_string(&case).ok()?).ok()
+}
+
+/// A key that nobody goes by is written in vain: the atomic mirror has a producer of its own.
+fn heard(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let written =
+        tree.at(way!["mirror", "kafka"]).and_then(Node::table).map_or(&[][..], |table| &table.entries);
+    let unheard = |entry: &&Entry| Settings::NOT_ATOMIC.iter().any(|(key, _)| *key == entry.key);
+    let Some(entry) = written.iter().find(unheard).filter(|_| case.mirror.commit == Commit::Atomic) else {
+        return Ok(());
+    };
+    let advice =
+        Settings::NOT_ATOMIC.iter().find(|(key, _)| *key == entry.key).map_or("", |(_, advice)| advice);
+    let message = format!("a mirror with commit = \"atomic\" does not go by `{}` of its producer", entry.key);
+    Err(Problem::new(entry.place, message, advice))
 }
 
 /// What a system says of its settings together. It stands where the first key stands that the sentence names, and else

@@ -31,6 +31,10 @@ impl Writer {
             }
             _ => ErrorCode::UnknownServerError,
         };
+        if let Response::TxnOffsetCommit { partitions } = response {
+            let unknown = partitions.iter().filter(|(_, error)| *error == ErrorCode::UnknownTopicOrPartition);
+            unknown.for_each(|(partition, _)| board.positions.lack(now, *partition));
+        }
         match meaning(error) {
             Meaning::Done => self.step_done(response, notices),
             // What is no transaction any more need not be aborted.
@@ -48,7 +52,7 @@ impl Writer {
                 self.coordinator_moved(board);
                 self.conversation.ask_again(now, &board.settings);
             }
-            Meaning::Refused => notices.push_back(Notice::Broken),
+            Meaning::Refused => notices.push_back(Notice::Broken(error)),
         }
     }
 
@@ -101,6 +105,7 @@ impl Writer {
         self.members.clear();
         self.doomed.clear();
         self.lanes.clear();
+        self.finishing = false;
         self.enter(State::Ready);
         if self.renewing {
             self.begin_anew(None);
@@ -167,7 +172,7 @@ impl Writer {
                 *self.sequences.entry(target).or_default() += batch.len() as i32;
                 let offsets = (0..).map(|place| if base < 0 { base } else { base + place });
                 let appended = batch.into_iter().zip(offsets);
-                self.appended.extend(appended.map(|(token, offset)| (token, target, offset)));
+                self.appended.extend(appended.map(|((token, _), offset)| (token, target, offset)));
             }
             Meaning::Again => lane.conversation.ask_again(now, &board.settings),
             Meaning::Elsewhere => {
@@ -194,8 +199,8 @@ impl Writer {
         };
         if lane.batch.len() > 1 {
             let batch = std::mem::take(&mut lane.batch);
-            for token in batch.into_iter().rev() {
-                lane.queue.push_front(token);
+            for entry in batch.into_iter().rev() {
+                lane.queue.push_front(entry);
             }
             lane.alone = true;
             lane.conversation.settle();
@@ -204,7 +209,7 @@ impl Writer {
         } else {
             let refused = std::mem::take(&mut lane.batch);
             lane.conversation.settle();
-            for token in refused {
+            for (token, _) in refused {
                 self.members.remove(&token);
                 notices.push_back(Notice::GivenUp(token));
             }
