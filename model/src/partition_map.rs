@@ -138,6 +138,11 @@ impl<V> PartitionMap<V> {
         self.known.is_empty()
     }
 
+    /// The partition at that place of their order, and what is known of it.
+    pub fn at_place(&self, place: usize) -> Option<(TopicPartition, &V)> {
+        self.known.get(place).map(|(at, value)| (*at, value))
+    }
+
     /// All partitions with what is known of them, in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (TopicPartition, &V)> + Clone {
         self.known.iter().map(|(at, value)| (*at, value))

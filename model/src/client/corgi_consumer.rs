@@ -146,26 +146,42 @@ impl CorgiConsumer {
         }
         let volatile = &mut self.volatile;
         volatile.route.drive(now, self.name_service, &mut volatile.ids, effects);
-        // Most inputs leave nothing to do: what is due is sought first, and these lists are mostly empty.
-        let to_commit = self.sets_where(|link| link.commit.is_due(now));
-        for set in to_commit {
-            self.drive_commits(now, set, effects);
-        }
-        self.expire_leases(now);
-        let to_ask = self.sets_where(|link| link.earliest() <= now);
-        for set in to_ask {
-            self.drive_link(now, set, effects);
-        }
-        let shares = self.volatile.shares.iter().filter(|(_, share)| share.pull.due() <= now);
-        let to_pull: Vec<TopicPartition> = shares.map(|(partition, _)| partition).collect();
-        for partition in to_pull {
-            self.drive_pull(now, partition, effects);
+        // Most inputs leave nothing to do. What there is, is gone through by its place and without a list: none of it adds a
+        // link or a share, or takes one away.
+        if !self.is_idle(now) {
+            for place in 0..self.volatile.links.len() {
+                if let Some(set) = self.set_where(place, |link| link.commit.is_due(now)) {
+                    self.drive_commits(now, set, effects);
+                }
+            }
+            self.expire_leases(now);
+            for place in 0..self.volatile.links.len() {
+                if let Some(set) = self.set_where(place, |link| link.earliest() <= now) {
+                    self.drive_link(now, set, effects);
+                }
+            }
+            for place in 0..self.volatile.shares.len() {
+                let share = self.volatile.shares.at_place(place);
+                if let Some((partition, _)) = share.filter(|(_, share)| share.pull.due() <= now) {
+                    self.drive_pull(now, partition, effects);
+                }
+            }
         }
         self.rearm(now, effects);
     }
 
-    fn sets_where(&self, is_due: impl Fn(&Link) -> bool) -> Vec<u16> {
-        self.volatile.links.iter().filter(|(_, link)| is_due(link)).map(|(set, _)| *set).collect()
+    /// Whether nothing is due, and no lease is over.
+    fn is_idle(&self, now: Time) -> bool {
+        let Volatile { links, shares, .. } = &self.volatile;
+        let is_over = |share: &Share| share.is_held() && share.lease_until <= now;
+        links.values().all(|link| link.earliest() > now)
+            && shares
+                .values()
+                .all(|share| share.pull.due() > now && !(self.membership.ordered && is_over(share)))
+    }
+
+    fn set_where(&self, place: usize, is_due: impl Fn(&Link) -> bool) -> Option<u16> {
+        self.volatile.links.get_indexed(place).filter(|(_, link)| is_due(link)).map(|(set, _)| *set)
     }
 
     fn rearm(&mut self, now: Time, effects: &mut Effects) {
@@ -185,8 +201,8 @@ impl CorgiConsumer {
                 due = due.min(share.lease_until);
             }
         }
-        // Waking too early is harmless, so a timer is never put off.
-        if due < Time::NEVER && volatile.wake_at.is_none_or(|at| due < at) {
+        // Waking too early is harmless, and costs more than to put the timer off.
+        if due < Time::NEVER && volatile.wake_at != Some(due) {
             self.volatile.wake_at = Some(due);
             effects.set_timer(self.timer(), due.since(now));
         }
@@ -216,7 +232,8 @@ impl CorgiConsumer {
     }
 
     fn hand_out(&mut self, now: Time, partition: TopicPartition, effects: &mut Effects) -> Option<Received> {
-        let share = self.volatile.shares.get(partition)?;
+        // Most look for something in vain.
+        let share = self.volatile.shares.get(partition).filter(|share| !share.buffer.is_empty())?;
         if !self.may_hand_out(now, share) {
             return None;
         }

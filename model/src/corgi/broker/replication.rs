@@ -53,9 +53,11 @@ impl Broker {
     }
 
     pub(super) fn push(&mut self, effects: &mut Effects) {
-        let followers: Vec<NodeId> = self.volatile.master.followers.keys().copied().collect();
-        for follower in followers {
-            self.push_to(follower, false, effects);
+        for place in 0..self.volatile.master.followers.len() {
+            let follower = self.volatile.master.followers.get_indexed(place).map(|(node, _)| *node);
+            if let Some(follower) = follower {
+                self.push_to(follower, false, effects);
+            }
         }
     }
 
@@ -149,12 +151,13 @@ impl Broker {
     /// Moves the acknowledged position as far as the slaves' answers allow, and answers what waited for it.
     pub(super) fn advance(&mut self, effects: &mut Effects) {
         let end = self.durable.log.end();
-        let mut said: Vec<u64> =
-            self.volatile.master.followers.values().map(|follower| follower.acknowledged).collect();
-        said.sort_unstable_by(|left, right| right.cmp(left));
+        let said = self.volatile.master.followers.values().map(|follower| follower.acknowledged);
+        let by_as_many = |position: &u64, wanted: Replication| {
+            said.clone().filter(|other| other >= position).count() >= wanted.slaves()
+        };
         let reached = match self.settings.replication {
             Replication::None => end,
-            wanted => said.get(wanted.slaves() - 1).copied().unwrap_or(0),
+            wanted => said.clone().filter(|position| by_as_many(position, wanted)).max().unwrap_or(0),
         };
         let before = self.volatile.master.acknowledged;
         if reached <= before {
