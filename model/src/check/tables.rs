@@ -15,7 +15,7 @@ pub(super) struct ByRecord<T> {
 
 impl<T: Clone + Default> ByRecord<T> {
     /// The value of a record, to change.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&mut self, id: RecordId) -> &mut T {
         cell(&mut self.rows, id.producer as usize, id.sequence as usize)
     }
@@ -41,7 +41,7 @@ pub(super) struct ByPartition<T> {
 
 impl<T: Clone + Default> ByPartition<T> {
     /// The value of a partition, to change.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at(&mut self, partition: TopicPartition) -> &mut T {
         cell(&mut self.rows, usize::from(partition.topic.0), usize::from(partition.partition))
     }
@@ -65,12 +65,18 @@ impl<T: Clone + Default> ByPartition<T> {
 }
 
 /// A place of a table, made if it is not there. It mostly is: that is looked for in line, and growing left to a call.
-#[inline]
+#[inline(always)]
 fn cell<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, column: usize) -> &mut T {
     if rows.get(row).is_none_or(|row| row.len() <= column) {
-        grown(grown(rows, row), column);
+        grow_to(rows, row, column);
     }
     &mut rows[row][column]
+}
+
+#[cold]
+#[inline(never)]
+fn grow_to<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, column: usize) {
+    grown(grown(rows, row), column);
 }
 
 /// The place with that index, made if it is not there.

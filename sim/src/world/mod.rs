@@ -271,6 +271,7 @@ impl<M: Machine> World<M> {
         self.carry_out_effects(node);
     }
 
+    #[inline(always)]
     fn step_machine(&mut self, node: NodeId, input: Input) {
         self.events += 1;
         (self.now, node).hash(&mut self.digest);
@@ -282,6 +283,7 @@ impl<M: Machine> World<M> {
         slot.machine.step(slot.now(self.now), input, &mut self.effects);
     }
 
+    #[inline(always)]
     fn carry_out_effects(&mut self, node: NodeId) {
         self.carry_out(|effects| &mut effects.events, |world, event| world.write(node, event));
         self.carry_out(|effects| &mut effects.timers, |world, timer| world.timer(node, timer));
@@ -302,6 +304,7 @@ impl<M: Machine> World<M> {
     }
 
     /// Carry out the effects of one kind; most steps have none of it. Their memory is kept for the next step.
+    #[inline(always)]
     fn carry_out<E>(&mut self, kind: impl Fn(&mut Effects) -> &mut Vec<E>, each: impl Fn(&mut Self, E)) {
         if kind(&mut self.effects).is_empty() {
             return;

@@ -202,7 +202,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Write a pause into the history when nothing is in process any more.
     fn say_paused(&mut self, effects: &mut Effects) {
-        if self.is_to_pause() && self.volatile.tasks.is_empty() && !self.volatile.said_paused {
+        if !self.volatile.said_paused && self.volatile.tasks.is_empty() && self.is_to_pause() {
             self.volatile.said_paused = true;
             effects.record(Event::Paused { group: self.setup.group, paused: true });
         }
