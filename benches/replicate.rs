@@ -76,7 +76,7 @@ impl Machine for Process {
         unreachable!("nothing crashes here");
     }
 
-    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: cutover_model::incident::DiskLoss) {}
 }
 
 fn world(batch: u64) -> World<Process> {

@@ -173,9 +173,10 @@ pub trait Machine: Clone + std::fmt::Debug + Eq + Serialize {
     /// The process is gone: drop everything that does not survive it. The next input is [`Input::Start`].
     fn crash(&mut self);
 
-    /// The disk lost something while the process was down: take it from what would survive. Nothing changes for a machine that
-    /// keeps nothing on a disk of its own, or keeps it where others look after it (a database, a human head).
-    fn lose(&mut self, loss: DiskLoss);
+    /// The host died, or its disk was replaced, at that moment, and the disk lost something: take it from what would survive. What was
+    /// due to be on the disk by then is there, also where no input came since. Nothing changes for a machine that keeps nothing on a
+    /// disk of its own, or keeps it where others look after it (a database, a human head).
+    fn lose(&mut self, now: Now, loss: DiskLoss);
 }
 
 /// Identifies a request among all those of a node.

@@ -250,5 +250,5 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }

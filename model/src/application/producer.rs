@@ -334,5 +334,5 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }

@@ -311,6 +311,7 @@ impl Broker {
             REGISTER => {
                 self.register(effects);
                 self.expire_members(now, effects);
+                self.drop_silent(now, effects);
                 effects.set_timer(REGISTER, self.settings.name_service.register_interval);
             }
             FOLLOW => self.keep_following(now, effects),
@@ -416,7 +417,8 @@ impl Machine for Broker {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, loss: DiskLoss) {
+    fn lose(&mut self, now: Now, loss: DiskLoss) {
+        self.sync_begins(now.elapsed);
         self.lose_from_disk(loss);
     }
 }

@@ -226,7 +226,7 @@ impl World {
     pub(crate) fn lose(&mut self, node: NodeId, loss: DiskLoss) {
         self.crash(node);
         match self.nodes.get_mut(&node) {
-            Some(Node::Broker(machine)) => machine.lose(loss),
+            Some(Node::Broker(machine)) => machine.lose(Now::exact(self.now), loss),
             other => panic!("{other:?} is no broker"),
         }
     }
@@ -406,7 +406,15 @@ impl World {
                 _ => {}
             }
         }
-        assert!(effects.processes.iter().all(|process| *process == Process::Exit));
+        for process in effects.processes {
+            match process {
+                Process::Exit => {}
+                Process::Disconnect(peer) => {
+                    self.enqueue(self.now + LATENCY, peer, Input::Disconnected(node));
+                }
+                other => panic!("nobody here starts or stops another: {other:?}"),
+            }
+        }
     }
 
     fn step_producer(&mut self, now: Now, producer: &mut TestProducer, input: &Input, effects: &mut Effects) {

@@ -1,9 +1,16 @@
 //! What befalls Corgi's nodes from outside: disks that are replaced, hosts that die, disks that are full, a switch-over
 //! that somebody orders.
 
+use super::broker::Broker;
 use super::harness::*;
+use super::protocol::Request;
 use super::settings::AfterDiskLoss;
+use super::wiring::Topic;
+use super::{Settings, Wiring};
 use crate::incident::{DiskLoss, Incident};
+use crate::machine::{Effects, Input, Machine, Now, RequestId};
+use crate::message::Message;
+use crate::record::{Record, TopicId, TopicPartition};
 use crate::units::Span;
 
 fn assert_sound(world: &World) {
@@ -115,6 +122,24 @@ fn a_tail_is_on_the_platter_after_the_flush_interval() {
     let before = world.broker(BROKERS[0]).log().end();
     world.lose(BROKERS[0], DiskLoss::UnsyncedTail);
     assert_eq!(world.broker(BROKERS[0]).log().end(), before);
+}
+
+/// Nobody asks the broker for anything, and no timer of its own runs out in between.
+#[test]
+fn a_tail_is_on_the_platter_also_where_nothing_came_since() {
+    for (after, kept) in [(Span::millis(499), 0), (Span::millis(500), 1)] {
+        let wiring = Wiring { sets: vec![BROKERS.to_vec()], ..Wiring::default() };
+        let wiring = Wiring { topics: vec![Topic::spread(TopicId(0), 1, 1)], ..wiring };
+        let mut broker = Broker::new(Settings::default(), wiring, 0, 0);
+        let mut effects = Effects::default();
+        broker.step(Now::exact(at(0)), Input::Start { incarnation: 1 }, &mut effects);
+        let send = Request::Send { partition: TopicPartition::new(0, 0), records: vec![Record::default()] };
+        let message = Message::CorgiRequest(RequestId::default(), Box::new(send));
+        broker.step(Now::exact(at(1)), Input::Message { from: PRODUCER, message }, &mut effects);
+        broker.crash();
+        broker.lose(Now::exact(at(1) + after), DiskLoss::UnsyncedTail);
+        assert_eq!(broker.log().end(), kept, "{after} after the record came");
+    }
 }
 
 #[test]

@@ -211,7 +211,7 @@ impl Machine for NameService {
     }
 
     /// It has nothing on a disk.
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }
 
 #[cfg(test)]

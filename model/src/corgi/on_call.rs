@@ -396,7 +396,7 @@ impl Machine for OnCall {
     }
 
     /// His notes are on no disk.
-    fn lose(&mut self, _loss: DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: DiskLoss) {}
 }
 
 #[cfg(test)]

@@ -25,8 +25,9 @@ pub struct Settings {
     /// How long a send waits for the slaves before it is answered with `flush-slave-timeout`; the record is stored
     /// all the same (e1). Default 3s.
     pub replica_wait: Span,
-    /// After so long without a word of it a slave counts as gone, and a send that would need it is answered with
-    /// `slave-not-available` at once; the record is stored all the same (e1). Default 20s.
+    /// After so long without a word of it a slave counts as gone: its master closes the connection, so that it has to follow anew,
+    /// and a send that would need it is answered with `slave-not-available` at once; the record is stored all the same (e1;
+    /// RocketMQ's `haHousekeepingInterval`). Default 20s.
     pub slave_silence: Span,
     /// How often a slave tells its master how far it is when nothing is written, and how often a slave that does not
     /// follow tries to (e1: every 5 s). Default 5s.

@@ -261,5 +261,5 @@ impl Machine for Rolling {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }

@@ -154,11 +154,11 @@ impl Replica {
         }
     }
 
-    /// The host died, having last done something at `seen`: what the system had not written down is gone.
-    pub fn lose_unsynced(&mut self, seen: Time) {
-        self.synced.pass(seen);
+    /// The host dies: what the system has not written down is gone.
+    pub fn lose_unsynced(&mut self, now: Time) {
+        self.synced.pass(now);
         if self.synced.end < self.log.end() {
-            self.truncate(self.synced.end.max(self.log.base()), seen);
+            self.truncate(self.synced.end.max(self.log.base()), now);
         }
     }
 

@@ -185,7 +185,7 @@ where
         self.volatile = None;
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }
 
 /// One step of a worker that runs.

@@ -158,7 +158,7 @@ impl Machine for Redis {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, loss: DiskLoss) {
+    fn lose(&mut self, _now: Now, loss: DiskLoss) {
         match loss {
             // What is on disk was forced there: see `append-sync-interval`.
             DiskLoss::UnsyncedTail => {}

@@ -246,7 +246,7 @@ fn a_lost_disk_loads_nothing_and_a_lost_tail_what_was_forced_to_it() {
         bench.saves(Span::secs(1));
         bench.set(registration(2, 1), 900);
         bench.redis.crash();
-        bench.redis.lose(loss);
+        bench.redis.lose(Now::exact(Time::ZERO), loss);
         bench.step(Input::Start { incarnation: 2 });
         assert_eq!(bench.found().len(), found, "{loss:?}");
     }

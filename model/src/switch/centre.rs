@@ -178,7 +178,7 @@ impl Machine for SwitchCentre {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }
 
 #[cfg(test)]

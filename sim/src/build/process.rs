@@ -28,9 +28,9 @@ macro_rules! processes {
                 }
             }
 
-            fn lose(&mut self, loss: DiskLoss) {
+            fn lose(&mut self, now: Now, loss: DiskLoss) {
                 match self {
-                    $(Process::$name(machine) => machine.lose(loss),)*
+                    $(Process::$name(machine) => machine.lose(now, loss),)*
                 }
             }
         }

@@ -217,7 +217,8 @@ impl<M: Machine> World<M> {
             (Strike::Crash(_, loss), Some(node)) => {
                 self.end(node, false);
                 if let Some(loss) = loss {
-                    self.node_mut(node).machine.lose(loss);
+                    let slot = &mut self.nodes[node.0 as usize];
+                    slot.machine.lose(slot.now(self.now), loss);
                 }
             }
             (Strike::Restart(_), Some(node)) => self.input(node, Input::Terminate),

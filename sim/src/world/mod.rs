@@ -11,6 +11,7 @@ mod node;
 mod queue;
 mod rare;
 mod strike;
+mod thaw;
 
 pub use digest::Digest;
 pub use network::{Impairment, Latency, Network, NodeSet, Rule};
@@ -266,6 +267,11 @@ impl<M: Machine> World<M> {
     }
 
     fn dispatch(&mut self, node: NodeId, input: Input) {
+        self.step_machine(node, input);
+        self.carry_out_effects(node);
+    }
+
+    fn step_machine(&mut self, node: NodeId, input: Input) {
         self.events += 1;
         (self.now, node).hash(&mut self.digest);
         input.hash(&mut self.digest);
@@ -274,6 +280,9 @@ impl<M: Machine> World<M> {
         }
         let slot = &mut self.nodes[node.0 as usize];
         slot.machine.step(slot.now(self.now), input, &mut self.effects);
+    }
+
+    fn carry_out_effects(&mut self, node: NodeId) {
         self.carry_out(|effects| &mut effects.events, |world, event| world.write(node, event));
         self.carry_out(|effects| &mut effects.timers, |world, timer| world.timer(node, timer));
         self.carry_out(
@@ -467,29 +476,6 @@ impl<M: Machine> World<M> {
         if let Some((address, callers)) = self.hosts.end(node) {
             for caller in callers {
                 self.tell_unreachable(caller, address);
-            }
-        }
-    }
-
-    /// Stop a process from running on, without its end; inputs wait for it.
-    pub fn pause(&mut self, node: NodeId) {
-        self.node_mut(node).pauses += 1;
-    }
-
-    /// Let a paused process run on: what waited for it comes at once, in the order in which it came.
-    pub fn resume(&mut self, node: NodeId) {
-        let slot = self.node_mut(node);
-        if slot.pauses == 0 {
-            return;
-        }
-        slot.pauses -= 1;
-        if slot.pauses > 0 {
-            return;
-        }
-        for waiting in std::mem::take(&mut slot.backlog) {
-            match waiting {
-                Waiting::Input(input) => self.input(node, input),
-                Waiting::Timer(number) => self.run_out(node, number),
             }
         }
     }

@@ -21,6 +21,8 @@ struct Toy {
     asked_to_stop: bool,
     met: Vec<Incident>,
     disks_lost: u32,
+    /// Whether it answers each message.
+    answers: bool,
     /// Whom it calls every second.
     calls: Option<Address>,
     placed: Option<Address>,
@@ -44,7 +46,12 @@ impl Machine for Toy {
                 }
             }
             Input::Timer(_) => panic!("the timer was cancelled"),
-            Input::Message { .. } => self.heard += 1,
+            Input::Message { from, message } => {
+                self.heard += 1;
+                if self.answers {
+                    effects.send(from, message);
+                }
+            }
             Input::Disconnected(_) => self.lost += 1,
             Input::Terminate => {
                 self.asked_to_stop = true;
@@ -60,7 +67,7 @@ impl Machine for Toy {
         self.heard = 0;
     }
 
-    fn lose(&mut self, _loss: cutover_model::incident::DiskLoss) {
+    fn lose(&mut self, _now: Now, _loss: cutover_model::incident::DiskLoss) {
         self.disks_lost += 1;
     }
 }
@@ -189,6 +196,29 @@ fn a_closed_connection_is_told_to_the_other_side_alone_and_the_next_message_open
     assert_eq!([0, 1].map(|node: usize| world.nodes()[node].machine.lost), [0, 1]);
     run_until(&mut world, at(3));
     assert!(world.nodes().iter().all(|node| node.running && node.connected().len() == 1));
+}
+
+/// One node sends every second to another that stands still, dies, and has been back for three seconds when that runs on.
+fn thawed(answers: bool) -> Toy {
+    let mut world = world();
+    world.node_mut(NodeId(1)).machine = Toy { answers, ..Toy::default() };
+    run_until(&mut world, Time(500_000));
+    world.pause(NodeId(1));
+    run_until(&mut world, Time(5_500_000));
+    world.end(NodeId(0), false);
+    run_until(&mut world, at(10));
+    world.start(NodeId(0));
+    run_until(&mut world, Time(13_500_000));
+    assert_eq!((world.nodes()[1].machine.heard, world.nodes()[1].machine.lost), (0, 0));
+    world.resume(NodeId(1));
+    world.nodes()[1].machine.clone()
+}
+
+#[test]
+fn what_a_peer_sent_before_its_end_is_read_after_a_thaw_until_two_answers_have_met_a_reset() {
+    // Three messages came over the new connection.
+    assert_eq!((thawed(false).heard, thawed(false).lost), (5 + 3, 1), "who writes nothing reads all");
+    assert_eq!((thawed(true).heard, thawed(true).lost), (2 + 3, 1), "e1: 2 of 20");
 }
 
 #[test]

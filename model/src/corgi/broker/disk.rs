@@ -32,8 +32,8 @@ impl Disk {
 }
 
 impl Broker {
-    /// An input is about to be taken: what is due by now has been written meanwhile. No timer is needed for it. Returns
-    /// whether the whole log is on the platter.
+    /// An input is about to be taken, or the host dies: what is due by now has been written meanwhile. No timer is needed for it.
+    /// Returns whether the whole log is on the platter.
     pub(super) fn sync_begins(&mut self, now: Time) -> bool {
         let end = self.durable.log.end();
         let disk = &mut self.durable.disk;

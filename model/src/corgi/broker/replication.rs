@@ -11,7 +11,7 @@ use crate::corgi::log::{Entry, Log};
 use crate::corgi::protocol::OffsetTable;
 use crate::corgi::settings::{Replication, Visible};
 use crate::history::Event;
-use crate::machine::Effects;
+use crate::machine::{Effects, Process};
 use crate::record::Queue;
 
 /// At most so many entries travel in one message, and at most so many to one slave before it answers.
@@ -79,17 +79,28 @@ impl Broker {
         }
     }
 
-    /// Asks slaves that have not answered how far they are. One that is silent for long is left alone until it is
-    /// heard again: its heartbeat comes by itself.
+    /// Closes the connections with slaves that were silent for too long (RocketMQ's `haHousekeepingInterval`, e1): what is
+    /// written from now on is not sent to them, and they have to follow anew.
+    pub(super) fn drop_silent(&mut self, now: Time, effects: &mut Effects) {
+        let silence = self.settings.slave_silence;
+        self.volatile.master.followers.retain(|node, follower| {
+            let is_heard = now.since(follower.heard_at) < silence;
+            if !is_heard {
+                effects.processes.push(Process::Disconnect(*node));
+            }
+            is_heard
+        });
+    }
+
+    /// Asks slaves that have not answered how far they are.
     pub(super) fn probe(&mut self, now: Time, effects: &mut Effects) {
         self.volatile.master.probing = false;
         if !self.is_master() {
             return;
         }
-        let silence = self.settings.slave_silence;
-        let behind = self.volatile.master.followers.iter().filter(|(_, follower)| {
-            follower.acknowledged < follower.sent && now.since(follower.heard_at) < silence
-        });
+        self.drop_silent(now, effects);
+        let followers = self.volatile.master.followers.iter();
+        let behind = followers.filter(|(_, follower)| follower.acknowledged < follower.sent);
         let behind: Vec<(NodeId, u64)> = behind.map(|(node, follower)| (*node, follower.sent)).collect();
         for (node, position) in &behind {
             let request =
@@ -133,12 +144,6 @@ impl Broker {
         }
         self.advance(effects);
         self.push_to(ask.from, false, effects);
-    }
-
-    /// How many slaves were heard lately.
-    pub(super) fn slaves_available(&self, now: Time) -> usize {
-        let heard = |follower: &&Follower| now.since(follower.heard_at) < self.settings.slave_silence;
-        self.volatile.master.followers.values().filter(heard).count()
     }
 
     /// Moves the acknowledged position as far as the slaves' answers allow, and answers what waited for it.

@@ -52,11 +52,12 @@ impl Broker {
         let offset = first.unwrap_or_else(|| self.durable.log.partition_end(partition));
         self.note_files(now);
         let position = self.durable.log.end();
+        self.drop_silent(now, effects);
         let wanted = self.settings.replication;
         if wanted == Replication::None {
             ask.answer(Response::Send { status: SendStatus::Ok, offset }, effects);
             self.advance(effects);
-        } else if self.slaves_available(now) < wanted.slaves() {
+        } else if self.volatile.master.followers.len() < wanted.slaves() {
             ask.answer(Response::Send { status: SendStatus::SlaveNotAvailable, offset }, effects);
         } else {
             let deadline = now + self.settings.replica_wait;

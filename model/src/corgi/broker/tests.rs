@@ -134,6 +134,25 @@ fn a_silent_slave_costs_three_seconds_and_after_twenty_nothing() {
 }
 
 #[test]
+fn a_slave_that_is_silent_for_twenty_seconds_is_sent_nothing_more_and_has_to_follow_anew() {
+    let mut dialogue = Dialogue::with(0, Settings::default());
+    dialogue.follow(SLAVES[0], vec![], 0);
+    dialogue.follow(SLAVES[1], vec![], 0);
+    dialogue.wait(Span::secs(19));
+    dialogue.send();
+    assert_eq!(requests(&dialogue.effects.sends, SLAVES[0]).len(), 1, "its connection is still open");
+    assert_eq!(dialogue.effects.processes, []);
+    dialogue.replicated(SLAVES[1], 1);
+    dialogue.wait(Span::secs(1));
+    dialogue.send();
+    assert_eq!(requests(&dialogue.effects.sends, SLAVES[0]), []);
+    assert_eq!(requests(&dialogue.effects.sends, SLAVES[1]).len(), 1, "this one was heard");
+    assert_eq!(dialogue.effects.processes, [Process::Disconnect(SLAVES[0])]);
+    let late = Request::Replicated { epoch: 1, end: 1, heartbeat: true };
+    assert_eq!(dialogue.ask(SLAVES[0], late), [Response::Refused(Refusal::NotFollowing)]);
+}
+
+#[test]
 fn readers_are_shown_what_is_acknowledged_or_what_is_stored() {
     let mut prudent = Dialogue::with(0, Settings::default());
     prudent.follow(SLAVES[0], vec![], 0);

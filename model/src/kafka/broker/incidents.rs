@@ -3,6 +3,7 @@
 use super::{Broker, Context, Durable};
 use crate::incident::{DiskLoss, Incident};
 use crate::machine::Process;
+use crate::units::Time;
 
 impl Broker {
     pub(super) fn meet(&mut self, cx: &mut Context<'_>, incident: Incident) {
@@ -17,13 +18,12 @@ impl Broker {
 
     /// The disk loses something while the process is down. The controller's log is synced at each write; the replicas' logs are
     /// left to the operating system.
-    pub(super) fn lose_disk(&mut self, loss: DiskLoss) {
+    pub(super) fn lose_disk(&mut self, now: Time, loss: DiskLoss) {
         match loss {
             DiskLoss::Everything => self.durable = Durable::default(),
             DiskLoss::UnsyncedTail => {
-                let seen = self.durable.last_seen;
                 for (_, replica) in self.durable.replicas.iter_mut() {
-                    replica.lose_unsynced(seen);
+                    replica.lose_unsynced(now);
                 }
             }
         }
@@ -34,11 +34,13 @@ impl Broker {
 mod tests {
     use super::super::Input;
     use super::*;
+    use crate::kafka::log::{Entry, Payload};
     use crate::kafka::protocol::BrokerId;
+    use crate::kafka::replica::Replica;
     use crate::kafka::{Settings, Wiring};
     use crate::machine::{Effects, Machine, Now};
-    use crate::record::NodeId;
-    use crate::units::{Bytes, Time};
+    use crate::record::{NodeId, Record, TopicPartition};
+    use crate::units::Bytes;
 
     fn broker() -> Broker {
         let wiring =
@@ -69,12 +71,33 @@ mod tests {
         assert_eq!(meet(None), u64::MAX);
     }
 
+    /// It was last asked for something when the record came; the system writes all the same.
+    #[test]
+    fn what_was_due_to_be_written_when_the_host_dies_is_on_the_disk() {
+        let place = TopicPartition::new(0, 0);
+        for (died, kept) in [(Time(29_000_000), 0), (Time(31_000_000), 1)] {
+            let mut broker = broker();
+            let mut replica = Replica::new(1);
+            let payload = Payload::Record(Record::default());
+            let entry = Entry { leader_epoch: 0, timestamp: Time(0), stamp: None, place: 0, payload };
+            replica.push(entry, Time(1_000_000));
+            broker.durable.replicas.insert(place, replica);
+            broker.durable.last_seen = Time(1_000_000);
+            broker.lose(Now::exact(died), DiskLoss::UnsyncedTail);
+            assert_eq!(
+                broker.durable.replicas.get(place).map(|replica| replica.log.end()),
+                Some(kept),
+                "{died}"
+            );
+        }
+    }
+
     #[test]
     fn an_empty_disk_knows_nothing_of_the_cluster() {
         let mut broker = broker();
         assert!(broker.durable.last_seen == Time::ZERO);
         broker.durable.orderly = true;
-        broker.lose(DiskLoss::Everything);
+        broker.lose(Now::exact(Time::ZERO), DiskLoss::Everything);
         assert_eq!(broker.durable, Durable::default());
     }
 }

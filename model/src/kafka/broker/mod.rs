@@ -359,7 +359,7 @@ impl Machine for Broker {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, loss: crate::incident::DiskLoss) {
-        self.lose_disk(loss);
+    fn lose(&mut self, now: Now, loss: crate::incident::DiskLoss) {
+        self.lose_disk(now.elapsed, loss);
     }
 }

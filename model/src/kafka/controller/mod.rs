@@ -209,5 +209,5 @@ impl Machine for Controller {
         self.volatile = Volatile::default();
     }
 
-    fn lose(&mut self, _loss: crate::incident::DiskLoss) {}
+    fn lose(&mut self, _now: Now, _loss: crate::incident::DiskLoss) {}
 }
