@@ -182,6 +182,15 @@ fn the_wrong_slave_lacks_what_the_other_acknowledged() {
     });
 }
 
+/// With the patience to wait for the others, their logs are complete.
+#[test]
+fn the_slave_that_is_left_over_lacks_what_the_other_acknowledged() {
+    let words = ["corgi-0-2 stands still", "Corgi acknowledges", "is led by corgi-0-2", "loses offset"];
+    fails_by_one_setting("corgi-left-over", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+        case.corgi.on_call.patience = None;
+    });
+}
+
 #[test]
 fn a_returning_master_that_keeps_its_tail_acknowledges_what_it_lacks() {
     let words =

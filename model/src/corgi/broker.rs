@@ -116,6 +116,8 @@ struct Mastership {
     /// When the deadline timer runs out, if it is set.
     deadline: Option<Time>,
     probing: bool,
+    /// It grants no partition yet, and the history was not told of it.
+    leases_untold: bool,
 }
 
 /// A slave, as its master sees it.

@@ -1,8 +1,8 @@
 //! Corgi: the self-built master-slave queue that the service moves away from. Broker sets of one master and two
 //! slaves, a name service, and a human who does the failover.
 //!
-//! Deliberately left out: reads from slaves, a byte-exact log (positions count records), narrowing
-//! a topic, and a second broker set that joins later.
+//! Deliberately left out: reads from slaves, retry topics, a byte-exact log (positions count records), and to make a topic wider
+//! that was narrowed.
 
 pub mod settings;
 pub use settings::Settings;
@@ -26,6 +26,8 @@ pub(crate) mod harness;
 mod incident_tests;
 #[cfg(test)]
 mod one_fault_tests;
+#[cfg(test)]
+mod patience_tests;
 #[cfg(test)]
 mod retention_tests;
 #[cfg(test)]

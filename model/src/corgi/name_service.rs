@@ -22,9 +22,12 @@ pub struct NameService {
     volatile: Volatile,
 }
 
-/// What survives a crash: nothing (assumed, after RocketMQ).
+/// What survives a crash: nothing that it works with (assumed, after RocketMQ).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Durable {}
+struct Durable {
+    /// The topics as the history was told of them last, so that one that is only heard of again is not told as news.
+    recorded: Vec<Topic>,
+}
 
 /// What a crash takes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -51,7 +54,8 @@ struct SetView {
 impl NameService {
     /// The name service of that Corgi.
     pub fn new(settings: Settings, wiring: Wiring) -> NameService {
-        NameService { settings, wiring, durable: Durable::default(), volatile: Volatile::default() }
+        let durable = Durable { recorded: wiring.topics.clone() };
+        NameService { settings, wiring, durable, volatile: Volatile::default() }
     }
 
     /// A broker reports itself. With epochs an earlier epoch's master is not listed; without, the last report counts
@@ -146,13 +150,18 @@ impl NameService {
             return;
         }
         let topics: Vec<Topic> = self.wiring.topics.iter().map(|topic| self.told_of(topic)).collect();
-        for (now, before) in topics.iter().zip(&self.volatile.topics) {
-            if now.sets.len() != before.sets.len() {
+        // Until it has heard of every set it knows less than it did before its start, and its clients forget nothing.
+        let knows_all =
+            self.volatile.sets.iter().take(self.sets_in_use()).all(|view| view.spokesman.is_some());
+        for (now, recorded) in topics.iter().zip(&mut self.durable.recorded) {
+            if now.sets.len() != recorded.sets.len() && (knows_all || now.sets.len() > recorded.sets.len()) {
                 let partitions = now.sets.len() as u16;
                 effects.record(Event::Widened { queue: Queue::Corgi, topic: now.topic, partitions });
+                recorded.sets.clone_from(&now.sets);
             }
-            if now.limits.write.is_some() && now.writable() != before.writable() {
+            if now.limits.write.is_some() && now.writable() != recorded.writable() {
                 effects.record(Event::Narrowed { topic: now.topic, partitions: now.writable() });
+                recorded.limits = now.limits;
             }
         }
         self.volatile.topics = topics;
@@ -336,5 +345,25 @@ mod tests {
         let promoted = Request::Register { set: 0, master: true, epoch: 2 };
         assert_eq!(tell(&mut service, NEW, promoted), (2, widened_event(2)));
         assert_eq!(tell(&mut service, NEW, widened(6)), (6, widened_event(6)));
+    }
+
+    #[test]
+    fn what_it_hears_again_after_a_restart_is_not_told_as_news() {
+        let mut service = of_two_sets();
+        tell(&mut service, OLD, widened(6));
+        assert_eq!(tell(&mut service, OTHER, widened(6)), (6, widened_event(6)));
+        service.crash();
+        service.step(Now::exact(Time::ZERO), Input::Start { incarnation: 2 }, &mut Effects::default());
+        assert_eq!(
+            tell(&mut service, OLD, Request::Register { set: 0, master: true, epoch: 1 }),
+            (2, vec![])
+        );
+        assert_eq!(tell(&mut service, OLD, widened(6)), (3, vec![]), "the other set is not heard yet");
+        tell(&mut service, OTHER, widened(6));
+        assert_eq!(
+            tell(&mut service, OTHER, Request::Register { set: 1, master: true, epoch: 1 }),
+            (6, vec![])
+        );
+        assert_eq!(tell(&mut service, OLD, widened(8)), (7, widened_event(7)), "and this is");
     }
 }

@@ -4,8 +4,9 @@
 //! He works from what he is told, repeats everything until it is answered, and keeps notes of what he has begun. He
 //! never gives up a failover that has begun to fence, since the slaves obey the old master no more.
 
+mod failover;
+
 use crate::corgi::protocol::{Epoch, Length, Refusal, Request, Response, Status};
-use crate::corgi::settings::Promote;
 use crate::corgi::{Settings, Wiring};
 use crate::incident::{DiskLoss, Incident};
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
@@ -38,6 +39,8 @@ struct Durable {
 struct Notes {
     master: NodeId,
     epoch: Epoch,
+    /// How far the master's log went, as it last told him.
+    length: Length,
     /// The failover that he has begun and whose new master has not confirmed yet.
     failover: Option<Failover>,
     /// Who has still to be told of the new master.
@@ -48,9 +51,11 @@ struct Notes {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Failover {
     epoch: Epoch,
-    /// The slaves' final lengths, as they report them.
+    /// The brokers' final lengths, as they report them.
     lengths: BTreeMap<NodeId, Length>,
     chosen: Option<NodeId>,
+    /// From when on he goes on without who has not answered.
+    patient_until: Time,
 }
 
 /// What he forgets when he falls asleep.
@@ -82,6 +87,7 @@ impl OnCall {
         let notes = |brokers: &Vec<NodeId>| Notes {
             master: brokers.first().copied().unwrap_or_default(),
             epoch: 1,
+            length: Length::default(),
             failover: None,
             to_tell: BTreeSet::new(),
         };
@@ -112,12 +118,12 @@ impl OnCall {
         for set in 0..self.durable.sets.len() {
             self.tell(set, effects);
             if self.durable.sets[set].failover.is_some() {
-                self.pursue(set, effects);
+                self.pursue(now, set, effects);
                 continue;
             }
             self.look(now, set, effects);
             if self.is_gone(now, set) {
-                self.begin(set, effects);
+                self.begin(now, set, effects);
             }
         }
         effects.set_timer(WATCH, self.settings.on_call.watch_interval);
@@ -146,23 +152,45 @@ impl OnCall {
     }
 
     /// Whether a master is gone for everybody: he has not reached it for long, and lately both slaves and the name
-    /// service have said that they do not hear it either. His own broken link alone never makes a failover.
+    /// service have said that they do not hear it either. His own broken link alone never makes a failover. When his patience is
+    /// over, one slave's word is enough, if nobody says otherwise.
     fn is_gone(&self, now: Time, set: usize) -> bool {
         let settings = &self.settings.on_call;
         let watch = &self.volatile.sets[set];
-        let fresh = |at: Time| now.since(at) <= settings.watch_interval * 2;
         let Some(since) = watch.unreachable_since else { return false };
         if now.since(since) < settings.detection {
             return false;
         }
-        let slaves_miss_it = self.slaves(set).iter().all(|slave| {
-            let said = watch.statuses.get(slave).filter(|(at, _)| fresh(*at));
-            said.is_some_and(|(_, status)| !status.master && status.master_silent_for >= settings.silence)
-        });
-        let listed = watch.seen.filter(|(at, _)| fresh(*at)).map(|(_, master)| master);
+        let out_of_patience = self.is_out_of_patience(now, set);
+        let words = self.slaves(set).into_iter().filter_map(|slave| self.lately(now, set, slave));
+        let slaves_miss_it: Vec<bool> =
+            words.map(|status| !status.master && status.master_silent_for >= settings.silence).collect();
+        let all_answer = slaves_miss_it.len() == self.slaves(set).len();
+        let listed = watch.seen.filter(|(at, _)| self.is_fresh(now, *at)).map(|(_, master)| master);
         let service_misses_it =
-            listed.is_some_and(|master| master.is_none_or(|(_, silent)| silent >= settings.silence));
-        slaves_miss_it && service_misses_it
+            listed.map(|master| master.is_none_or(|(_, silent)| silent >= settings.silence));
+        (all_answer || out_of_patience && !slaves_miss_it.is_empty())
+            && slaves_miss_it.iter().all(|misses| *misses)
+            && service_misses_it.unwrap_or(out_of_patience)
+    }
+
+    /// Whether he has waited in vain for so long that he would decide without those who do not answer.
+    fn is_out_of_patience(&self, now: Time, set: usize) -> bool {
+        let settings = &self.settings.on_call;
+        let waited = self.volatile.sets[set].unreachable_since.map(|since| now.since(since));
+        waited
+            .zip(settings.patience)
+            .is_some_and(|(waited, patience)| waited >= settings.detection + patience)
+    }
+
+    fn is_fresh(&self, now: Time, at: Time) -> bool {
+        now.since(at) <= self.settings.on_call.watch_interval * 2
+    }
+
+    /// What a broker lately said of itself.
+    fn lately(&self, now: Time, set: usize, node: NodeId) -> Option<&Status> {
+        let said = self.volatile.sets[set].statuses.get(&node);
+        said.filter(|(at, _)| self.is_fresh(now, *at)).map(|(_, status)| status)
     }
 
     /// Somebody orders that another broker be the master of a set. He begins once both slaves have answered him: with
@@ -186,101 +214,6 @@ impl OnCall {
             })
     }
 
-    /// Decides for a failover and notes it.
-    fn begin(&mut self, set: usize, effects: &mut Effects) {
-        let watch = &mut self.volatile.sets[set];
-        watch.orders.clear();
-        watch.wanted = false;
-        let known = watch.statuses.values().map(|(_, status)| status.epoch).max().unwrap_or(0);
-        let lengths = watch.statuses.iter().map(|(node, (_, status))| (*node, status.length)).collect();
-        let notes = &mut self.durable.sets[set];
-        notes.to_tell.clear();
-        // With a fence only what the slaves report after they have stopped counts.
-        let lengths = if self.settings.on_call.fence { BTreeMap::new() } else { lengths };
-        notes.failover = Some(Failover { epoch: known.max(notes.epoch) + 1, lengths, chosen: None });
-        self.pursue(set, effects);
-    }
-
-    /// Does, or does again, what a failover needs next.
-    fn pursue(&mut self, set: usize, effects: &mut Effects) {
-        let slaves = self.slaves(set);
-        let Some(failover) = &mut self.durable.sets[set].failover else { return };
-        let all_known = slaves.iter().all(|slave| failover.lengths.contains_key(slave));
-        if failover.chosen.is_none() && all_known {
-            let by_epoch = self.settings.epochs;
-            failover.chosen = choose(self.settings.on_call.promote, by_epoch, &slaves, &failover.lengths);
-        }
-        let epoch = failover.epoch;
-        if let Some(chosen) = failover.chosen {
-            return self.order(set, chosen, Request::Promote { epoch }, effects);
-        }
-        let missing: Vec<NodeId> =
-            slaves.into_iter().filter(|slave| !failover.lengths.contains_key(slave)).collect();
-        for slave in missing {
-            self.order(set, slave, Request::Fence { epoch }, effects);
-        }
-        // The old master is told as well; nobody waits for its answer.
-        let master = self.durable.sets[set].master;
-        self.order(set, master, Request::Fence { epoch }, effects);
-    }
-
-    /// Tells those who have not confirmed yet whom they follow.
-    fn tell(&mut self, set: usize, effects: &mut Effects) {
-        let notes = &self.durable.sets[set];
-        let (master, epoch) = (notes.master, notes.epoch);
-        for node in notes.to_tell.clone() {
-            self.order(set, node, Request::FollowMaster { master, epoch }, effects);
-        }
-    }
-
-    fn done(&mut self, (set, node): (usize, NodeId), epoch: Epoch, length: Length, effects: &mut Effects) {
-        let fence = self.settings.on_call.fence;
-        let notes = &mut self.durable.sets[set];
-        let Some(failover) = notes.failover.as_mut().filter(|failover| failover.epoch == epoch) else {
-            if notes.epoch == epoch {
-                notes.to_tell.remove(&node);
-            }
-            return;
-        };
-        match failover.chosen {
-            None if node == notes.master => {}
-            None => {
-                failover.lengths.insert(node, length);
-                let known = failover.lengths.len();
-                if known >= self.slaves(set).len() {
-                    self.pursue(set, effects);
-                }
-            }
-            Some(chosen) if chosen == node => {
-                let old = notes.master;
-                notes.master = chosen;
-                notes.epoch = epoch;
-                notes.failover = None;
-                let others = self.wiring.sets[set].iter().copied().filter(|other| *other != chosen);
-                notes.to_tell = others.filter(|other| fence || *other != old).collect();
-                self.volatile.sets[set] = Watch::default();
-                self.tell(set, effects);
-            }
-            Some(_) => {}
-        }
-    }
-
-    /// An order was refused: its epoch is over. Only a failover with a greater one can succeed.
-    fn outdated(&mut self, (set, node): (usize, NodeId), epoch: Epoch) {
-        let notes = &mut self.durable.sets[set];
-        match &mut notes.failover {
-            Some(failover) if epoch >= failover.epoch => {
-                failover.epoch = epoch + 1;
-                failover.chosen = None;
-                failover.lengths.clear();
-            }
-            Some(_) => {}
-            None => {
-                notes.to_tell.remove(&node);
-            }
-        }
-    }
-
     fn status(
         &mut self,
         now: Time,
@@ -292,6 +225,10 @@ impl OnCall {
         watch.statuses.insert(node, (now, status));
         let notes = &mut self.durable.sets[set];
         if notes.failover.is_some() {
+            // With a fence only what he is told after it counts.
+            if !self.settings.on_call.fence {
+                self.told_length(now, (set, node), status.length, effects);
+            }
             return;
         }
         if node == notes.master {
@@ -299,16 +236,18 @@ impl OnCall {
             // It is back before he decided: he stands down.
             watch.looking = None;
             watch.unreachable_since = None;
+            notes.length = status.length;
             if asked_last && !status.master {
                 // It says of itself that it is no master any more: its disk lost something. There is nothing to wait for.
-                self.begin(set, effects);
+                self.begin(now, set, effects);
             }
         } else if status.master && status.epoch > notes.epoch {
             notes.master = node;
             notes.epoch = status.epoch;
+            notes.length = status.length;
             *watch = Watch::default();
         } else if self.may_move(now, set) {
-            self.begin(set, effects);
+            self.begin(now, set, effects);
         }
     }
 
@@ -334,9 +273,9 @@ impl OnCall {
         match response {
             Response::Status(status) => self.status(now, (set, from), (id, *status), effects),
             Response::Done { epoch, length } if ordered => {
-                self.done((set, from), *epoch, *length, effects);
+                self.done(now, (set, from), (*epoch, *length), effects);
             }
-            Response::Refused(Refusal::Stale(epoch)) if ordered => self.outdated((set, from), *epoch),
+            Response::Refused(Refusal::Stale(epoch)) if ordered => self.outdated(now, (set, from), *epoch),
             _ => {}
         }
     }
@@ -348,25 +287,6 @@ impl OnCall {
                 watch.unreachable_since.get_or_insert(now);
             }
         }
-    }
-}
-
-/// Chooses whom to promote.
-fn choose(
-    promote: Promote,
-    by_epoch: bool,
-    slaves: &[NodeId],
-    lengths: &BTreeMap<NodeId, Length>,
-) -> Option<NodeId> {
-    let worth = |slave: &NodeId| {
-        let length = lengths.get(slave).copied().unwrap_or_default();
-        if by_epoch { length } else { Length { epoch: 0, end: length.end } }
-    };
-    match promote {
-        Promote::First => slaves.first().copied(),
-        Promote::Stalest => slaves.iter().copied().min_by_key(worth),
-        // Of equals the first in the list.
-        Promote::Freshest => slaves.iter().rev().copied().max_by_key(worth),
     }
 }
 
@@ -397,32 +317,4 @@ impl Machine for OnCall {
 
     /// His notes are on no disk.
     fn lose(&mut self, _now: Now, _loss: DiskLoss) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn length(epoch: Epoch, end: u64) -> Length {
-        Length { epoch, end }
-    }
-
-    #[test]
-    fn the_freshest_knows_the_latest_epoch_or_else_is_longest() {
-        let slaves = [NodeId(1), NodeId(2)];
-        let lengths = |first, second| BTreeMap::from([(NodeId(1), first), (NodeId(2), second)]);
-        let cases = [
-            (length(2, 5), length(1, 9), true, NodeId(1)),
-            (length(2, 5), length(1, 9), false, NodeId(2)),
-            (length(1, 5), length(1, 9), true, NodeId(2)),
-            (length(1, 5), length(1, 5), true, NodeId(1)),
-        ];
-        for (first, second, by_epoch, expected) in cases {
-            let chosen = choose(Promote::Freshest, by_epoch, &slaves, &lengths(first, second));
-            assert_eq!(chosen, Some(expected), "{first:?} {second:?} {by_epoch}");
-        }
-        let lengths = lengths(length(1, 5), length(1, 9));
-        assert_eq!(choose(Promote::Stalest, true, &slaves, &lengths), Some(NodeId(1)));
-        assert_eq!(choose(Promote::First, true, &slaves, &lengths), Some(NodeId(1)));
-    }
 }

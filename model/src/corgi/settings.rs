@@ -157,8 +157,14 @@ pub struct OnCallSettings {
     /// Whether he first has both slaves stop following and report their final lengths, and tells the old master to
     /// step down. Default true.
     pub fence: bool,
-    /// Which slave he promotes. Default `freshest`.
+    /// Which slave he promotes. Who promotes the freshest does not promote an empty one while he knows of a master that was not
+    /// empty: he waits for that one's process. Default `freshest`.
     pub promote: Promote,
+    /// How long he waits for who does not answer once he would decide - a slave, the name service, the slave that he has told to be
+    /// the master, the only broker whose log is not empty - before he promotes what is left. Without it he waits until they
+    /// answer. Default none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<Span>,
 }
 
 /// How many slaves must have a record before its send is answered with `ok`.
@@ -295,6 +301,7 @@ impl Default for OnCallSettings {
             silence: Span::secs(15),
             fence: true,
             promote: Promote::Freshest,
+            patience: None,
         }
     }
 }

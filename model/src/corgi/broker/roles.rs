@@ -23,9 +23,20 @@ impl Broker {
         effects.cancel_timer(COPY_OFFSETS);
         if span > Span::ZERO {
             effects.set_timer(SETTLE, span);
-            if let Some(partition) = self.first_partition() {
-                effects.record(Event::LeasesAwaited { partition, span });
-            }
+            self.volatile.master.leases_untold = true;
+        }
+    }
+
+    /// Tells the history how long this master grants no partition. A broker that only takes itself for the master, since nobody
+    /// could tell it of its successor yet, has nothing to grant.
+    fn tell_of_leases(&mut self, now: Time, effects: &mut Effects) {
+        let master = &mut self.volatile.master;
+        let span = master.groups.settled_at().since(now);
+        if std::mem::take(&mut master.leases_untold)
+            && span > Span::ZERO
+            && let Some(partition) = self.first_partition()
+        {
+            effects.record(Event::LeasesAwaited { partition, span });
         }
     }
 
@@ -77,6 +88,9 @@ impl Broker {
     /// The name service's answer: who the set's master is, as far as it knows.
     pub(super) fn learn(&mut self, now: Time, master: Option<(NodeId, Epoch)>, effects: &mut Effects) {
         let Some((master, epoch)) = master else { return };
+        if master == self.node && self.is_master() {
+            self.tell_of_leases(now, effects);
+        }
         if master == self.node || self.durable.role == Role::Slave(Some(master)) {
             return;
         }
@@ -121,6 +135,7 @@ impl Broker {
             self.durable.epoch_start = self.durable.log.end();
             self.volatile.slave = Slavery::default();
             self.begin_to_serve(now, true, effects);
+            self.tell_of_leases(now, effects);
             self.register(effects);
             self.record_leadership(effects);
         } else if epoch < own || !self.is_master() {

@@ -329,3 +329,30 @@ fn a_groups_offsets_are_set_by_the_time_at_which_records_were_created() {
     let reset = Request::ResetOffsets { group, topics, to: ResetTo::Earliest };
     assert_eq!(slave.ask(CLIENT, reset), [Response::Refused(Refusal::NotMaster)]);
 }
+
+/// The master is started again. Returns what the history is told when the name service names the set's master.
+fn restarted(listed: NodeId, epoch: Epoch) -> Vec<Event> {
+    let mut dialogue = Dialogue::with(0, Settings::default());
+    dialogue.broker.crash();
+    let sends = dialogue.input(Input::Start { incarnation: 2 });
+    assert_eq!(dialogue.effects.events, [], "whose leases it would wait for it does not know yet");
+    let register = sends.iter().find_map(|(to, message)| match message {
+        Message::CorgiRequest(id, request) => {
+            let is_report = *to == NodeId(0) && matches!(**request, Request::Register { .. });
+            is_report.then_some(*id)
+        }
+        _ => None,
+    });
+    let response = Response::Register { master: Some((listed, epoch)) };
+    let message = Message::CorgiResponse(register.expect("a broker reports itself"), Box::new(response));
+    dialogue.wait(Span::secs(1));
+    dialogue.input(Input::Message { from: NodeId(0), message });
+    dialogue.effects.events.clone()
+}
+
+#[test]
+fn a_returning_master_waits_for_leases_only_if_it_has_no_successor() {
+    let awaited = Event::LeasesAwaited { partition: PLACE, span: Span::secs(59) };
+    assert_eq!(restarted(MASTER, 1), [awaited]);
+    assert_eq!(restarted(SLAVES[0], 2), []);
+}
