@@ -364,17 +364,21 @@ fn a_table_of_all_that_was_measured_is_there_for_who_asks_for_it() {
 #[test]
 fn a_listed_fault_that_never_struck_is_told() {
     let cases = Cases::new();
-    let never = "[[faults.list]]\nphase = \"retire\"\nstep = 4\nafter = \"20m\"\nduration = \"5s\"\nkind = \"crash\"\n\
+    let never = "[[faults.list]]\nphase = \"retire\"\nstep = 4\nafter = \"1m\"\nduration = \"5s\"\nkind = \"crash\"\n\
                  target = \"mirror-0\"\n";
-    // A link is there whether or not anybody runs at its ends.
+    // The mirror starts after a minute: a link of which one end does not run is no link.
+    let dead = "[[faults.list]]\nat = \"10s\"\nduration = \"5s\"\nkind = \"cut\"\ntarget = \"mirror-1\"\nto = \"kafka-0\"\n";
+    let beyond = "[[faults.list]]\nat = \"3m\"\nduration = \"5s\"\nkind = \"crash\"\ntarget = \"kafka-0\"\nbeyond = true\n";
     let always = "[[faults.list]]\nat = \"2m\"\nduration = \"5s\"\nkind = \"cut\"\ntarget = \"mirror-1\"\nto = \"kafka-0\"\n";
     let base = root().join("scenarios/article-guarded.toml");
     let case = cases.path("two-faults.toml");
-    let text = format!("extends = \"{}\"\nname = \"two-faults\"\n{never}{always}", base.display());
+    let text =
+        format!("extends = \"{}\"\nname = \"two-faults\"\n{never}{always}{dead}{beyond}", base.display());
     std::fs::write(&case, text).unwrap();
     let told = out(&cutover(&["check", &case, "--seeds", "2"]));
     assert!(told.contains("listed fault 1 (crash mirror-0) struck in no seed"), "{told}");
-    assert!(!told.contains("listed fault 2"), "{told}");
+    assert!(told.contains("listed fault 3 (cut mirror-1) struck in no seed"), "{told}");
+    assert!(!told.contains("listed fault 2") && !told.contains("listed fault 4"), "{told}");
     let object = json(&out(&cutover(&["check", &case, "--seeds", "2", "--format", "json"])));
     assert_eq!(object["listed_faults"][0]["seeds"], 0);
     assert_eq!(object["listed_faults"][1]["seeds"], 2);

@@ -148,13 +148,13 @@ impl<'a> Drawing<'a> {
             for number in 0..self.distribution.each_phase {
                 let when = |after| When::InPhase { phase: phase.name.clone(), after };
                 if number % 2 == 0 {
-                    let after = self.into_phase(stream);
+                    let after = self.late_in_phase(stream);
                     faults.extend(self.aimed(*begins, when(after), stream));
                 } else {
                     // Half of them while what the phase is about to stop still runs.
                     let at_once = stream.chance(500_000);
                     let after =
-                        if at_once { stream.between(Span::ZERO, EDGE) } else { self.into_phase(stream) };
+                        if at_once { stream.between(Span::ZERO, EDGE) } else { self.late_in_phase(stream) };
                     faults.extend(self.aimed_evenly(*begins, when(after), stream));
                 }
             }
@@ -173,7 +173,7 @@ impl<'a> Drawing<'a> {
     }
 
     /// How long after a phase's beginning a fault strikes: early rather than late, for a phase may be over soon.
-    fn into_phase(&self, stream: &mut Stream) -> Span {
+    fn late_in_phase(&self, stream: &mut Stream) -> Span {
         let most = stream.between(Span::ZERO, self.distribution.into_phase);
         stream.between(Span::ZERO, most)
     }
