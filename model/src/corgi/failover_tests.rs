@@ -325,7 +325,7 @@ fn an_owner_that_asks_is_told_of_each_commit_that_a_master_took() {
     let told = |world: &mut World, node| {
         world.call(node, |library, _, _| std::iter::from_fn(|| library.acknowledged_commit()).count())
     };
-    world.call(CONSUMERS[0], |library, _, _| library.tell_commits());
+    world.call(CONSUMERS[0], |library, _, _| library.report_commits());
     world.run(at(40));
     assert!(told(&mut world, CONSUMERS[0]) > 0);
     assert_eq!(told(&mut world, CONSUMERS[1]), 0, "nobody asked");

@@ -115,8 +115,8 @@ pub struct Settings {
     pub transaction_timeout: Span,
     /// In the atomic mode: how many records a worker's open transactions have together at most; then they are committed at
     /// once, and the rest goes into the next. MirrorMaker 2 makes each poll of 500 records a transaction
-    /// (`transaction.boundary=poll`, `max.poll.records`); without a bound a backlog may take longer than `transaction-timeout`,
-    /// again and again.
+    /// (`transaction.boundary=poll`, `max.poll.records`); what a quota does not let through within `transaction-timeout` is
+    /// aborted and begun again for ever, as a task of MirrorMaker 2 would fail at it.
     pub transaction_records: u32,
     /// In the atomic mode: how much goes into one batch (`batch.size`).
     pub batch_size: Bytes,

@@ -610,7 +610,7 @@ fn an_owner_that_asks_is_told_of_the_commits_that_were_taken_and_of_no_refused_o
     commit(&mut dialogue, 20);
     dialogue.reply("offset-commit", commit_answer(ErrorCode::None));
     assert_eq!(dialogue.library.acknowledged_commit(), None, "nobody asked");
-    dialogue.library.tell_commits();
+    dialogue.library.report_commits();
     commit(&mut dialogue, 21);
     assert_eq!(dialogue.library.acknowledged_commit(), None, "it is not answered");
     dialogue.reply("offset-commit", commit_answer(ErrorCode::None));
