@@ -126,9 +126,19 @@ fn keys_that_move_while_a_group_has_a_backlog_overtake_without_a_finding() {
 
 /// Nothing fences it, and nothing but duplicates comes of it.
 #[test]
-fn a_worker_that_thaws_behind_its_lease_copies_twice_and_does_no_other_harm() {
+fn a_worker_that_thaws_when_another_has_its_partitions_copies_twice_and_does_no_other_harm() {
     let result = holds("mirror-zombie", 0..10);
-    assert!(result.conditions["record-copied-twice"] > 0, "no seed saw a copy twice");
+    let reached = result.conditions["mirror-wrote-after-another-was-granted"];
+    assert_eq!(reached, result.seeds, "a worker wrote in so many runs when another had its partitions");
+}
+
+#[test]
+fn a_worker_that_copies_exactly_once_is_fenced_where_its_id_is_the_partitions_and_not_where_it_is_its_own() {
+    let fenced = holds("mirror-zombie-atomic", 0..10);
+    assert_eq!(fenced.conditions["mirror-wrote-after-another-was-granted"], 0);
+    let free = holds("mirror-zombie-own-ids", 0..10);
+    assert!(free.conditions["mirror-wrote-after-another-was-granted"] > 0, "nobody committed late");
+    assert!(free.conditions["record-copied-twice"] > 0, "no seed saw a copy twice");
 }
 
 #[test]
@@ -187,6 +197,12 @@ fn writers_and_readers_go_the_whole_way_back_behind_a_drained_reverse_mirror() {
     for line in &result.guarantees {
         assert_eq!(line.exercised, result.seeds, "{}", line.name);
     }
+}
+
+#[test]
+fn a_reverse_mirror_that_is_started_late_begins_at_the_beginning_or_loses_what_was_there() {
+    holds("rolled-back-started-late", 0..5);
+    fails("rolled-back-from-latest", 0..3, &[Guarantee::AtLeastOnce]);
 }
 
 #[test]

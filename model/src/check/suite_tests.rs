@@ -2,7 +2,7 @@ use super::Suite;
 use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, PRODUCER, Scene, subject};
 use crate::check::{Condition, Guarantee, Judgement, Subject, Verdict};
 use crate::history::{EndReason, Event};
-use crate::record::{NodeId, Queue};
+use crate::record::{GroupId, NodeId, Queue, TopicPartition};
 use crate::switch::{Hold, WriteTo};
 use crate::units::Span;
 use strum::IntoEnumIterator;
@@ -134,4 +134,23 @@ fn a_rebalance_while_paused_is_seen() {
     assert!(reached(&scene).is_empty());
     scene.event(A, Event::Paused { group: BILLING, paused: true }).event(B, rebalanced);
     assert_eq!(reached(&scene), ["group-rebalanced-while-paused"]);
+}
+
+#[test]
+fn a_worker_that_writes_behind_another_ones_grant_is_seen_and_one_that_holds_it_is_not() {
+    let condition = "mirror-wrote-after-another-was-granted".to_owned();
+    let granted = |queue| {
+        // The mirror's group comes behind the two of the case.
+        let partitions = vec![TopicPartition::new(0, 0)];
+        Event::Granted { group: GroupId(2), queue, partitions }
+    };
+    let reaches = |first: NodeId, second: NodeId, queue| {
+        let mut scene = Scene::new();
+        scene.sends(4).event(first, granted(Queue::Corgi)).event(second, granted(queue));
+        scene.copies(1).drained();
+        reached(&scene).contains(&condition)
+    };
+    assert!(reaches(MIRROR, OPERATOR, Queue::Corgi));
+    assert!(!reaches(OPERATOR, MIRROR, Queue::Corgi), "it is the holder");
+    assert!(!reaches(MIRROR, OPERATOR, Queue::Kafka), "what another reads from Kafka is nobody's here");
 }

@@ -377,7 +377,7 @@ impl Consumer for CorgiConsumer {
         true
     }
 
-    fn tell_commits(&mut self) {
+    fn report_commits(&mut self) {
         self.volatile.acknowledged.get_or_insert_default();
     }
 

@@ -119,7 +119,7 @@ pub trait Consumer {
     }
 
     /// From now on remember which commits are acknowledged, for [`Consumer::acknowledged_commit`].
-    fn tell_commits(&mut self) {}
+    fn report_commits(&mut self) {}
 
     /// A commit that was acknowledged and that the owner has not taken, the oldest first. A commit that is refused, or whose
     /// answer is lost, is none.

@@ -2,7 +2,9 @@
 
 use super::harness::*;
 use super::settings::{Promote, Replication, Visible};
+use crate::client::Consumer;
 use crate::client::corgi_producer_settings::Accept;
+use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 
 /// Everything that a prudently run Corgi promises.
@@ -295,4 +297,43 @@ fn an_unordered_group_overlaps_but_loses_nothing() {
     world.start(CONSUMERS[0]);
     world.run(at(200));
     assert_eq!(world.lost(), []);
+}
+
+#[test]
+fn a_consumer_that_is_sent_back_reads_from_there_without_a_hole_and_its_neighbours_go_on() {
+    let mut world = World::new(&Setup::default());
+    world.run(at(60));
+    let own = world.call(CONSUMERS[0], |library, _, _| library.assignment());
+    let all = (0..4).map(|partition| TopicPartition::new(0, partition));
+    let (own, others): (Vec<_>, Vec<_>) = all.partition(|partition| own.contains(partition));
+    let (partition, foreign) = (own[0], others[0]);
+    let before = world.seen.delivered.len();
+    assert!(!world.call(CONSUMERS[0], |library, now, effects| library.seek(now, foreign, 0, effects)));
+    assert!(world.call(CONSUMERS[0], |library, now, effects| library.seek(now, partition, 3, effects)));
+    world.run(at(90));
+    let since = world.seen.delivered[before..].iter();
+    let offsets: Vec<Offset> =
+        since.filter(|(_, _, at, ..)| *at == partition).map(|(.., offset, _)| *offset).collect();
+    assert_eq!(offsets[..4], [3, 4, 5, 6]);
+    assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 1), "{offsets:?}");
+    world.run(at(400));
+    assert_eq!(world.lost(), []);
+}
+
+#[test]
+fn an_owner_that_asks_is_told_of_each_commit_that_a_master_took() {
+    let mut world = World::new(&Setup::default());
+    world.run(at(20));
+    let told = |world: &mut World, node| {
+        world.call(node, |library, _, _| std::iter::from_fn(|| library.acknowledged_commit()).count())
+    };
+    world.call(CONSUMERS[0], |library, _, _| library.report_commits());
+    world.run(at(40));
+    assert!(told(&mut world, CONSUMERS[0]) > 0);
+    assert_eq!(told(&mut world, CONSUMERS[1]), 0, "nobody asked");
+    world.cut(CONSUMERS[0], BROKERS[0]);
+    world.run(at(41));
+    told(&mut world, CONSUMERS[0]);
+    world.run(at(60));
+    assert_eq!(told(&mut world, CONSUMERS[0]), 0, "without an answer nothing is known to be committed");
 }

@@ -301,6 +301,22 @@ impl World {
         self.apply(node, effects);
     }
 
+    /// A consumer's owner calls its library.
+    pub(crate) fn call<T>(
+        &mut self,
+        node: NodeId,
+        call: impl FnOnce(&mut CorgiConsumer, Now, &mut Effects) -> T,
+    ) -> T {
+        let mut effects = Effects::default();
+        let now = Now::exact(self.now);
+        let Some(Node::Consumer(consumer)) = self.nodes.get_mut(&node) else {
+            panic!("there is no consumer {node:?}")
+        };
+        let answer = call(&mut consumer.library, now, &mut effects);
+        self.apply(node, effects);
+        answer
+    }
+
     pub(crate) fn consumer_holds(&self, node: NodeId) -> usize {
         match &self.nodes[&node] {
             Node::Consumer(consumer) => consumer.held.len(),

@@ -70,7 +70,8 @@ pub enum Takeover {
     ReadFirst,
 }
 
-/// The settings, each with the default of the real system.
+/// The settings, each with the default of the real system. Of the atomic mode `takeover` and `transaction-interval` have those of
+/// Kafka Streams, the shape that a mirror written by hand has; MirrorMaker 2 reads first and commits after each poll.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Settings {
@@ -114,8 +115,8 @@ pub struct Settings {
     pub transaction_timeout: Span,
     /// In the atomic mode: how many records a worker's open transactions have together at most; then they are committed at
     /// once, and the rest goes into the next. MirrorMaker 2 makes each poll of 500 records a transaction
-    /// (`transaction.boundary=poll`, `max.poll.records`); without a bound a backlog may take longer than `transaction-timeout`,
-    /// again and again.
+    /// (`transaction.boundary=poll`, `max.poll.records`); what a quota does not let through within `transaction-timeout` is
+    /// aborted and begun again for ever, as a task of MirrorMaker 2 would fail at it.
     pub transaction_records: u32,
     /// In the atomic mode: how much goes into one batch (`batch.size`).
     pub batch_size: Bytes,
@@ -128,7 +129,8 @@ pub struct Settings {
     pub corgi: corgi_consumer_settings::Settings,
     /// Its workers' Kafka producer. By default as the real mirrors set it: one request in flight, and a send never
     /// fails by time (mirror 3a, 4a, 9d). A case that sets one of its keys takes the others from a plain producer. The atomic
-    /// mode has a producer of its own and goes by `max-request-size`, `delivery-timeout` and `metadata-max-age` alone.
+    /// mode has a producer of its own, with one batch in flight to a partition whatever `max-in-flight` says, and goes by
+    /// `max-request-size`, `delivery-timeout` and `metadata-max-age` alone.
     pub kafka: kafka_producer_settings::Settings,
 }
 
@@ -210,13 +212,12 @@ impl Settings {
     }
 
     /// The keys of the producer that the atomic mode does not go by, each with what it goes by instead, if by anything.
-    pub const NOT_ATOMIC: [(&'static str, &'static str); 10] = [
+    pub const NOT_ATOMIC: [(&'static str, &'static str); 9] = [
         ("transaction-timeout", "write transaction-timeout under [mirror]"),
         ("batch-size", "write batch-size under [mirror]"),
         ("request-timeout", "write request-timeout under [mirror]"),
         ("retry-backoff", "write retry-backoff under [mirror]"),
         ("retry-backoff-max", "remove it: the longest wait is ten times retry-backoff under [mirror]"),
-        ("max-in-flight", "remove it: a transaction has one batch in flight to a partition"),
         ("linger", "remove it: transaction-interval under [mirror] is how long records are gathered"),
         ("buffer-memory", "remove it: transaction-records under [mirror] bounds what is not committed"),
         ("max-block", "remove it: a record waits as long as it takes to learn who leads"),

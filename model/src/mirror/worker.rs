@@ -120,7 +120,7 @@ impl<C: Consumer, P> Volatile<C, P> {
         self.consumer.start(now, incarnation, effects);
         // In the atomic mode the position in the target counts; the source's is for those who look at the source alone.
         if self.transactions.is_none() {
-            self.consumer.tell_commits();
+            self.consumer.report_commits();
         }
     }
 }

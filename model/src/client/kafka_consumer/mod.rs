@@ -434,7 +434,7 @@ impl Consumer for KafkaConsumer {
         self.volatile.commits.watched_is_acknowledged(partition)
     }
 
-    fn tell_commits(&mut self) {
+    fn report_commits(&mut self) {
         self.volatile.commits.acknowledged.get_or_insert_default();
     }
 

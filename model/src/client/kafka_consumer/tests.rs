@@ -603,3 +603,19 @@ fn a_watched_commit_is_acknowledged_by_its_own_answer_and_not_by_an_earlier_ones
     dialogue.library.watch_commit(P0);
     assert!(!dialogue.library.watched_commit_is_acknowledged(P0));
 }
+
+#[test]
+fn an_owner_that_asks_is_told_of_the_commits_that_were_taken_and_of_no_refused_ones() {
+    let mut dialogue = member(earliest(), &[(P0, 0)]);
+    commit(&mut dialogue, 20);
+    dialogue.reply("offset-commit", commit_answer(ErrorCode::None));
+    assert_eq!(dialogue.library.acknowledged_commit(), None, "nobody asked");
+    dialogue.library.report_commits();
+    commit(&mut dialogue, 21);
+    assert_eq!(dialogue.library.acknowledged_commit(), None, "it is not answered");
+    dialogue.reply("offset-commit", commit_answer(ErrorCode::None));
+    assert_eq!(dialogue.library.acknowledged_commit(), Some((P0, 21)));
+    commit(&mut dialogue, 22);
+    dialogue.reply("offset-commit", commit_answer(ErrorCode::IllegalGeneration));
+    assert_eq!(dialogue.library.acknowledged_commit(), None);
+}

@@ -137,3 +137,33 @@ fn each_is_told_with_its_default() {
         }
     }
 }
+
+#[test]
+fn an_atomic_mirror_refuses_what_kafka_refuses_and_what_it_would_not_go_by() {
+    let standard = "name = 'a'\n[[topics]]\nname = 'a'\npartitions = 1\n[[groups]]\nname = 'b'\ntopics = ['a']\n\
+                    instances = 1\n[mirror]\n";
+    let read = |commit: &str, rest: &str| {
+        Case::from_text("a.toml", &format!("{standard}commit = '{commit}'\n{rest}"))
+    };
+    let wrong = [
+        ("transaction-timeout = '20m'", "transaction-max-timeout of 15m"),
+        ("[mirror.kafka]\nacks = 'leader'", "acks must be \"all\""),
+        ("[mirror.kafka]\nidempotence = false", "idempotence must not be off"),
+        ("[mirror.kafka]\ndelivery-timeout = '10s'", "delivery-timeout must be at least"),
+        ("[mirror.kafka]\ntransaction-timeout = '30s'", "does not go by `transaction-timeout`"),
+        ("[mirror.kafka]\nbatch-size = '1KB'", "does not go by `batch-size`"),
+        ("[mirror.kafka]\nrequest-timeout = '5s'", "does not go by `request-timeout`"),
+        ("[mirror.kafka]\nlinger = '5ms'", "does not go by `linger`"),
+    ];
+    for (text, told) in wrong {
+        let error = read("atomic", text).expect_err(text);
+        assert!(error.message.contains(told), "{error}");
+        assert!(error.help.is_some(), "{error}");
+        let last = text.lines().count() + standard.lines().count() + 1;
+        assert_eq!(error.line, last, "{error}");
+    }
+    let right = "request-timeout = '5s'\n[mirror.kafka]\ndelivery-timeout = '10s'\nmax-request-size = '1KB'";
+    assert!(read("atomic", right).is_ok());
+    let plain = "transaction-timeout = '20m'\n[mirror.kafka]\nacks = 'leader'\nmax-in-flight = 1";
+    assert!(read("after-acknowledgement", plain).is_ok());
+}
