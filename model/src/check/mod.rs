@@ -5,6 +5,7 @@
 mod at_least_once;
 mod bounded_replay;
 mod conditions;
+mod cuts;
 mod describe;
 mod exclusive;
 mod ledger;

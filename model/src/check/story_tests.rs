@@ -1,5 +1,5 @@
 use super::{StoryLine, story};
-use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, Scene, subject};
+use crate::check::scene::{A, B, BILLING, C, MIRROR, OPERATOR, Scene, subject};
 use crate::check::{
     AtLeastOnce, BoundedReplay, Ground, Judgement, Order, Progress, Subject, ZeroDowntime, describe, samples,
 };
@@ -86,6 +86,7 @@ fn a_story_is_cut_to_the_most_telling_lines() {
                 kind: "delay".to_owned(),
                 target: "billing-1".to_owned(),
                 struck: vec![A],
+                figure: String::new(),
             },
         );
     }
@@ -117,6 +118,7 @@ fn a_loss_in_kafka_is_told_by_who_was_in_sync_who_led_with_which_log_and_what_wa
         kind: "crash".to_owned(),
         target: "corgi-1".to_owned(),
         struck: vec![struck],
+        figure: String::new(),
     };
     let ended = |fault| Event::FaultEnded { fault, kind: "crash".to_owned(), target: "corgi-1".to_owned() };
     scene.phase(1).event(B, fault(0, B)).event(broker, fault(1, broker));
@@ -183,7 +185,8 @@ fn a_loss_in_corgi_is_told_until_the_last_log_has_cut_the_record_off() {
     scene.phase(1).sends(3);
     let partition = scene.partition;
     let cut = |from| Event::Truncated { queue: Queue::Corgi, partition, from, to: 1 };
-    scene.event(B, cut(3)).wait(Span::secs(20)).event(A, cut(2)).wait(Span::secs(20));
+    scene.leads(C, Queue::Corgi, 1).event(B, cut(3)).wait(Span::secs(20));
+    scene.event(A, cut(2)).wait(Span::secs(20));
     scene.event(A, Event::LeadershipTaken { partition, epoch: 3, end: 1 });
     scene.event(A, Event::Stopped { orderly: true }).wait(Span::secs(60));
     scene.event(MIRROR, Event::MirrorCommitted { source: partition, offset: 9 });
@@ -210,6 +213,7 @@ fn fault(fault: u32, kind: &str, struck: &[NodeId]) -> Event {
         kind: kind.to_owned(),
         target: format!("target-{fault}"),
         struck: struck.to_vec(),
+        figure: String::new(),
     }
 }
 

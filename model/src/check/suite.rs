@@ -64,7 +64,7 @@ impl Suite {
         let mut judgements = vec![
             self.at_least_once.judge(),
             self.order.judge(),
-            self.bounded_replay.judge(),
+            self.judge_replay(),
             self.exclusive.judge(),
             zero_downtime.judge(),
             progress.judge(),
@@ -74,6 +74,19 @@ impl Suite {
         }
         judgements.extend(self.rewind.iter().map(|rewind| rewind.judge()));
         judgements
+    }
+
+    /// What a log has lost nobody can have passed over in it.
+    fn judge_replay(&self) -> Judgement {
+        let gone = self.at_least_once.gone();
+        if gone.is_empty() {
+            return self.bounded_replay.judge();
+        }
+        let mut bounded_replay = self.bounded_replay.clone();
+        for (queue, record) in gone {
+            bounded_replay.take_away(queue, record);
+        }
+        bounded_replay.judge()
     }
 }
 

@@ -156,7 +156,8 @@ impl<M: Machine> World<M> {
         let node = hit.first().copied().unwrap_or_else(|| self.first_on_links(&fault));
         self.faults.in_force.push(InForce { number, node, strikes: Vec::new() });
         let struck = self.struck_by(&fault, &hit);
-        self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target, struck });
+        let (kind, target, figure) = (fault.kind, fault.target, fault.figure);
+        self.write(node, Event::FaultBegun { fault: number, kind, target, struck, figure });
         for (place, staged) in fault.strikes.iter().enumerate() {
             if staged.after == Span::ZERO {
                 self.begin_strike(number, place);
