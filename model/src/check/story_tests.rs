@@ -338,3 +338,53 @@ fn what_held_a_send_back_is_told_before_what_came_later() {
     assert!(texts[sent + 1].contains("hold their sends back"), "{texts:#?}");
     assert!(texts[sent + 2].contains("send again"), "{texts:#?}");
 }
+
+#[test]
+fn a_story_blames_no_log_that_lost_what_stood_there_before_but_the_reader_that_went_on_from_beyond() {
+    let mut scene = Scene::new();
+    let partition = scene.partition;
+    scene.sends(3).reads(A, &[0, 1, 2]).leads(B, Queue::Corgi, 1).send((1, 0), 1);
+    scene.event(A, Event::Truncated { queue: Queue::Corgi, partition, from: 3, to: 1 });
+    scene.send((1, 1), 3).read(A, (1, 1), 3).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let texts = texts(&lines);
+    for part in [
+        "offset 2: it stands beyond offset 1 from now on",
+        "orders/0 ends there at offset 1, and p1#0 will stand at offset 1",
+        "offset 3: it goes on beyond offset 1, where p1#0 stands",
+    ] {
+        assert!(texts.iter().any(|text| text.ends_with(part)), "{part}: {texts:#?}");
+    }
+    assert!(!texts.iter().any(|text| text.contains("loses offsets")), "{texts:#?}");
+}
+
+#[test]
+fn a_disk_that_dies_after_the_record_was_stored_is_told() {
+    let mut scene = Scene::new();
+    let queue = Queue::Kafka;
+    scene.leads(B, queue, 0).invoke((0, 0)).acknowledge((0, 0), queue, 0).wait(Span::secs(60));
+    scene.event(B, fault(0, "disk-loss", &[B])).event(B, Event::Stopped { orderly: false });
+    let partitions = vec![(scene.partition, 1, 0)];
+    scene.event(B, Event::Started { incarnation: 2 }).event(B, Event::DiskLost { queue, partitions });
+    scene.leads(B, queue, 0).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let texts = texts(&lines);
+    for part in ["dies, and its disk with it", "and with them p0#0, which stood at offset 0", "without p0#0"]
+    {
+        assert!(texts.iter().any(|text| text.contains(part)), "{part}: {texts:#?}");
+    }
+}
+
+#[test]
+fn a_wrong_clock_is_told_with_by_how_much() {
+    let event = |kind: &str| Event::FaultBegun {
+        fault: 0,
+        kind: kind.to_owned(),
+        target: "mirror-0".to_owned(),
+        struck: vec![A],
+        figure: "5m behind".to_owned(),
+    };
+    let text = |kind| describe(&Entry { at: Time::ZERO, node: A, event: event(kind) }, &subject());
+    assert_eq!(text("clock-skew"), "fault 0 begins: the clock of mirror-0 is 5m behind");
+    assert_eq!(text("clock-jump"), "fault 0 begins: the clock of mirror-0 jumps and is 5m behind");
+}

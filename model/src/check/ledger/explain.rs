@@ -79,12 +79,18 @@ impl Whereabouts {
 
     /// By whom a tail was lost, where the history shows it.
     fn lost_how(&self, queue: Queue, stored: &Stored) -> String {
-        let Some(cut) = self.lost_by(queue, stored) else { return String::new() };
+        let may_be = || {
+            let placed = stored.in_queue(queue)?;
+            let first = self.first_leader(queue, placed.partition);
+            let log = self.logs(queue).get(placed.partition)?;
+            log.cuts.may_be_lost_by(first, placed.offset, (stored.sent_at, placed.at))
+        };
+        let Some(cut) = self.lost_by(queue, stored).or_else(may_be) else { return String::new() };
         let (node, at) = (self.subject.node_name(cut.node), cut.at);
         match cut.cause {
             Cause::Disk => format!(": the disk of {node} had lost it when that started at {at}"),
             Cause::Leadership => format!(": {node} led from {at} on, and did not have it"),
-            Cause::Following => String::new(),
+            Cause::Following => format!(": {node} led no more and gave it up at {at}, to follow another"),
         }
     }
 

@@ -38,7 +38,10 @@ impl Teller<'_> {
             let sent = self.sent.get(followed).copied().unwrap_or_default();
             let tenure = self.tenures.entry(place).or_default();
             if *followed == record {
-                tenure.known_until = entry.at;
+                // An acknowledgement may come from a log that has lost it meanwhile; a delivery shows it.
+                if matches!(entry.event, Event::Delivered { .. }) {
+                    tenure.known_until = entry.at;
+                }
             } else if entry.at < sent {
                 tenure.taken_over = true;
             }
