@@ -87,14 +87,15 @@ pub fn of_listed_faults(result: &SweepResult, case: &Case) -> String {
 pub fn of_conditions(result: &SweepResult, verbose: bool) -> String {
     let conditions = result.conditions_zeroes_first();
     if !verbose {
-        let missed: Vec<&str> =
-            conditions.iter().filter(|(_, seeds)| *seeds == 0).map(|(name, _)| *name).collect();
+        let missed = |(name, seeds): &&(&str, u64)| *seeds == 0 && !result.impossible.contains(*name);
+        let missed: Vec<&str> = conditions.iter().filter(missed).map(|(name, _)| *name).collect();
         let listed = format!("no seed reached ({}): {}", missed.len(), missed.join(", "));
         return if missed.is_empty() { String::new() } else { wrapped(&listed) + "\n" };
     }
     let mut table = dense(&["condition", "seeds that reached it"]);
     for (name, seeds) in conditions {
-        table.add_row([name.to_owned(), seeds.to_string()]);
+        let seeds = if result.impossible.contains(name) { "-".to_owned() } else { seeds.to_string() };
+        table.add_row([name.to_owned(), seeds]);
     }
     lines(&table) + "\n"
 }

@@ -65,6 +65,7 @@ struct WorstFinding {
 struct Reached<'a> {
     condition: &'a str,
     seeds: u64,
+    possible: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -198,7 +199,10 @@ pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool) -> Chec
         conditions: result
             .conditions_zeroes_first()
             .into_iter()
-            .map(|(condition, seeds)| Reached { condition, seeds })
+            .map(|(condition, seeds)| {
+                let possible = !result.impossible.contains(condition);
+                Reached { condition, seeds, possible }
+            })
             .collect(),
         failures: result.failures.iter().map(|(seed, failure)| Failure { seed: *seed, failure }).collect(),
     }

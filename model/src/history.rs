@@ -283,6 +283,8 @@ pub enum Event {
         target: String,
         /// The nodes that it strikes; on links those of the side that has the fewest. None: it may strike anybody.
         struck: Vec<NodeId>,
+        /// By how much, readable; empty where there is nothing to say.
+        figure: String,
     },
     /// A fault ended.
     FaultEnded {
@@ -461,6 +463,11 @@ pub enum Event {
     TransactionsRefused {
         /// With which error.
         error: ErrorCode,
+    },
+    /// A Corgi broker became master, with the log that it has.
+    MastershipTaken {
+        /// The partitions of its set, each with the end of its log there: what stood at this offset or beyond it does not have.
+        partitions: Vec<(TopicPartition, Offset)>,
     },
 }
 

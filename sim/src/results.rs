@@ -5,7 +5,7 @@ use crate::world::Dispatched;
 use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
 use cutover_model::history::Entry;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What one run concluded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -67,6 +67,8 @@ pub struct SweepResult {
     pub measures: Measures,
     /// How many seeds reached each condition.
     pub conditions: BTreeMap<String, u64>,
+    /// Those of them that no run of the case's plan can reach.
+    pub impossible: BTreeSet<String>,
     /// Runs that did not come to their end: the seed, and why; the first ten.
     pub failures: Vec<(u64, String)>,
 }
@@ -97,11 +99,11 @@ pub struct GuaranteeResult {
 }
 
 impl SweepResult {
-    /// The conditions and how many seeds reached each: those that none did first.
+    /// The conditions and how many seeds reached each: those that none did first, and last what none could have.
     pub fn conditions_zeroes_first(&self) -> Vec<(&str, u64)> {
         let mut conditions: Vec<(&str, u64)> =
             self.conditions.iter().map(|(name, seeds)| (name.as_str(), *seeds)).collect();
-        conditions.sort_by_key(|(_, seeds)| *seeds);
+        conditions.sort_by_key(|(name, seeds)| (self.impossible.contains(*name), *seeds));
         conditions
     }
 }

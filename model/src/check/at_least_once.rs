@@ -86,11 +86,11 @@ impl AtLeastOnce {
     pub fn new(subject: Arc<Subject>) -> AtLeastOnce {
         AtLeastOnce {
             readers: Readers::new(&subject),
+            whereabouts: Whereabouts::new(subject.clone()),
             subject,
             course: Course::default(),
             records: ByRecord::default(),
             groups: Vec::new(),
-            whereabouts: Whereabouts::default(),
             phantoms: Tally::default(),
         }
     }
@@ -215,7 +215,7 @@ impl AtLeastOnce {
         let acknowledged_at = account.and_then(|account| account.acknowledged_at).unwrap_or_default();
         let loss = Loss::iter().find(|loss| *loss as u8 == kind.detail).unwrap_or(Loss::LeftInCorgi);
         let explanation = account.map_or_else(String::new, |account| {
-            self.whereabouts.explain(&self.subject, loss, kind.group.unwrap_or_default(), &account.stored)
+            self.whereabouts.explain(loss, kind.group.unwrap_or_default(), &account.stored)
         });
         format!(
             "{group} never processed {record}{stands}{more}, acknowledged at {acknowledged_at}: \
@@ -323,6 +323,15 @@ impl AtLeastOnce {
             judgement.verdict = Verdict::Unknown;
         }
         (judgement, ledger.missing)
+    }
+
+    /// The records that a queue has no more, though they are known to have stood in it.
+    pub(super) fn gone(&self) -> Vec<(Queue, RecordId)> {
+        let of = |(id, account): (RecordId, &Account)| {
+            let lost_from: Vec<Queue> = self.whereabouts.lost_from(&account.stored).collect();
+            lost_from.into_iter().map(move |queue| (queue, id))
+        };
+        self.records.iter().flat_map(of).collect()
     }
 
     /// Whether records are still on their way.

@@ -1,5 +1,5 @@
 use super::AtLeastOnce;
-use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, SEARCH, Scene, grounds, id, subject, value};
+use crate::check::scene::{A, B, BILLING, C, MIRROR, OPERATOR, SEARCH, Scene, grounds, id, subject, value};
 use crate::check::{Ground, Judgement, SubjectGroup, Verdict};
 use crate::history::{EndReason, Event};
 use crate::plan::Act;
@@ -112,8 +112,7 @@ fn a_truncated_tail_is_lost_where_it_was_truncated() {
     ] {
         let mut scene = Scene::new();
         scene.sends(1).reads(A, &[0]).phase(2).invoke((0, 1)).acknowledge((0, 1), queue, 1);
-        let partition = scene.partition;
-        scene.event(B, Event::Truncated { queue, partition, from: 2, to: 1 }).drained();
+        scene.leads(B, queue, 1).drained();
         assert_eq!(lost(&scene).0, [name]);
         assert_eq!(judged(&scene).findings[0].phase, 2);
     }
@@ -124,8 +123,9 @@ fn a_record_that_is_acknowledged_after_its_truncation_is_lost_with_the_tail_unle
 {
     let acknowledged_late = || {
         let mut scene = Scene::new();
-        scene.sends(1).reads(A, &[0]).phase(2).invoke((0, 1));
+        scene.leads(B, Queue::Kafka, 0).sends(1).reads(A, &[0]).phase(2).invoke((0, 1));
         let partition = scene.partition;
+        scene.leads(C, Queue::Kafka, 1);
         scene.event(B, Event::Truncated { queue: Queue::Kafka, partition, from: 2, to: 1 });
         scene.acknowledge((0, 1), Queue::Kafka, 1);
         scene
@@ -328,8 +328,72 @@ fn what_was_brought_back_is_found_in_corgi() {
     let mut scene = one_in_each_queue();
     scene.act(Act::StartReverseMirror).event(A, Event::PlanCompleted);
     copy_back(&mut scene, (0, 1), 0, 1);
-    let (queue, partition) = (Queue::Corgi, scene.partition);
-    scene.event(A, Event::Truncated { queue, partition, from: 2, to: 1 });
-    scene.quiet().end(EndReason::TimeBudget);
+    scene.leads(B, Queue::Corgi, 1).quiet().end(EndReason::TimeBudget);
     assert_eq!(lost(&scene).0, ["lost_truncated_from_corgi_records"]);
+}
+
+fn disk_lost(scene: &mut Scene, queue: Queue, from: Offset, to: Offset) {
+    let partitions = vec![(scene.partition, from, to)];
+    scene.event(B, Event::DiskLost { queue, partitions });
+}
+
+#[test]
+fn what_the_only_copys_disk_lost_is_lost_for_good_unless_the_next_leader_has_it() {
+    for (queue, name) in [
+        (Queue::Corgi, "lost_truncated_from_corgi_records"),
+        (Queue::Kafka, "lost_truncated_from_kafka_records"),
+    ] {
+        let begun = || {
+            let mut scene = Scene::new();
+            scene.leads(B, queue, 0).invoke((0, 0)).acknowledge((0, 0), queue, 0);
+            scene.deliver(A, (0, 0), queue, 0).process(A, (0, 0));
+            scene.invoke((0, 1)).acknowledge((0, 1), queue, 1);
+            disk_lost(&mut scene, queue, 2, 0);
+            scene
+        };
+        let mut scene = begun();
+        scene.leads(B, queue, 0).quiet().end(EndReason::TimeBudget);
+        let (place, summary) = lost(&scene);
+        assert_eq!(place, [name]);
+        assert!(summary.contains("the disk of billing-2 had lost it"), "{summary}");
+        let mut scene = begun();
+        scene.leads(C, queue, 2).quiet().end(EndReason::TimeBudget);
+        assert_eq!(judged(&scene).verdict, Verdict::Unknown, "a follower has it");
+    }
+}
+
+/// The group has read three records of one master when another takes over that has one of them, and takes a new record at an
+/// offset that the group has read beyond; it goes on from where it was.
+fn a_reader_beyond_the_end() -> Scene {
+    let mut scene = Scene::new();
+    scene.leads(B, Queue::Corgi, 0).sends(3).reads(A, &[0, 1, 2]).leads(C, Queue::Corgi, 1);
+    scene.send((1, 0), 1);
+    let (queue, partition) = (Queue::Corgi, scene.partition);
+    scene.event(B, Event::Truncated { queue, partition, from: 3, to: 1 });
+    scene
+}
+
+#[test]
+fn a_record_at_an_offset_that_is_given_out_again_is_not_what_the_old_master_cut_off() {
+    let mut scene = a_reader_beyond_the_end();
+    scene.send((1, 1), 3).read(A, (1, 1), 3).quiet().end(EndReason::TimeBudget);
+    let (place, summary) = lost(&scene);
+    assert_eq!(place, ["lost_behind_the_reader_in_corgi_records"]);
+    assert!(summary.contains("while the group stood at offset 3 already"), "{summary}");
+    // It comes back to the end of the new log: then it is only late.
+    let mut scene = a_reader_beyond_the_end();
+    scene.read(A, (1, 0), 1).send((1, 1), 3).read(A, (1, 1), 3).quiet().end(EndReason::TimeBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Held);
+    // Nobody has read anything of the new master's: it may still come.
+    let mut scene = a_reader_beyond_the_end();
+    scene.quiet().end(EndReason::TimeBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+}
+
+#[test]
+fn what_a_group_passed_in_corgi_is_lost_there_whatever_became_of_its_copy() {
+    let mut scene = a_reader_beyond_the_end();
+    scene.send((1, 1), 3).read(A, (1, 1), 3).copy((1, 0), 1, 0).copy((1, 1), 3, 1);
+    scene.read_copy(A, (1, 1), 1, 3).quiet().end(EndReason::TimeBudget);
+    assert_eq!(lost(&scene).0, ["lost_behind_the_reader_in_corgi_records"]);
 }

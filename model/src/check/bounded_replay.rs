@@ -15,6 +15,7 @@
 //! A hole among records that the group never had is at-least-once's finding, or order's. Duplicates are counted for
 //! every group, by the hop that made them.
 
+use super::cuts::cuts_of;
 use super::replay_log::{Passage, ReadLog};
 use super::tables::{ByPartition, ByRecord, Hop, Place, Places};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
@@ -202,6 +203,11 @@ impl BoundedReplay {
         }
     }
 
+    /// A queue has lost a record: it cannot be read there.
+    pub(super) fn take_away(&mut self, queue: Queue, record: RecordId) {
+        self.stored.at(record).queues[queue as usize] = false;
+    }
+
     /// The findings, those included that only the end of the run can tell.
     fn concluded(&self) -> Tally {
         let mut tally = self.tally.clone();
@@ -382,9 +388,12 @@ impl Checker for BoundedReplay {
             Event::StepDone { act: Act::ResetOffsets { group, .. }, .. } => {
                 self.begins_anew_in(Queue::Corgi, group);
             }
-            Event::Truncated { queue, partition, to, .. } => {
-                for replays in &mut self.groups {
-                    replays.logs[*queue as usize].at(*partition).truncate(*to);
+            // What another broker's log loses is not read here: the leader's is.
+            Event::LeadershipTaken { .. } | Event::MastershipTaken { .. } => {
+                for (queue, partition, cut) in cuts_of(entry) {
+                    for replays in &mut self.groups {
+                        replays.logs[queue as usize].at(partition).truncate(cut.to);
+                    }
                 }
             }
             _ => {}

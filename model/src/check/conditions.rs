@@ -1,6 +1,10 @@
 //! The *sometimes* conditions: what a sweep should have reached at least once for its verdicts to mean something.
 //! Every run of a case has the same list, by the names of the plan's phases, so that what was never reached shows.
 
+mod possible;
+
+pub use possible::Outline;
+
 use super::tables::{ByPartition, ByRecord, Hop, grown};
 use super::{Condition, Course, Guarantee, Subject};
 use crate::history::{Entry, Event};
@@ -143,12 +147,16 @@ struct Group {
 impl Conditions {
     /// An observer of a run that has not begun.
     pub fn new(subject: Arc<Subject>) -> Conditions {
+        let mut roles = Vec::new();
+        for first in subject.corgi_sets.iter().filter_map(|set| set.first()) {
+            grown::<Role>(&mut roles, first.0 as usize).leads_corgi = true;
+        }
         Conditions {
             subject,
             course: Course::default(),
             in_phase: Vec::new(),
             anytime: 0,
-            roles: Vec::new(),
+            roles,
             copies: ByRecord::default(),
             uncopied: ByPartition::default(),
             producer_of: ByPartition::default(),
@@ -162,15 +170,19 @@ impl Conditions {
     /// The conditions of a guarantee, in a fixed order.
     pub fn of(&self, guarantee: Guarantee) -> Vec<Condition> {
         let mut conditions = Vec::new();
+        let outline = self.subject.outline.as_ref();
         for condition in InPhase::iter().filter(|condition| condition.guarantee() == guarantee) {
             for (name, phase) in self.subject.phases.iter().zip(1..) {
                 let reached = self.in_phase.get(phase).is_some_and(|set| set & 1 << condition as u32 != 0);
-                conditions.push(Condition { name: format!("{condition}-during-{name}"), reached });
+                let possible = reached || outline.is_none_or(|plan| plan.allows_in(condition, phase));
+                let name = format!("{condition}-during-{name}");
+                conditions.push(Condition { name, reached, possible });
             }
         }
         for condition in Anytime::iter().filter(|condition| condition.guarantee() == guarantee) {
             let reached = self.anytime & 1 << condition as u32 != 0;
-            conditions.push(Condition { name: condition.to_string(), reached });
+            let possible = reached || outline.is_none_or(|plan| plan.allows(condition));
+            conditions.push(Condition { name: condition.to_string(), reached, possible });
         }
         conditions
     }
@@ -236,7 +248,9 @@ impl Conditions {
             Event::Rebalanced { group, .. } => self.rebalanced(*group),
             Event::Paused { group, paused } => self.paused(entry.node, *group, *paused),
             Event::Writing { hold, .. } => self.writing(entry.node, *hold != Hold::Nothing),
-            Event::LeaderChanged { queue, leader, .. } => self.leader_changed(*queue, *leader),
+            Event::LeaderChanged { queue, partition, leader, .. } => {
+                self.leader_changed(*queue, *partition, *leader);
+            }
             Event::Truncated { .. } => self.during(InPhase::LogTruncated),
             Event::FaultBegun { .. } => self.during(InPhase::FaultStruck),
             Event::PhaseBegun { .. } | Event::StepDone { .. } | Event::GateOpened { .. } => {
@@ -350,11 +364,16 @@ impl Conditions {
         }
     }
 
-    fn leader_changed(&mut self, queue: Queue, leader: Option<NodeId>) {
+    fn leader_changed(&mut self, queue: Queue, partition: TopicPartition, leader: Option<NodeId>) {
         self.during(InPhase::LeaderChanged);
         if queue == Queue::Corgi {
             // The first masters are there before the plan begins: a change during a phase follows a failure.
             self.during(InPhase::MasterFailed);
+            let subject = self.subject.clone();
+            let set = subject.corgi_set(partition).and_then(|set| subject.corgi_sets.get(set));
+            for broker in set.into_iter().flatten() {
+                self.role(*broker).leads_corgi = false;
+            }
             if let Some(leader) = leader {
                 self.role(leader).leads_corgi = true;
             }

@@ -1,14 +1,15 @@
 //! One readable line for each entry of the history, with the case's names: for stories and traces.
 
+mod faults;
+mod plan;
+
 use super::Subject;
-use crate::deployment::RollOrder;
 use crate::history::{Entry, Event};
-use crate::incident::RareBranch;
-use crate::plan::words::rewound;
-use crate::plan::{Act, PreparedFrom, Site, Tell};
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::rewind::{Address, HostId};
 use crate::switch::{Hold, WriteTo};
+use faults::{fault_begun, fault_ended, rare};
+use plan::of_plan;
 
 /// A sentence names so many of a batch's records.
 pub(super) const RECORDS_NAMED: usize = 3;
@@ -191,113 +192,6 @@ fn held(subject: &Subject, hold: &Hold) -> String {
     }
 }
 
-/// What the operator does.
-fn of_plan(event: &Event, subject: &Subject) -> Option<String> {
-    let line = |phase: u32, step: u32| format!("line {step} of {}", subject.phase_name(phase));
-    Some(match event {
-        Event::PhaseBegun { name, .. } => format!("the operator begins {name}"),
-        Event::StepDone { act, .. } => format!("the operator {}", act_done(act)),
-        Event::GateOpened { phase, step, waited } => {
-            format!("the gate at {} is open after {waited}", line(*phase, *step))
-        }
-        Event::GateTimedOut { phase, step } => {
-            format!("the operator gives up waiting at {}", line(*phase, *step))
-        }
-        Event::GateWaiting { phase, step, gate, because } => {
-            format!("the operator waits at {} for {gate}: {because}", line(*phase, *step))
-        }
-        Event::RewindAsked { rewind, group, offsets, instance } => {
-            let group = subject.group_name(*group);
-            let whose =
-                instance.map_or_else(String::new, |node| format!(" that {} has", subject.node_name(node)));
-            let at = |(partition, offset): &(TopicPartition, Offset)| {
-                format!("{} to offset {offset}", subject.partition_name(*partition))
-            };
-            let offsets: Vec<String> = offsets.iter().map(at).collect();
-            format!(
-                "the operator begins rewind {rewind} of {group}: of the partitions{whose} {}",
-                offsets.join(", ")
-            )
-        }
-        Event::Rewound { rewind, group, partition, by } => {
-            let (group, partition) = (subject.group_name(*group), subject.partition_name(*partition));
-            let by = format!("{}, life {}", subject.node_name(by.node), by.incarnation);
-            format!(
-                "the operator is told by whoever has the address of {by} that {group} has gone back in {partition}, for rewind {rewind}"
-            )
-        }
-        Event::PlanCompleted => "the plan is complete".to_owned(),
-        _ => return None,
-    })
-}
-
-fn place_in_log(from: &PreparedFrom) -> String {
-    match from {
-        PreparedFrom::Earliest => "the start of the log".to_owned(),
-        PreparedFrom::Latest => "the end of the log".to_owned(),
-        PreparedFrom::Ago(span) => format!("the records of {span} ago"),
-    }
-}
-
-fn act_done(act: &Act) -> String {
-    let rolling = |order: &RollOrder| match order {
-        RollOrder::StartFirst => "each new instance before the old one stops",
-        RollOrder::StopFirst => "each old instance stopped first",
-    };
-    match act {
-        Act::StartMirror => "starts the mirror".to_owned(),
-        Act::StopMirror => "stops the mirror".to_owned(),
-        Act::StartReverseMirror => "starts the reverse mirror".to_owned(),
-        Act::StopReverseMirror => "stops the reverse mirror".to_owned(),
-        Act::RollOut { group, order } => format!("rolls {group} to the NewClient, {}", rolling(order)),
-        Act::RollBack { group, order } => format!("rolls {group} back to the OldClient, {}", rolling(order)),
-        Act::PrepareOffsets { group, from } => {
-            format!("prepares the offsets of {group} in Kafka at {}", place_in_log(from))
-        }
-        Act::ResetOffsets { group, from } => {
-            format!("sets the offsets of {group} in Corgi to {}", place_in_log(from))
-        }
-        Act::SwitchRead { group, to } => format!("switches {group} to read from {}", to.name()),
-        Act::Pause { group } => format!("pauses {group}"),
-        Act::Resume { group } => format!("lets {group} go on"),
-        Act::SwitchWrite { to } => format!("switches the producers to write to {}", target_name(*to)),
-        Act::Hold { topics, partitions } => {
-            let topics = if topics.is_empty() {
-                "every topic".to_owned()
-            } else {
-                format!("topics {}", topics.join(", "))
-            };
-            let numbers: Vec<_> = partitions.iter().map(u16::to_string).collect();
-            let partitions = if numbers.is_empty() {
-                String::new()
-            } else {
-                format!(", source partitions {}", numbers.join(", "))
-            };
-            format!("has the producers hold their sends back ({topics}{partitions})")
-        }
-        Act::Release => "lets the producers send again".to_owned(),
-        Act::Rewind { group, topics, partitions, instance, to, .. } => {
-            format!("is told that {group}{} is rewound to {to}", rewound(topics, partitions, *instance))
-        }
-        Act::StopCorgi => "stops Corgi for good".to_owned(),
-        Act::Narrow { topic, partitions, purpose } => {
-            format!(
-                "has told every broker of Corgi that topic {topic} has {partitions} partitions for {purpose}"
-            )
-        }
-        Act::AddBrokerSet { set } => format!("has ordered Corgi's broker set {set} to be started"),
-        Act::Widen { topic, partitions, site: Site { tell: Tell::Masters, .. } } => {
-            format!("has told Corgi's masters that topic {topic} has {partitions} partitions, and no slave")
-        }
-        Act::Widen { topic, partitions, site: Site { queue: Queue::Corgi, .. } } => {
-            format!("has told every broker of Corgi that topic {topic} has {partitions} partitions")
-        }
-        Act::Widen { topic, partitions, site: Site { queue: Queue::Kafka, .. } } => {
-            format!("has had topic {topic} widened to {partitions} partitions in Kafka")
-        }
-    }
-}
-
 /// What happens to the systems.
 fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
     match event {
@@ -308,8 +202,8 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
         Event::Started { incarnation } => format!("{node} starts (life {incarnation})"),
         Event::Stopped { orderly: true } => format!("{node} stops in good order"),
         Event::Stopped { orderly: false } => format!("{node} dies"),
-        Event::FaultBegun { fault, kind, target, .. } => {
-            format!("fault {fault} begins: {}", fault_begun(kind, target))
+        Event::FaultBegun { fault, kind, target, figure, .. } => {
+            format!("fault {fault} begins: {}", fault_begun(kind, target, figure))
         }
         Event::FaultEnded { fault, kind, target } => {
             format!("fault {fault} ends: {}", fault_ended(kind, target))
@@ -320,82 +214,6 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
         Event::Ended { because } => format!("the run ends: {because}"),
         event => of_replicas(node, event, subject),
     }
-}
-
-/// A fault as a sentence, by the word of the case file; a word that is not known stands for itself.
-fn fault_begun(kind: &str, target: &str) -> String {
-    let messages = || format!("messages {}", ways(target));
-    match kind {
-        "crash" => format!("{target} crashes"),
-        "pause" => format!("{target} stands still"),
-        "restart" => format!("{target} is restarted"),
-        "cut" => format!("nothing passes {}", ways(target)),
-        "slow-link" => format!("{} come late", messages()),
-        "lossy-link" => format!("{} get lost at times", messages()),
-        "duplicating-link" => format!("{} come twice at times", messages()),
-        "reordering-link" => format!("{} are overtaken at times", messages()),
-        "clock-skew" => format!("the clock of {target} is wrong"),
-        "host-crash" => format!("the host of {target} dies, and with it what was not on the disk yet"),
-        "disk-loss" => format!("{target} dies, and its disk with it"),
-        "rolling-restart" => format!("{target} is restarted, one after the other"),
-        "scale-down" => format!("of {target} half are stopped"),
-        "scale-up" => format!("{target} gets more instances"),
-        "isr-shrink" => format!("nothing passes {}", ways(target)),
-        "slow-disk" => format!("the disk of {target} is slow"),
-        "full-disk" => format!("the disk of {target} is full"),
-        "clock-jump" => format!("the clock of {target} jumps"),
-        "fail-over" => format!("the on-call is told to fail {target} over, though nothing is wrong"),
-        "leader-election" => format!("{target} is told to elect the preferred leaders"),
-        "unclean-election" => format!("{target} is told to elect leaders that are not in sync"),
-        "lost-switches" => format!("switches {} get lost", ways(target)),
-        "late-switches" => format!("switches {} come late", ways(target)),
-        "stale-switches" => format!("{target} tells what stood before the last change"),
-        "stale-reports" => format!("the monitoring of {target} stands still"),
-        "quota" => format!("the cloud grants {target} fewer bytes"),
-        "burst" => format!("{target} sends ahead of time what was due later"),
-        "oversized-record" => format!("the next record of {target} is too large"),
-        _ => format!("{kind} at {target}"),
-    }
-}
-
-/// A branch that is seldom taken.
-fn rare(node: &str, branch: RareBranch) -> String {
-    match branch {
-        RareBranch::ShortFetch => format!("{node} fetches, and is to get less than there is"),
-        RareBranch::LateAcknowledgement => format!("{node} acknowledges late"),
-        RareBranch::SpuriousTimeOut => format!("{node} acknowledges, and it does not arrive"),
-    }
-}
-
-fn fault_ended(kind: &str, target: &str) -> String {
-    match kind {
-        "crash" | "restart" | "host-crash" => format!("{target} starts again"),
-        "disk-loss" => format!("{target} starts again with an empty disk"),
-        "rolling-restart" | "scale-down" => format!("{target} is whole again"),
-        "scale-up" => format!("{target} loses the instances that were added"),
-        "slow-disk" => format!("the disk of {target} is as fast as before"),
-        "full-disk" => format!("there is room on the disk of {target} again"),
-        "quota" => format!("the cloud grants {target} what it did before"),
-        "stale-switches" => format!("{target} tells what stands"),
-        "stale-reports" => format!("the monitoring of {target} goes on"),
-        // Done when it began, or not put right.
-        "fail-over" | "leader-election" | "unclean-election" | "burst" | "oversized-record"
-        | "clock-jump" => {
-            format!("{kind} at {target} is over")
-        }
-        "pause" => format!("{target} goes on"),
-        "clock-skew" => format!("the clock of {target} is as it was"),
-        "cut" | "isr-shrink" | "lost-switches" | "late-switches" | "slow-link" | "lossy-link"
-        | "duplicating-link" | "reordering-link" => {
-            format!("messages {} pass as before", ways(target))
-        }
-        _ => format!("{kind} at {target}"),
-    }
-}
-
-/// The links of a fault: both ways, or one.
-fn ways(target: &str) -> String {
-    if target.contains(" to ") { format!("from {target}") } else { format!("between {target}") }
 }
 
 /// Who leads, who follows, and what their logs lose.
@@ -425,6 +243,17 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
             format!(
                 "{node} begins to lead {partition} in Kafka (epoch {epoch}); its log ends at offset {end}"
             )
+        }
+        Event::MastershipTaken { partitions } => {
+            let end = |(partition, end): &(TopicPartition, Offset)| {
+                format!("{end} of {}", subject.partition_name(*partition))
+            };
+            let named: Vec<String> = partitions.iter().take(RECORDS_NAMED).map(end).collect();
+            let more = match partitions.len().saturating_sub(RECORDS_NAMED) {
+                0 => String::new(),
+                more => format!(" and elsewhere in {more} more partitions"),
+            };
+            format!("{node} is master in Corgi with a log that ends at offset {}{more}", named.join(", "))
         }
         Event::LeasesAwaited { span, .. } => format!(
             "{node} is master and grants no partition for {span}: what its predecessor granted may still be held"

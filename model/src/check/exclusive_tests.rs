@@ -57,6 +57,7 @@ fn a_frozen_instance_goes_on_processing() {
             kind: "freeze".to_owned(),
             target: "billing-1".to_owned(),
             struck: vec![A],
+            figure: String::new(),
         },
     );
     scene

@@ -1,12 +1,18 @@
 //! Where records stand and what went past them: from this at-least-once says where a lost record was lost.
 
+mod explain;
+mod log;
+
 use super::Subject;
+use super::cuts::{Cut, cuts_of};
 use super::tables::{ByPartition, grown};
 use crate::history::{Entry, Event};
-use crate::record::{GroupId, Offset, Queue, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, Queue, TopicPartition};
 use crate::units::Time;
+use log::{InLog, Log};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Where a record was lost, as far as the history tells.
 #[derive(
@@ -43,14 +49,26 @@ pub enum Loss {
     NeverDue,
     /// It is in Kafka only, and the group reads from Corgi to the end.
     OnlyInKafka,
+    /// A new master of Corgi's took it at an offset that the group had read beyond under the one before.
+    BehindTheReaderInCorgi,
+    /// A new leader of Kafka's did so.
+    BehindTheReaderInKafka,
+}
+
+/// A place in a log, and since when a record is known to stand there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Placed {
+    partition: TopicPartition,
+    offset: Offset,
+    at: Time,
 }
 
 /// Where a record is said to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Stored {
     pub(super) sent_at: Time,
-    corgi: Option<(TopicPartition, Offset, Time)>,
-    kafka: Option<(TopicPartition, Offset, Time)>,
+    corgi: Option<Placed>,
+    kafka: Option<Placed>,
     pub(super) skipped_at: Option<Time>,
     /// Whether the mirror brought it into Kafka.
     pub(super) copied: bool,
@@ -69,7 +87,14 @@ impl Stored {
             Queue::Corgi => &mut self.corgi,
             Queue::Kafka => &mut self.kafka,
         };
-        *place = Some((partition, offset, at));
+        *place = Some(Placed { partition, offset, at });
+    }
+
+    fn in_queue(&self, queue: Queue) -> Option<&Placed> {
+        match queue {
+            Queue::Corgi => self.corgi.as_ref(),
+            Queue::Kafka => self.kafka.as_ref(),
+        }
     }
 }
 
@@ -83,39 +108,10 @@ pub(super) struct Passed {
     pub(super) for_good: bool,
 }
 
-/// How far a reader went in a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Reach {
-    /// The lowest offset that was read.
-    lowest: Option<(Offset, Time)>,
-    /// The highest offset that was read.
-    highest: Offset,
-    /// The greatest offset that was committed: everything below it counts as done.
-    committed: Offset,
-}
-
-impl Default for Reach {
-    fn default() -> Reach {
-        Reach { lowest: None, highest: -1, committed: -1 }
-    }
-}
-
-/// What happened to one log.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Log {
-    /// Tails that it lost: when, from where and down to where.
-    truncated: Vec<(Time, Offset, Offset)>,
-    /// Beginnings that were deleted from it: when, from where and up to where.
-    deleted: Vec<(Time, Offset, Offset)>,
-    /// How far each group went.
-    groups: Vec<Reach>,
-    /// How far the mirror that reads it committed.
-    mirrored: Offset,
-}
-
 /// What happened to all logs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct Whereabouts {
+    subject: Arc<Subject>,
     corgi: ByPartition<Log>,
     kafka: ByPartition<Log>,
     /// The queue that each group was delivered from last.
@@ -129,6 +125,21 @@ pub(super) struct Whereabouts {
 }
 
 impl Whereabouts {
+    /// Of a run that has not begun.
+    pub(super) fn new(subject: Arc<Subject>) -> Whereabouts {
+        Whereabouts {
+            subject,
+            corgi: ByPartition::default(),
+            kafka: ByPartition::default(),
+            reading: Vec::new(),
+            mirror_stopped: false,
+            corgi_stopped: false,
+            reverse_mirror_runs: false,
+            plan_completed: false,
+            joined_kafka: BTreeSet::new(),
+        }
+    }
+
     fn log(&mut self, queue: Queue, partition: TopicPartition) -> &mut Log {
         match queue {
             Queue::Corgi => self.corgi.at(partition),
@@ -143,14 +154,10 @@ impl Whereabouts {
                     self.joined_kafka.insert(*group);
                 }
                 *grown(&mut self.reading, usize::from(group.0)) = *queue;
-                let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
-                reach.highest = reach.highest.max(*offset);
-                if reach.lowest.is_none_or(|(lowest, _)| *offset < lowest) {
-                    reach.lowest = Some((*offset, entry.at));
-                }
+                self.log(*queue, *partition).group(*group).read(*offset, entry.at);
             }
             Event::Committed { group, queue, partition, offset } => {
-                let reach = grown(&mut self.log(*queue, *partition).groups, usize::from(group.0));
+                let reach = self.log(*queue, *partition).group(*group);
                 reach.committed = reach.committed.max(*offset);
             }
             Event::MirrorCommitted { source, offset } => {
@@ -165,8 +172,13 @@ impl Whereabouts {
                 self.joined_kafka.insert(*group);
             }
             Event::PlanCompleted => self.plan_completed = true,
-            Event::Truncated { queue, partition, from, to } => {
-                self.log(*queue, *partition).truncated.push((entry.at, *from, *to));
+            Event::LeadershipTaken { .. }
+            | Event::MastershipTaken { .. }
+            | Event::DiskLost { .. }
+            | Event::Truncated { .. } => {
+                for (queue, partition, cut) in cuts_of(entry) {
+                    self.log(queue, partition).cut(cut);
+                }
             }
             Event::StartMoved { queue, partition, from, to } => {
                 self.log(*queue, *partition).deleted.push((entry.at, *from, *to));
@@ -183,6 +195,57 @@ impl Whereabouts {
         }
     }
 
+    fn logs(&self, queue: Queue) -> &ByPartition<Log> {
+        match queue {
+            Queue::Corgi => &self.corgi,
+            Queue::Kafka => &self.kafka,
+        }
+    }
+
+    /// Who leads a log when the run begins, where that is known: the first broker of a Corgi set is its master.
+    fn first_leader(&self, queue: Queue, partition: TopicPartition) -> Option<NodeId> {
+        let set = self.subject.corgi_set(partition).filter(|_| queue == Queue::Corgi)?;
+        self.subject.corgi_sets.get(set)?.first().copied()
+    }
+
+    /// By which cut the log of that queue lost a record that is known to have stood there.
+    fn lost_by(&self, queue: Queue, stored: &Stored) -> Option<Cut> {
+        let placed = stored.in_queue(queue)?;
+        let log = self.logs(queue).get(placed.partition)?;
+        log.lost_by(self.first_leader(queue, placed.partition), placed)
+    }
+
+    /// The queues whose logs lost a record that is known to have stood there.
+    pub(super) fn lost_from(&self, stored: &Stored) -> impl Iterator<Item = Queue> {
+        [Queue::Corgi, Queue::Kafka].into_iter().filter(|queue| self.lost_by(*queue, stored).is_some())
+    }
+
+    fn standing(&self, queue: Queue, group: GroupId, stored: &Stored) -> Option<(InLog, Option<Time>)> {
+        let placed = stored.in_queue(queue)?;
+        let first = self.first_leader(queue, placed.partition);
+        let log = self.logs(queue).get(placed.partition);
+        Some(log.map_or((InLog::Left, None), |log| log.standing(first, group, stored.sent_at, placed)))
+    }
+
+    /// Whether a group committed beyond a record's place.
+    fn has_committed(&self, queue: Queue, group: GroupId, stored: &Stored) -> bool {
+        stored.in_queue(queue).is_some_and(|placed| {
+            let log = self.logs(queue).get(placed.partition);
+            log.is_some_and(|log| log.reach(group).has_committed(placed.offset))
+        })
+    }
+
+    /// Whether a group had read beyond a record in Corgi before it read anything where its copy stands in Kafka: then
+    /// whatever became of the copy, the record was passed over in Corgi.
+    fn passed_in_corgi_first(&self, group: GroupId, stored: &Stored) -> bool {
+        let (Some(corgi), Some(kafka)) = (stored.corgi, stored.kafka) else { return false };
+        let in_corgi = self.corgi.get(corgi.partition).map(|log| log.reach(group).highest);
+        let in_kafka = self.kafka.get(kafka.partition).and_then(|log| log.reach(group).lowest);
+        in_corgi.is_some_and(|(highest, at)| {
+            highest > corgi.offset && in_kafka.is_none_or(|(_, first_read)| at < first_read)
+        })
+    }
+
     /// How a record that a group has not processed came to be missing.
     pub(super) fn passed(
         &self,
@@ -191,13 +254,12 @@ impl Whereabouts {
         stored: &Stored,
         delivered: bool,
     ) -> Passed {
-        let in_kafka = stored.kafka.map(|place| self.passed_in(&self.kafka, group, stored.sent_at, place));
-        let in_corgi = stored.corgi.map(|place| self.passed_in(&self.corgi, group, stored.sent_at, place));
+        let in_kafka = self.standing(Queue::Kafka, group, stored);
+        let in_corgi = self.standing(Queue::Corgi, group, stored);
         if delivered {
             // A delivery that was not committed comes again; one that was committed does not.
-            let done =
-                |logs, place: Option<_>| place.is_some_and(|place| Self::committed(logs, group, place));
-            let for_good = done(&self.kafka, stored.kafka) || done(&self.corgi, stored.corgi);
+            let done = |queue| self.has_committed(queue, group, stored);
+            let for_good = done(Queue::Kafka) || done(Queue::Corgi);
             return Passed { loss: Loss::InTheApplication, at: None, for_good };
         }
         if self.plan_completed
@@ -206,13 +268,10 @@ impl Whereabouts {
         {
             return passed;
         }
-        let mut passed = self.passed_unread(source, stored, in_kafka, in_corgi);
+        let mut passed = self.passed_unread(group, source, stored, in_kafka, in_corgi);
         if self.reading.get(usize::from(group.0)).copied().unwrap_or_default() == Queue::Corgi {
             // A group that still reads Corgi may come to it there, whatever became of the copy.
-            let gone = matches!(
-                in_corgi,
-                Some((InLog::Truncated | InLog::Deleted | InLog::Before | InLog::Passed, _))
-            );
+            let gone = in_corgi.is_some_and(|(standing, _)| standing.is_gone());
             passed.for_good &= gone || self.corgi_stopped;
         }
         passed
@@ -226,7 +285,7 @@ impl Whereabouts {
         in_kafka: Option<(InLog, Option<Time>)>,
         in_corgi: Option<(InLog, Option<Time>)>,
     ) -> Option<Passed> {
-        let (partition, offset, _) = stored.kafka?;
+        let Placed { partition, offset, .. } = stored.kafka?;
         let passed = match in_corgi {
             None if !matches!(in_kafka, Some((InLog::Left, _))) => return None,
             None => {
@@ -240,6 +299,10 @@ impl Whereabouts {
             Some((InLog::Before | InLog::Passed, at)) => {
                 Passed { loss: Loss::PassedInCorgi, at, for_good: true }
             }
+            Some((InLog::Behind(read_on), at)) => {
+                let for_good = read_on || self.corgi_stopped;
+                Passed { loss: Loss::BehindTheReaderInCorgi, at, for_good }
+            }
             Some((InLog::Left, at)) => Passed { loss: Loss::LeftInCorgi, at, for_good: self.corgi_stopped },
         };
         Some(passed)
@@ -248,6 +311,7 @@ impl Whereabouts {
     /// The same of a record that the group was never delivered.
     fn passed_unread(
         &self,
+        group: GroupId,
         source: TopicPartition,
         stored: &Stored,
         in_kafka: Option<(InLog, Option<Time>)>,
@@ -258,10 +322,22 @@ impl Whereabouts {
                 Passed { loss: Loss::TruncatedFromKafka, at, for_good: true }
             }
             (Some((InLog::Deleted, at)), _) => Passed { loss: Loss::DeletedFromKafka, at, for_good: true },
+            (
+                Some((InLog::Before | InLog::Passed | InLog::Behind(_), _)),
+                Some((InLog::Behind(true), at)),
+            ) => Passed { loss: Loss::BehindTheReaderInCorgi, at, for_good: true },
+            (Some((InLog::Before, _)), Some((InLog::Passed, at)))
+                if self.passed_in_corgi_first(group, stored) =>
+            {
+                Passed { loss: Loss::PassedInCorgi, at, for_good: true }
+            }
             (Some((InLog::Before, at)), _) => {
                 Passed { loss: Loss::BeforeThePreparedOffset, at, for_good: true }
             }
             (Some((InLog::Passed, at)), _) => Passed { loss: Loss::PassedInKafka, at, for_good: true },
+            (Some((InLog::Behind(for_good), at)), _) => {
+                Passed { loss: Loss::BehindTheReaderInKafka, at, for_good }
+            }
             (Some((InLog::Left, at)), _) => Passed { loss: Loss::LeftInKafka, at, for_good: false },
             (None, in_corgi) => self.passed_in_corgi(source, stored, in_corgi),
         }
@@ -275,7 +351,7 @@ impl Whereabouts {
         in_corgi: Option<(InLog, Option<Time>)>,
     ) -> Passed {
         let (partition, offset) =
-            stored.corgi.map_or((source, -1), |(partition, offset, _)| (partition, offset));
+            stored.corgi.map_or((source, -1), |placed| (placed.partition, placed.offset));
         let mirrored = self.corgi.get(partition).is_some_and(|log| log.mirrored > offset && offset >= 0);
         if stored.skipped_at.is_some() {
             return Passed { loss: Loss::SkippedByTheMirror, at: stored.skipped_at, for_good: true };
@@ -287,6 +363,10 @@ impl Whereabouts {
             Some((InLog::Before | InLog::Passed, at)) => {
                 Passed { loss: Loss::PassedInCorgi, at, for_good: true }
             }
+            Some((InLog::Behind(read_on), at)) => {
+                let for_good = read_on || self.mirror_stopped || self.corgi_stopped;
+                Passed { loss: Loss::BehindTheReaderInCorgi, at, for_good }
+            }
             _ => {
                 let for_good = self.mirror_stopped || self.corgi_stopped;
                 let kept_back = stored.delayed && stored.corgi.is_none();
@@ -295,138 +375,4 @@ impl Whereabouts {
             }
         }
     }
-
-    /// Whether a group committed beyond a place.
-    fn committed(
-        logs: &ByPartition<Log>,
-        group: GroupId,
-        (partition, offset, _): (TopicPartition, Offset, Time),
-    ) -> bool {
-        let reach = logs.get(partition).and_then(|log| log.groups.get(usize::from(group.0)));
-        reach.is_some_and(|reach| reach.committed > offset)
-    }
-
-    fn passed_in(
-        &self,
-        logs: &ByPartition<Log>,
-        group: GroupId,
-        sent_at: Time,
-        (partition, offset, stored_at): (TopicPartition, Offset, Time),
-    ) -> (InLog, Option<Time>) {
-        let Some(log) = logs.get(partition) else { return (InLog::Left, None) };
-        let lost_since = |since: Time| {
-            let mut lost = log.truncated.iter().filter(|(_, from, to)| (*to..*from).contains(&offset));
-            lost.find(|(at, ..)| *at >= since).map(|(at, ..)| *at)
-        };
-        if let Some(at) = lost_since(stored_at) {
-            return (InLog::Truncated, Some(at));
-        }
-        let reach = log.groups.get(usize::from(group.0)).copied().unwrap_or_default();
-        let mut deleted = log.deleted.iter().filter(|(_, from, to)| (*from..*to).contains(&offset));
-        let deleted = deleted.find(|(at, ..)| *at >= stored_at).map(|(at, ..)| *at);
-        let went_on = reach.committed > offset || reach.highest > offset || log.mirrored > offset;
-        if let Some(at) = deleted
-            && went_on
-        {
-            return (InLog::Deleted, Some(at));
-        }
-        match reach.lowest {
-            _ if reach.committed <= offset && reach.highest <= offset => {
-                // The acknowledgement may have come after the truncation, from the leader that lost the record: then nobody is
-                // ever delivered anything at its place.
-                let unread =
-                    log.groups.iter().all(|reach| reach.committed <= offset && reach.highest < offset);
-                match lost_since(sent_at).filter(|_| unread) {
-                    Some(at) => (InLog::Truncated, Some(at)),
-                    None => (InLog::Left, None),
-                }
-            }
-            Some((lowest, at)) if lowest > offset => (InLog::Before, Some(at)),
-            None => (InLog::Before, None),
-            // The group went over that offset and did not see it there: a leader that was replaced may have acknowledged
-            // it, and have lost it before the producer heard of it.
-            Some(_) => match lost_since(sent_at) {
-                Some(at) => (InLog::Truncated, Some(at)),
-                None => (InLog::Passed, None),
-            },
-        }
-    }
-
-    /// Half a sentence about a loss.
-    pub(super) fn explain(&self, subject: &Subject, loss: Loss, group: GroupId, stored: &Stored) -> String {
-        let place = |place: Option<(TopicPartition, Offset, Time)>| match place {
-            Some((partition, offset, _)) => {
-                format!("{} at offset {offset}", subject.partition_name(partition))
-            }
-            None => "an unknown place".to_owned(),
-        };
-        let (corgi, kafka) = (place(stored.corgi), place(stored.kafka));
-        match loss {
-            Loss::InTheApplication => {
-                "it was handed to an application, which never processed it, and it did not come again"
-                    .to_owned()
-            }
-            Loss::TruncatedFromCorgi => {
-                format!("Corgi's log of {corgi} lost its tail before it was copied or read")
-            }
-            Loss::OnlyInKafka => {
-                let back = match stored.kafka {
-                    _ if stored.skipped_back_at.is_some() => ", and the reverse mirror gave it up",
-                    Some((partition, offset, _))
-                        if self.kafka.get(partition).is_some_and(|log| log.mirrored > offset) =>
-                    {
-                        ", and the reverse mirror committed beyond it with no copy acknowledged"
-                    }
-                    _ if self.reverse_mirror_runs => "",
-                    _ => ", and no reverse mirror brings it back",
-                };
-                format!("it is in Kafka only ({kafka}), while the group reads from Corgi{back}")
-            }
-            Loss::NeverDue => "Corgi kept it back until it was due, and nobody was there any more".to_owned(),
-            Loss::DeletedFromCorgi => {
-                format!(
-                    "Corgi deleted {corgi} before it was copied or read, and its reader went on behind it"
-                )
-            }
-            Loss::DeletedFromKafka => {
-                format!("Kafka deleted {kafka} before it was read, and the group went on behind it")
-            }
-            Loss::SkippedByTheMirror => format!("the mirror gave it up and went on ({corgi} in Corgi)"),
-            Loss::PassedByTheMirror => {
-                format!("the mirror committed beyond {corgi} in Corgi, and no copy was acknowledged")
-            }
-            Loss::PassedInCorgi => {
-                format!("the group went on beyond {corgi} in Corgi, and it was never copied")
-            }
-            Loss::LeftInCorgi => format!("it was left in Corgi ({corgi}), never copied and never read"),
-            Loss::TruncatedFromKafka => format!("Kafka's log of {kafka} lost its tail"),
-            Loss::BeforeThePreparedOffset => {
-                let began = stored.kafka.and_then(|(partition, ..)| self.began_at(group, partition));
-                let began = began.map_or_else(String::new, |offset| format!(", which is {offset}"));
-                format!("it is in Kafka ({kafka}), before the offset at which the group began to read{began}")
-            }
-            Loss::PassedInKafka => format!("it is in Kafka ({kafka}), and the group went on beyond it"),
-            Loss::LeftInKafka => format!("it is in Kafka ({kafka}), and the group never came to it"),
-        }
-    }
-
-    fn began_at(&self, group: GroupId, partition: TopicPartition) -> Option<Offset> {
-        let reach = self.kafka.get(partition)?.groups.get(usize::from(group.0))?;
-        Some(reach.lowest.map_or(reach.committed, |(lowest, _)| lowest))
-    }
-}
-
-/// How a record stands in one log, for one group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum InLog {
-    /// The log lost it.
-    Truncated,
-    /// It was deleted, and whoever was to read it went on behind it.
-    Deleted,
-    /// The group began behind it.
-    Before,
-    /// The group began before it and went on beyond it.
-    Passed,
-    /// The group has not come to it.
-    Left,
 }

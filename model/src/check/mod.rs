@@ -5,6 +5,7 @@
 mod at_least_once;
 mod bounded_replay;
 mod conditions;
+mod cuts;
 mod describe;
 mod exclusive;
 mod ledger;
@@ -27,7 +28,7 @@ pub mod zero_downtime;
 
 pub use at_least_once::{AtLeastOnce, Fate};
 pub use bounded_replay::BoundedReplay;
-pub use conditions::Conditions;
+pub use conditions::{Conditions, Outline};
 pub use describe::describe;
 pub use exclusive::Exclusive;
 pub use ledger::Loss;
@@ -171,6 +172,8 @@ pub struct Condition {
     pub name: String,
     /// Whether this run reached it.
     pub reached: bool,
+    /// Whether a run of the case's plan could, as far as the plan decides it.
+    pub possible: bool,
 }
 
 /// What a checker concludes of a run.
@@ -231,6 +234,8 @@ pub struct Subject {
     pub widens: bool,
     /// The plan's lines that wait for nothing but time: phase and step, each from 1.
     pub waits_for_time: Vec<(u32, u32)>,
+    /// What the plan can reach of the conditions; without it all of them.
+    pub outline: Option<Outline>,
 }
 
 impl Subject {

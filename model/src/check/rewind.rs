@@ -330,7 +330,8 @@ impl Rewind {
             ("partition-moved-during-its-replay", moved_during_replay),
             ("command-came-to-another-instance", address_reused),
         ];
-        let condition = |(name, reached): (&str, bool)| Condition { name: name.to_owned(), reached };
+        let condition =
+            |(name, reached): (&str, bool)| Condition { name: name.to_owned(), reached, possible: true };
         conditions.into_iter().map(condition).collect()
     }
 }

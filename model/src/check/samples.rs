@@ -36,6 +36,7 @@ pub(super) fn known(event: &Event) {
         Event::WorkloadEnded | Event::Ended { .. } => {}
         Event::InSyncChanged { .. } | Event::LeadershipTaken { .. } => {}
         Event::LeasesAwaited { .. } | Event::PutBack { .. } | Event::DiskLost { .. } => {}
+        Event::MastershipTaken { .. } => {}
         Event::StartMoved { .. } | Event::Due { .. } => {}
         Event::Widened { .. } | Event::Narrowed { .. } => {}
         Event::Listening { .. } | Event::RewindRefused { .. } => {}
@@ -84,6 +85,7 @@ fn of_systems() -> Vec<Event> {
         Event::InSyncChanged { partition, in_sync: vec![NodeId(1)], unclean: true },
         Event::LeadershipTaken { partition, epoch: 3, end: 7 },
         Event::LeasesAwaited { partition, span: Span::secs(60) },
+        Event::MastershipTaken { partitions: vec![(partition, 7)] },
         Event::DiskLost { queue, partitions: vec![(partition, 9, 0)] },
         Event::StartMoved { queue, partition, from: 0, to: 9 },
         Event::Widened { queue, topic: partition.topic, partitions: 12 },
@@ -103,6 +105,7 @@ fn of_systems() -> Vec<Event> {
             kind: "crash".to_owned(),
             target: "corgi-1".to_owned(),
             struck: vec![NodeId(0)],
+            figure: String::new(),
         },
         Event::FaultEnded { fault: 0, kind: "crash".to_owned(), target: "corgi-1".to_owned() },
         Event::Rare { branch: RareBranch::ShortFetch },

@@ -190,6 +190,18 @@ impl Scene {
         self
     }
 
+    /// From now on that broker leads the partition, with a log that ends there.
+    pub(super) fn leads(&mut self, node: NodeId, queue: Queue, end: Offset) -> &mut Scene {
+        let partition = self.partition;
+        self.event(
+            node,
+            match queue {
+                Queue::Corgi => Event::MastershipTaken { partitions: vec![(partition, end)] },
+                Queue::Kafka => Event::LeadershipTaken { partition, epoch: 1, end },
+            },
+        )
+    }
+
     pub(super) fn phase(&mut self, phase: u32) -> &mut Scene {
         let name = subject().phases[phase as usize - 1].clone();
         self.event(OPERATOR, Event::PhaseBegun { phase, name })

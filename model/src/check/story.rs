@@ -5,9 +5,11 @@
 //! story decides nothing.
 
 mod causes;
+mod losses;
 mod teller;
 mod weights;
 
+use super::cuts::Cuts;
 use super::describe::{RECORDS_NAMED, describe, offsets};
 use super::{Finding, Ground, Subject};
 use crate::history::{Entry, Event};
@@ -83,6 +85,10 @@ struct Teller<'a> {
     nodes: BTreeSet<NodeId>,
     /// Where they stand, and since when that was known.
     positions: BTreeMap<(Queue, TopicPartition, Offset), (RecordId, Time)>,
+    /// Where the logs that they stand in were cut down.
+    cuts: BTreeMap<(Queue, TopicPartition), Cuts>,
+    /// Until when it is known of a place that its record stands there, and whether another had it before that one was sent.
+    tenures: BTreeMap<(Queue, TopicPartition, Offset), Tenure>,
     /// When they were sent.
     sent: BTreeMap<RecordId, Time>,
     /// Those of them that Corgi was to keep back.
@@ -105,6 +111,8 @@ struct Teller<'a> {
     last_wait: Option<Time>,
     /// What led up to the story, by its place in the history, and how much it tells.
     causes: BTreeMap<usize, u32>,
+    /// What those mean for the followed records, where they do not say it.
+    meanings: BTreeMap<usize, String>,
     /// Who became master while a fault kept the one before away, by the place of the fault's end.
     successors: BTreeMap<usize, NodeId>,
     /// How many partitions of a topic were told of before fewer were, by the place of the latter.
@@ -117,6 +125,15 @@ struct Teller<'a> {
     kafka_faults: BTreeSet<u32>,
 }
 
+/// What is known of the place of a followed record in a log.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tenure {
+    /// The last moment at which the record is known to have stood there.
+    known_until: Time,
+    /// Whether another record stood there before this one was sent: a leader gave the offset out again.
+    taken_over: bool,
+}
+
 impl Teller<'_> {
     /// Whether an entry is of the time that the story tells of, or of what lasts into it.
     fn is_told(&self, entry: &Entry) -> bool {
@@ -124,7 +141,10 @@ impl Teller<'_> {
             || match &entry.event {
                 Event::FaultBegun { fault, .. } => self.lasting.contains(fault),
                 // What a disk lost may be missed much later.
-                Event::DiskLost { .. } => self.finding.ground == Ground::Lost && entry.at < self.from,
+                Event::DiskLost { .. } => {
+                    self.finding.ground == Ground::Lost
+                        && (entry.at < self.from || self.taken_by(entry).next().is_some())
+                }
                 Event::InSyncChanged { partition, .. } => {
                     self.in_sync_since.get(partition) == Some(&entry.at)
                 }
@@ -158,6 +178,9 @@ impl Teller<'_> {
 
     /// What an entry means for the followed records; empty where it says all by itself.
     fn aside(&self, place: usize, entry: &Entry) -> String {
+        if let Some(meaning) = self.meanings.get(&place) {
+            return meaning.clone();
+        }
         match &entry.event {
             Event::FaultEnded { .. } => self.successors.get(&place).map_or_else(String::new, |master| {
                 format!("; {} has become master meanwhile", self.subject.node_name(*master))
@@ -173,24 +196,18 @@ impl Teller<'_> {
             Event::DiskLost { queue, partitions } => {
                 let unnamed = partitions.iter().skip(RECORDS_NAMED);
                 let mut lost = unnamed.filter(|(partition, ..)| self.stands_in(*queue, *partition));
-                lost.next().map_or_else(String::new, |(partition, from, to)| {
+                let among = lost.next().map_or_else(String::new, |(partition, from, to)| {
                     format!(
                         " ({} of {} among them)",
                         offsets(*to, *from),
                         self.subject.partition_name(*partition)
                     )
-                })
+                });
+                among + &named(self.taken_by(entry), ", and with them ", "stood")
             }
-            Event::Truncated { queue, partition, from, to } => {
-                let lost = self.standing((*queue, *partition), *to..*from);
-                let lost =
-                    lost.filter(|(record, _)| self.sent.get(record).is_none_or(|sent| *sent <= entry.at));
-                named(lost, ", and with them ", "stood")
-            }
-            Event::LeadershipTaken { partition, end, .. } => {
-                let beyond = self.standing((Queue::Kafka, *partition), *end..Offset::MAX);
-                let known = beyond.filter(|(_, (_, since))| *since <= entry.at);
-                named(known, ": without ", "was acknowledged")
+            Event::Truncated { .. } => named(self.taken_by(entry), ", and with them ", "stood"),
+            Event::LeadershipTaken { .. } | Event::MastershipTaken { .. } => {
+                named(self.taken_by(entry), ": without ", "was acknowledged")
             }
             Event::Acknowledged { queue: Queue::Kafka, .. } => alone(self.subject.producer.acks).to_owned(),
             Event::Copied { .. } => alone(self.subject.mirror.acks).to_owned(),

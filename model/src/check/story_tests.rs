@@ -1,5 +1,5 @@
 use super::{StoryLine, story};
-use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, Scene, subject};
+use crate::check::scene::{A, B, BILLING, C, MIRROR, OPERATOR, Scene, subject};
 use crate::check::{
     AtLeastOnce, BoundedReplay, Ground, Judgement, Order, Progress, Subject, ZeroDowntime, describe, samples,
 };
@@ -86,6 +86,7 @@ fn a_story_is_cut_to_the_most_telling_lines() {
                 kind: "delay".to_owned(),
                 target: "billing-1".to_owned(),
                 struck: vec![A],
+                figure: String::new(),
             },
         );
     }
@@ -117,6 +118,7 @@ fn a_loss_in_kafka_is_told_by_who_was_in_sync_who_led_with_which_log_and_what_wa
         kind: "crash".to_owned(),
         target: "corgi-1".to_owned(),
         struck: vec![struck],
+        figure: String::new(),
     };
     let ended = |fault| Event::FaultEnded { fault, kind: "crash".to_owned(), target: "corgi-1".to_owned() };
     scene.phase(1).event(B, fault(0, B)).event(broker, fault(1, broker));
@@ -183,7 +185,8 @@ fn a_loss_in_corgi_is_told_until_the_last_log_has_cut_the_record_off() {
     scene.phase(1).sends(3);
     let partition = scene.partition;
     let cut = |from| Event::Truncated { queue: Queue::Corgi, partition, from, to: 1 };
-    scene.event(B, cut(3)).wait(Span::secs(20)).event(A, cut(2)).wait(Span::secs(20));
+    scene.leads(C, Queue::Corgi, 1).event(B, cut(3)).wait(Span::secs(20));
+    scene.event(A, cut(2)).wait(Span::secs(20));
     scene.event(A, Event::LeadershipTaken { partition, epoch: 3, end: 1 });
     scene.event(A, Event::Stopped { orderly: true }).wait(Span::secs(60));
     scene.event(MIRROR, Event::MirrorCommitted { source: partition, offset: 9 });
@@ -210,6 +213,7 @@ fn fault(fault: u32, kind: &str, struck: &[NodeId]) -> Event {
         kind: kind.to_owned(),
         target: format!("target-{fault}"),
         struck: struck.to_vec(),
+        figure: String::new(),
     }
 }
 
@@ -333,4 +337,54 @@ fn what_held_a_send_back_is_told_before_what_came_later() {
     let sent = texts.iter().position(|text| text.contains("sends p0#0")).expect("the send");
     assert!(texts[sent + 1].contains("hold their sends back"), "{texts:#?}");
     assert!(texts[sent + 2].contains("send again"), "{texts:#?}");
+}
+
+#[test]
+fn a_story_blames_no_log_that_lost_what_stood_there_before_but_the_reader_that_went_on_from_beyond() {
+    let mut scene = Scene::new();
+    let partition = scene.partition;
+    scene.sends(3).reads(A, &[0, 1, 2]).leads(B, Queue::Corgi, 1).send((1, 0), 1);
+    scene.event(A, Event::Truncated { queue: Queue::Corgi, partition, from: 3, to: 1 });
+    scene.send((1, 1), 3).read(A, (1, 1), 3).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let texts = texts(&lines);
+    for part in [
+        "offset 2: it stands beyond offset 1 from now on",
+        "orders/0 ends there at offset 1, and p1#0 will stand at offset 1",
+        "offset 3: it goes on beyond offset 1, where p1#0 stands",
+    ] {
+        assert!(texts.iter().any(|text| text.ends_with(part)), "{part}: {texts:#?}");
+    }
+    assert!(!texts.iter().any(|text| text.contains("loses offsets")), "{texts:#?}");
+}
+
+#[test]
+fn a_disk_that_dies_after_the_record_was_stored_is_told() {
+    let mut scene = Scene::new();
+    let queue = Queue::Kafka;
+    scene.leads(B, queue, 0).invoke((0, 0)).acknowledge((0, 0), queue, 0).wait(Span::secs(60));
+    scene.event(B, fault(0, "disk-loss", &[B])).event(B, Event::Stopped { orderly: false });
+    let partitions = vec![(scene.partition, 1, 0)];
+    scene.event(B, Event::Started { incarnation: 2 }).event(B, Event::DiskLost { queue, partitions });
+    scene.leads(B, queue, 0).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let texts = texts(&lines);
+    for part in ["dies, and its disk with it", "and with them p0#0, which stood at offset 0", "without p0#0"]
+    {
+        assert!(texts.iter().any(|text| text.contains(part)), "{part}: {texts:#?}");
+    }
+}
+
+#[test]
+fn a_wrong_clock_is_told_with_by_how_much() {
+    let event = |kind: &str| Event::FaultBegun {
+        fault: 0,
+        kind: kind.to_owned(),
+        target: "mirror-0".to_owned(),
+        struck: vec![A],
+        figure: "5m behind".to_owned(),
+    };
+    let text = |kind| describe(&Entry { at: Time::ZERO, node: A, event: event(kind) }, &subject());
+    assert_eq!(text("clock-skew"), "fault 0 begins: the clock of mirror-0 is 5m behind");
+    assert_eq!(text("clock-jump"), "fault 0 begins: the clock of mirror-0 jumps and is 5m behind");
 }

@@ -66,7 +66,7 @@ impl Suite {
         let mut judgements = vec![
             at_least_once,
             self.order.judge(),
-            self.bounded_replay.judge(),
+            self.judge_replay(),
             self.exclusive.judge(),
             zero_downtime.judge(),
             progress.judge(),
@@ -76,6 +76,19 @@ impl Suite {
         }
         judgements.extend(self.rewind.iter().map(|rewind| rewind.judge()));
         judgements
+    }
+
+    /// What a log has lost nobody can have passed over in it.
+    fn judge_replay(&self) -> Judgement {
+        let gone = self.at_least_once.gone();
+        if gone.is_empty() {
+            return self.bounded_replay.judge();
+        }
+        let mut bounded_replay = self.bounded_replay.clone();
+        for (queue, record) in gone {
+            bounded_replay.take_away(queue, record);
+        }
+        bounded_replay.judge()
     }
 }
 

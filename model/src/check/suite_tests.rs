@@ -1,7 +1,8 @@
 use super::Suite;
 use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, PRODUCER, Scene, subject};
-use crate::check::{Condition, Guarantee, Judgement, Subject, Verdict};
+use crate::check::{Condition, Guarantee, Judgement, Outline, Subject, Verdict};
 use crate::history::{EndReason, Event};
+use crate::plan::{Act, Phase, Plan, Step};
 use crate::record::{GroupId, NodeId, Queue, TopicPartition};
 use crate::switch::{Hold, WriteTo};
 use crate::units::Span;
@@ -153,4 +154,70 @@ fn a_worker_that_writes_behind_another_ones_grant_is_seen_and_one_that_holds_it_
     assert!(reaches(MIRROR, OPERATOR, Queue::Corgi));
     assert!(!reaches(OPERATOR, MIRROR, Queue::Corgi), "it is the holder");
     assert!(!reaches(MIRROR, OPERATOR, Queue::Kafka), "what another reads from Kafka is nobody's here");
+}
+
+#[test]
+fn the_crash_of_a_master_counts_from_the_beginning_and_of_one_that_was_replaced_no_more() {
+    let subject = Subject { corgi_sets: vec![vec![A, B]], ..subject() };
+    let failed = |entries: &Scene| {
+        let mut conditions = super::Conditions::new(std::sync::Arc::new(subject.clone()));
+        entries.entries.iter().for_each(|entry| conditions.observe(entry, None));
+        let reached = conditions.all().into_iter().filter(|condition| condition.reached);
+        reached.filter(|it| it.name.starts_with("master-failed")).map(|it| it.name).collect::<Vec<_>>()
+    };
+    let crash = Event::Stopped { orderly: false };
+    let mut first = Scene::new();
+    first.phase(1).event(A, crash.clone());
+    assert_eq!(failed(&first), ["master-failed-during-dual-write"]);
+    let mut slave = Scene::new();
+    slave.phase(1).event(B, crash.clone());
+    assert_eq!(failed(&slave), Vec::<String>::new());
+    let mut replaced = Scene::new();
+    let (queue, partition) = (Queue::Corgi, replaced.partition);
+    replaced.phase(1).event(B, Event::LeaderChanged { queue, partition, leader: Some(B), epoch: 2 });
+    replaced.phase(2).event(A, crash.clone());
+    assert_eq!(failed(&replaced), ["master-failed-during-dual-write"]);
+    replaced.event(B, crash);
+    assert_eq!(failed(&replaced), ["master-failed-during-dual-write", "master-failed-during-cut-read"]);
+}
+
+#[test]
+fn what_the_plan_cannot_reach_is_told_from_what_no_run_reached() {
+    let phase = |name: &str, acts: &[Act]| {
+        let steps = acts.iter().cloned().map(Step::Act).collect();
+        Phase { name: name.to_owned(), not_before: Span::ZERO, steps }
+    };
+    let hold = Act::Hold { topics: Vec::new(), partitions: Vec::new() };
+    let plan = Plan {
+        phases: vec![
+            phase("dual-write", &[Act::StartMirror]),
+            phase("cut-read", &[hold, Act::StopMirror]),
+            phase("cut-write", &[Act::Release, Act::StopCorgi]),
+        ],
+    };
+    let subject = Subject { outline: Some(Outline::of(&plan)), ..subject() };
+    let conditions = super::Conditions::new(std::sync::Arc::new(subject)).all();
+    let possible = |name: &str| conditions.iter().find(|condition| condition.name == name).unwrap().possible;
+    for name in [
+        "mirror-lagged-during-dual-write",
+        "mirror-crashed-during-cut-read",
+        "producer-held-during-cut-read",
+        // A producer may learn late that it goes on.
+        "producer-held-during-cut-write",
+        "master-failed-during-cut-write",
+        "producer-held-while-a-mirror-was-down",
+        "operator-crashed-during-cut-write",
+    ] {
+        assert!(possible(name), "{name}");
+    }
+    for name in [
+        "producer-held-during-dual-write",
+        "mirror-lagged-during-cut-write",
+        "gate-waited-during-dual-write",
+        "gate-timed-out",
+        "group-rebalanced-while-paused",
+        "group-crossed-to-kafka",
+    ] {
+        assert!(!possible(name), "{name}");
+    }
 }

@@ -32,7 +32,7 @@ use disk::Disk;
 use litemap::LiteMap;
 use retention::Files;
 use serde::Serialize;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 const REGISTER: Timer = Timer::new("corgi-broker/register", 0);
 const FOLLOW: Timer = Timer::new("corgi-broker/follow", 0);
@@ -233,7 +233,9 @@ impl Broker {
             ..Volatile::default()
         };
         self.volatile.slave.heard_at = now;
-        self.report_loss(effects);
+        if self.report_loss(effects) && self.is_master() {
+            self.record_mastership(effects);
+        }
         self.arm_retention(effects);
         self.register(effects);
         effects.set_timer(REGISTER, self.settings.name_service.register_interval);
@@ -384,7 +386,16 @@ impl Broker {
                 leader: Some(self.node),
                 epoch: i64::from(self.durable.epoch),
             });
+            self.record_mastership(effects);
         }
+    }
+
+    /// Tells the history what a master has at the beginning: of all partitions that it knows or has something of.
+    fn record_mastership(&self, effects: &mut Effects) {
+        let has = |at: TopicPartition| (at, self.durable.log.partition_end(at));
+        let known = self.wiring.partitions(self.set).chain(self.widened_partitions()).map(has);
+        let all: BTreeMap<TopicPartition, Offset> = known.chain(self.durable.log.partition_ends()).collect();
+        effects.record(Event::MastershipTaken { partitions: all.into_iter().collect() });
     }
 }
 

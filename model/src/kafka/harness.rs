@@ -6,6 +6,7 @@ use super::protocol::{
 };
 use super::{Broker, Controller, Settings, WiredTopic, Wiring};
 use crate::history::Event;
+use crate::incident::DiskLoss;
 use crate::machine::{After, Effects, Input, Machine, Now, Process, RequestId, Timer, TimerEffect};
 use crate::message::Message;
 use crate::record::{NodeId, Offset, Record, RecordId, TopicId, TopicPartition};
@@ -123,6 +124,15 @@ impl World {
         self.timers.retain(|(owner, _), _| *owner != node);
         for other in self.nodes.keys().copied().filter(|other| *other != node).collect::<Vec<_>>() {
             self.schedule(LATENCY, Happening::Gone(other, node));
+        }
+    }
+
+    /// A dead broker's disk loses something.
+    pub fn lose(&mut self, node: u32, loss: DiskLoss) {
+        let entry = self.nodes.get_mut(&NodeId(node)).expect("the node exists");
+        assert!(entry.1 == Process_::Down, "a disk is lost while the process is down");
+        if let Node::Broker(broker) = &mut entry.0 {
+            broker.lose(Now::exact(self.now), loss);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::random::{Stream, Streams};
 use crate::run::ledger::Ledger;
 use crate::workload::Workload;
 use crate::world::{Latency, Moment, Network, Node, Rare, World};
-use cutover_model::check::{Sending, Subject, SubjectGroup, SubjectTopic};
+use cutover_model::check::{Outline, Sending, Subject, SubjectGroup, SubjectTopic};
 use cutover_model::client::kafka_producer_settings;
 use cutover_model::hosts::Hosts;
 use cutover_model::record::{NodeId, TopicId};
@@ -153,6 +153,7 @@ impl Case {
             rewinds: self.plan.rewinds(),
             widens: self.plan.widens(),
             waits_for_time: self.plan.waits_for_time(),
+            outline: Some(Outline::of(&self.plan)),
         }
     }
 

@@ -18,6 +18,7 @@ pub fn ready(fault: &Fault, layout: &Layout, network: &Network) -> ReadyFault {
     ReadyFault {
         kind: fault.kind.to_string(),
         target,
+        figure: fault.figures.in_words(fault.kind),
         duration: fault.duration,
         strikes,
         meant: meant(fault, layout),

@@ -57,6 +57,21 @@ pub struct Figures {
     pub bytes: Bytes,
 }
 
+impl Figures {
+    /// By how much a fault of that kind strikes, as a sentence has it; empty where its kind takes no figure.
+    pub fn in_words(&self, kind: Kind) -> String {
+        let word = |figure: &Figure| match figure {
+            Figure::Latency => Some(format!("up to {}", self.latency)),
+            Figure::PerMillion => Some(format!("{} of a million", self.per_million)),
+            Figure::Skew => Some(format!("{} {}", self.skew, if self.behind { "behind" } else { "ahead" })),
+            Figure::Behind | Figure::To | Figure::OneWay => None,
+            Figure::Ahead => Some(format!("by {}", self.ahead)),
+            Figure::Bytes => Some(self.bytes.to_string()),
+        };
+        kind.figures().iter().filter_map(word).collect::<Vec<_>>().join(", ")
+    }
+}
+
 /// The failure domains that a fault strikes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -228,7 +228,8 @@ const FAULTS: &str = "[faults.draw]\ncount = 2\nstart = '20s'\nend = '9m'\nkinds
     [[faults.list]]\nkind = 'restart'\ntarget = 'name-service'\nat = '1m'\nduration = '5s'\n";
 
 fn begun(kind: &str, struck: &[NodeId]) -> Event {
-    Event::FaultBegun { fault: 0, kind: kind.to_owned(), target: String::new(), struck: struck.to_vec() }
+    let (kind, struck) = (kind.to_owned(), struck.to_vec());
+    Event::FaultBegun { fault: 0, kind, target: String::new(), struck, figure: String::new() }
 }
 
 #[test]

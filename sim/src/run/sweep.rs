@@ -4,7 +4,7 @@
 use crate::monitor::{Coverage, Measures};
 use crate::results::{GuaranteeResult, RunResult, SweepResult};
 use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
@@ -78,7 +78,8 @@ struct Line {
     /// In the checker's order, the most telling first.
     worst: Vec<(Figure, u64)>,
     worst_finding: Option<(Finding, u64)>,
-    conditions: BTreeMap<String, u64>,
+    /// How many seeds reached each, and whether any could have.
+    conditions: BTreeMap<String, (u64, bool)>,
 }
 
 impl Folded {
@@ -139,8 +140,12 @@ impl Folded {
         let guarantees: Vec<GuaranteeResult> =
             self.guarantees.into_iter().map(|(name, line)| line.finish(name, failed)).collect();
         let mut conditions = BTreeMap::new();
+        let mut impossible = BTreeSet::new();
         for (condition, seeds) in guarantees.iter().flat_map(|line| &line.conditions) {
             conditions.insert(condition.name.clone(), *seeds);
+            if !condition.possible {
+                impossible.insert(condition.name.clone());
+            }
         }
         SweepResult {
             case: self.case,
@@ -153,6 +158,7 @@ impl Folded {
             listed_struck: self.listed_struck,
             measures: self.measures,
             conditions,
+            impossible,
             failures: self.failures,
         }
     }
@@ -180,7 +186,9 @@ impl Line {
             }
         }
         for condition in &judgement.conditions {
-            *self.conditions.entry(condition.name.clone()).or_default() += u64::from(condition.reached);
+            let (seeds, possible) = self.conditions.entry(condition.name.clone()).or_default();
+            *seeds += u64::from(condition.reached);
+            *possible |= condition.possible;
         }
     }
 
@@ -203,7 +211,7 @@ impl Line {
             worst: self.worst,
             worst_finding: self.worst_finding,
             conditions: conditions
-                .map(|(name, seeds)| (Condition { name, reached: seeds > 0 }, seeds))
+                .map(|(name, (seeds, possible))| (Condition { name, reached: seeds > 0, possible }, seeds))
                 .collect(),
         }
     }
@@ -220,7 +228,11 @@ mod tests {
             verdict: if violated { Verdict::Violated } else { Verdict::Held },
             exercised: true,
             figures: vec![Figure { name: "reordered_records".into(), value: seed % 7, place: String::new() }],
-            conditions: vec![Condition { name: "reached-on-even".into(), reached: seed.is_multiple_of(2) }],
+            conditions: vec![Condition {
+                name: "reached-on-even".into(),
+                reached: seed.is_multiple_of(2),
+                possible: true,
+            }],
             findings: Vec::new(),
             findings_total: u64::from(violated),
         };

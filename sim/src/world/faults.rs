@@ -165,7 +165,8 @@ impl<M: Machine> World<M> {
         let first = hit.first().or_else(|| struck.first());
         let node = first.copied().unwrap_or(NodeId(0));
         self.faults.in_force.push(InForce { number, node, strikes: Vec::new() });
-        self.write(node, Event::FaultBegun { fault: number, kind: fault.kind, target: fault.target, struck });
+        let (kind, target, figure) = (fault.kind, fault.target, fault.figure);
+        self.write(node, Event::FaultBegun { fault: number, kind, target, struck, figure });
         for (place, staged) in fault.strikes.iter().enumerate() {
             if staged.after == Span::ZERO {
                 self.begin_strike(number, place);

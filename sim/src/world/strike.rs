@@ -109,6 +109,8 @@ pub struct ReadyFault {
     pub kind: String,
     /// What it strikes, readable.
     pub target: String,
+    /// By how much, readable; empty where there is nothing to say.
+    pub figure: String,
     /// How long it lasts.
     pub duration: Span,
     /// What it does.

@@ -108,6 +108,7 @@ fn fault(strike: Strike, secs: u64) -> ReadyFault {
     ReadyFault {
         kind: "fault".into(),
         target: "toy".into(),
+        figure: String::new(),
         duration: Span::secs(secs),
         strikes: vec![Staged::whole(strike, Span::secs(secs))],
         meant: None,

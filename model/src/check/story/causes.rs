@@ -26,6 +26,7 @@ impl Teller<'_> {
         self.note_held_sends(history);
         self.note_shrinking(history);
         self.note_lost_disk(history);
+        self.note_reader_beyond(history);
         let cut_off = history.iter().any(|entry| self.is_cut_off(entry));
         if self.is_lost_in_corgi() || cut_off {
             self.note_last_leadership(history);
@@ -36,7 +37,7 @@ impl Teller<'_> {
         self.note_kafka(history, cut_off);
     }
 
-    fn note_cause(&mut self, place: usize, weight: u32) {
+    pub(super) fn note_cause(&mut self, place: usize, weight: u32) {
         let told = self.causes.entry(place).or_default();
         *told = weight.max(*told);
     }
@@ -139,8 +140,9 @@ impl Teller<'_> {
         let of_records = |queue: Queue, partition: TopicPartition| self.stands_in(queue, partition);
         let loses = |entry: &Entry| match &entry.event {
             Event::DiskLost { queue, partitions } => {
-                entry.at < self.from
-                    && partitions.iter().any(|(partition, ..)| of_records(*queue, *partition))
+                let before = entry.at < self.from
+                    && partitions.iter().any(|(partition, ..)| of_records(*queue, *partition));
+                before || self.taken_by(entry).next().is_some()
             }
             _ => false,
         };

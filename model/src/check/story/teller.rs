@@ -23,6 +23,8 @@ impl<'a> Teller<'a> {
             records: finding.records.iter().take(followed(finding.ground)).copied().collect(),
             nodes: BTreeSet::new(),
             positions: BTreeMap::new(),
+            cuts: BTreeMap::new(),
+            tenures: BTreeMap::new(),
             sent: BTreeMap::new(),
             delayed: BTreeSet::new(),
             faults: BTreeSet::new(),
@@ -35,6 +37,7 @@ impl<'a> Teller<'a> {
             told: BTreeMap::new(),
             last_wait: None,
             causes: BTreeMap::new(),
+            meanings: BTreeMap::new(),
             successors: BTreeMap::new(),
             told_before: BTreeMap::new(),
             kafka_brokers: BTreeSet::new(),
@@ -55,6 +58,8 @@ impl<'a> Teller<'a> {
                 teller.last_wait = Some(entry.at);
             }
         }
+        teller.note_cuts(history);
+        teller.note_tenures(history);
         let gone_at = teller.gone_at(history);
         if let Some(sealed_at) = gone_at.or_else(|| teller.passed_over_at(history)) {
             teller.to = teller.to.max(sealed_at);
@@ -81,26 +86,6 @@ impl<'a> Teller<'a> {
         if wronged && self.finding.guarantee == Guarantee::Rewind {
             self.rewinds.insert(*rewind);
             self.nodes.extend([entry.node, meant.node]);
-        }
-    }
-
-    /// When the last log of Corgi's that held a lost record cut it off: nobody could bring it from then on, and what comes
-    /// later has nothing to do with it.
-    fn gone_at(&self, history: &[Entry]) -> Option<Time> {
-        if !self.is_lost_in_corgi() {
-            return None;
-        }
-        history.iter().rfind(|entry| self.is_cut_off(entry)).map(|entry| entry.at)
-    }
-
-    /// Whether a log of Corgi's cuts a followed record off.
-    pub(super) fn is_cut_off(&self, entry: &Entry) -> bool {
-        match &entry.event {
-            Event::Truncated { queue: Queue::Corgi, partition, from, to } => {
-                let mut lost = self.standing((Queue::Corgi, *partition), *to..*from);
-                lost.any(|(_, (_, since))| since <= entry.at)
-            }
-            _ => false,
         }
     }
 
@@ -230,7 +215,9 @@ impl<'a> Teller<'a> {
             Event::InSyncChanged { partition, in_sync, .. } if self.stands_in(Queue::Kafka, *partition) => {
                 self.nodes.extend(in_sync);
             }
-            Event::Truncated { queue, partition, .. } if self.stands_in(*queue, *partition) => {
+            Event::Truncated { queue, partition, .. }
+                if self.stands_in(*queue, *partition) && self.matters(entry) =>
+            {
                 self.nodes.insert(entry.node);
             }
             Event::Granted { group, queue, partitions } | Event::Revoked { group, queue, partitions, .. }

@@ -153,6 +153,15 @@ impl Teller<'_> {
             Event::GateTimedOut { .. } => others(55),
             Event::GateOpened { .. } => others(40),
             Event::Healed | Event::WorkloadEnded | Event::PlanCompleted => others(30),
+            // A log that loses nothing of a lost record's is another story.
+            Event::Truncated { .. } if !self.matters(entry) => 0,
+            Event::MastershipTaken { .. } => {
+                if self.taken_by(entry).next().is_some() {
+                    95
+                } else {
+                    0
+                }
+            }
             event => self.weight_of_partition(own, event),
         }
     }

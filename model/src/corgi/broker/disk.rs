@@ -106,12 +106,14 @@ impl Broker {
         self.durable.disk.synced = 0;
     }
 
-    /// Tells the history what the disk lost.
-    pub(super) fn report_loss(&mut self, effects: &mut Effects) {
+    /// Tells the history what the disk lost. Returns whether it lost anything.
+    pub(super) fn report_loss(&mut self, effects: &mut Effects) -> bool {
         let partitions = std::mem::take(&mut self.durable.disk.lost);
-        if !partitions.is_empty() {
+        let lost = !partitions.is_empty();
+        if lost {
             effects.record(Event::DiskLost { queue: Queue::Corgi, partitions });
         }
+        lost
     }
 
     /// There is room again: a slave gets what it could not keep.

@@ -254,7 +254,10 @@ fn a_promotion_is_done_once_and_late_orders_change_nothing() {
     slave.ask(ON_CALL, Request::Promote { epoch: 2 });
     assert!(slave.broker.is_master());
     assert!(
-        matches!(slave.effects.events[..], [Event::LeasesAwaited { .. }, Event::LeaderChanged { .. }]),
+        matches!(
+            slave.effects.events[..],
+            [Event::LeasesAwaited { .. }, Event::LeaderChanged { .. }, Event::MastershipTaken { .. }]
+        ),
         "{:?}",
         slave.effects.events
     );

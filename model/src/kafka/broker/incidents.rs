@@ -1,8 +1,13 @@
 //! What befalls a broker from outside: a full disk, a lost one, a lower quota.
 
 use super::{Broker, Context, Durable};
+use crate::history::Event;
 use crate::incident::{DiskLoss, Incident};
+use crate::kafka::replica::Replica;
+use crate::kafka::wiring::is_internal;
 use crate::machine::Process;
+use crate::partition_map::PartitionMap;
+use crate::record::{Offset, Queue, TopicPartition};
 use crate::units::Time;
 
 impl Broker {
@@ -19,6 +24,11 @@ impl Broker {
     /// The disk loses something while the process is down. The controller's log is synced at each write; the replicas' logs are
     /// left to the operating system.
     pub(super) fn lose_disk(&mut self, now: Time, loss: DiskLoss) {
+        let ends = |replicas: &PartitionMap<Replica>| -> Vec<(TopicPartition, Offset)> {
+            replicas.iter().map(|(at, replica)| (at, replica.log.end())).collect()
+        };
+        let before = ends(&self.durable.replicas);
+        let untold = std::mem::take(&mut self.durable.lost);
         match loss {
             DiskLoss::Everything => self.durable = Durable::default(),
             DiskLoss::UnsyncedTail => {
@@ -26,6 +36,21 @@ impl Broker {
                     replica.lose_unsynced(now);
                 }
             }
+        }
+        self.durable.lost = untold;
+        for (at, end) in before {
+            let left = self.durable.replicas.get(at).map_or(0, |replica| replica.log.end());
+            if left < end && !is_internal(at.topic) {
+                self.durable.lost.push((at, end, left));
+            }
+        }
+    }
+
+    /// Tells the history what the disk lost while the process was down.
+    pub(super) fn report_loss(&mut self, cx: &mut Context<'_>) {
+        let partitions = std::mem::take(&mut self.durable.lost);
+        if !partitions.is_empty() {
+            cx.effects.record(Event::DiskLost { queue: Queue::Kafka, partitions });
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::record::TopicPartition;
 impl Broker {
     pub(super) fn start(&mut self, cx: &mut Context<'_>, incarnation: u32) {
         self.volatile.incarnation = incarnation;
+        self.report_loss(cx);
         self.find_high_watermarks();
         self.durable.orderly = false;
         self.beat(cx);

@@ -36,7 +36,7 @@ use super::wiring::{OFFSETS_TOPIC, Wiring};
 use crate::machine::{Effects, Input, Machine, Now, RequestId, Timer};
 use crate::message::Message;
 use crate::partition_map::PartitionMap;
-use crate::record::{GroupId, NodeId, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::units::Time;
 use litemap::LiteMap;
 use serde::Serialize;
@@ -66,6 +66,8 @@ pub(super) struct Durable {
     last_seen: Time,
     /// Whether it was stopped in good order.
     orderly: bool,
+    /// What the disk lost and the history was not told yet: each partition's end before and after.
+    lost: Vec<(TopicPartition, Offset, Offset)>,
 }
 
 /// What a broker forgets when it dies.

@@ -70,6 +70,33 @@ fn what_only_a_killed_leader_had_is_cut_off_and_its_offsets_are_used_again() {
 }
 
 #[test]
+fn what_a_disk_lost_is_told_at_the_next_start_before_the_broker_leads_again() {
+    use crate::history::Event;
+    use crate::incident::DiskLoss;
+    use crate::record::Queue;
+    let losses = |events: &[Event]| -> Vec<usize> {
+        let lost = |event: &Event| matches!(event, Event::DiskLost { .. });
+        (0..events.len()).filter(|place| lost(&events[*place])).collect()
+    };
+    let mut world = World::new(World::quick(), 1);
+    world.produce(1, 0, Acks::Leader);
+    world.kill(1);
+    world.lose(1, DiskLoss::Everything);
+    world.start(1);
+    world.run_for(Span::secs(4));
+    let partitions = vec![(TopicPartition::new(0, 0), 1, 0)];
+    let [place] = losses(&world.events)[..] else { panic!("{:?}", world.events) };
+    assert_eq!(world.events[place], Event::DiskLost { queue: Queue::Kafka, partitions });
+    let leads = |event: &Event| matches!(event, Event::LeadershipTaken { .. });
+    assert!(world.events[place..].iter().any(leads));
+    // A process that dies leaves the disk alone, and what was told is not told again.
+    world.kill(1);
+    world.start(1);
+    world.run_for(Span::secs(4));
+    assert_eq!(losses(&world.events).len(), 1);
+}
+
+#[test]
 fn a_thawed_leader_answers_what_waited_before_it_learns_of_its_successor() {
     let mut world = world();
     world.produce(1, 0, Acks::All);
