@@ -46,6 +46,11 @@ use crate::units::{Span, Time};
 use serde::{Deserialize, Serialize};
 use tables::Course;
 
+/// The time before the plan's first phase, as a figure's name has it: no phase is called so.
+pub const BEFORE_THE_PLAN: &str = "before-the-plan";
+/// The time after its last.
+pub const AFTER_THE_PLAN: &str = "after-the-plan";
+
 /// What the simulator judges.
 #[derive(
     Clone,
@@ -282,9 +287,9 @@ impl Subject {
 
     /// A phase as a figure's name has it: `before-the-plan`, `cut-read`, `after-the-plan`.
     pub fn phase_key(&self, phase: u32) -> String {
-        let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
+        let Some(place) = phase.checked_sub(1) else { return BEFORE_THE_PLAN.to_owned() };
         if phase == self.after_the_plan() {
-            return "after-the-plan".to_owned();
+            return AFTER_THE_PLAN.to_owned();
         }
         self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
     }
