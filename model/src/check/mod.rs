@@ -351,6 +351,9 @@ pub struct Objectives {
     pub plan_added_write_gap: Span,
     /// How much greater the record age may be than without the migration, the planned pause apart.
     pub plan_added_record_age: Span,
+    /// By how much the clocks of who stamps records and who asks for a moment may be wrong together: a rewind to a moment
+    /// owes what was sent so long after it, whatever its stamp.
+    pub rewind_clock_tolerance: Span,
     /// How many redeliveries and copies a group may see in all.
     pub duplicates_per_group: u64,
     /// In what time after the end of the faults and of the workload everything is done.
@@ -366,6 +369,7 @@ impl Default for Objectives {
             planned_pause: Span::secs(120),
             plan_added_write_gap: Span::secs(60),
             plan_added_record_age: Span::secs(120),
+            rewind_clock_tolerance: Span::secs(5),
             duplicates_per_group: 2_000,
             drain: Span::secs(300),
         }
