@@ -1,6 +1,7 @@
 //! `cutover check`: many seeds, a verdict for each guarantee, the story of the worst finding.
 
 use crate::arguments::{Check, Format};
+use crate::measured::Buckets;
 use crate::{
     EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, coverage_table, json, measures_table, metrics, output, progress,
     table,
@@ -34,7 +35,8 @@ pub fn run(arguments: &Check) -> miette::Result<u8> {
     for (case, path) in cases.iter().zip(&arguments.cases) {
         let result = sweep(case, arguments);
         let expected = case.expect.is_met_by(&result);
-        let object = json::checked(&result, case, expected);
+        let buckets = if arguments.verbose { Buckets::Told } else { Buckets::Left };
+        let object = json::checked(&result, case, expected, buckets);
         let line = serde_json::to_string(&object).into_diagnostic()?;
         match arguments.format {
             Format::Json => output::print(&format!("{line}\n"))?,

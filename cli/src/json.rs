@@ -1,6 +1,6 @@
 //! What machines get: one object a command, with names instead of numbers.
 
-use crate::measured::{Measured, measured};
+use crate::measured::{Buckets, Measured, measured};
 use cutover_model::check::{Finding, Guarantee, Subject, Verdict};
 use cutover_model::plan::PlanProblem;
 use cutover_sim::case::{Case, CaseError};
@@ -160,7 +160,7 @@ fn found(finding: &Finding, subject: &Subject) -> FoundHere {
 }
 
 /// What `check` prints of a sweep.
-pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool) -> Checked<'a> {
+pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool, buckets: Buckets) -> Checked<'a> {
     let subject = &case.subject();
     let guarantee = |line: &'a cutover_sim::results::GuaranteeResult| CheckedGuarantee {
         name: line.name,
@@ -193,7 +193,7 @@ pub fn checked<'a>(result: &'a SweepResult, case: &Case, expected: bool) -> Chec
         first_seed: result.first,
         digest: &result.digest,
         guarantees: result.guarantees.iter().map(guarantee).collect(),
-        measures: measured(&result.measures, subject),
+        measures: measured(&result.measures, subject, buckets),
         coverage: result.coverage.zeroes_first(),
         listed_faults: listed_faults(result, case),
         conditions: result
@@ -294,7 +294,7 @@ pub fn replayed<'a>(result: &'a RunResult, case: &Case) -> Replayed<'a> {
             .flat_map(|judgement| &judgement.findings)
             .map(|finding| found(finding, subject))
             .collect(),
-        measures: measured(&result.measures, subject),
+        measures: measured(&result.measures, subject, Buckets::Left),
         failure: result.failure.as_deref(),
     }
 }

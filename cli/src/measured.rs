@@ -44,7 +44,7 @@ struct ProductionMeasured {
     refused: u64,
     indeterminate: u64,
     unanswered: u64,
-    latency: Distribution,
+    latency: Spans,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,7 +54,25 @@ struct ProcessingMeasured {
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
     unprocessed: u64,
-    end_to_end: Distribution,
+    end_to_end: Spans,
+}
+
+/// A distribution: its figures, and where they are asked for its buckets.
+#[derive(Debug, Serialize)]
+struct Spans {
+    #[serde(flatten)]
+    figures: Distribution,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    buckets_us: Option<Vec<(u64, u64)>>,
+}
+
+/// Whether distributions are told bucket by bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Buckets {
+    /// They are.
+    Told,
+    /// Their figures alone.
+    Left,
 }
 
 #[derive(Debug, Serialize)]
@@ -91,7 +109,11 @@ fn hours(span: Span) -> f64 {
     (span.0 / 3_600) as f64 / 1_000_000.0
 }
 
-fn production(of: Production, topic: Option<String>) -> ProductionMeasured {
+fn spans(figures: Distribution, buckets: Buckets) -> Spans {
+    Spans { buckets_us: (buckets == Buckets::Told).then(|| figures.buckets()), figures }
+}
+
+fn production(of: Production, topic: Option<String>, buckets: Buckets) -> ProductionMeasured {
     ProductionMeasured {
         topic,
         sent: of.sent,
@@ -99,12 +121,17 @@ fn production(of: Production, topic: Option<String>) -> ProductionMeasured {
         refused: of.refused,
         indeterminate: of.indeterminate,
         unanswered: of.unanswered(),
-        latency: of.latency,
+        latency: spans(of.latency, buckets),
     }
 }
 
-fn processing(of: Processing, topic: Option<String>, group: Option<String>) -> ProcessingMeasured {
-    ProcessingMeasured { topic, group, unprocessed: of.unprocessed, end_to_end: of.end_to_end }
+fn processing(
+    of: Processing,
+    (topic, group): (Option<String>, Option<String>),
+    buckets: Buckets,
+) -> ProcessingMeasured {
+    let end_to_end = spans(of.end_to_end, buckets);
+    ProcessingMeasured { topic, group, unprocessed: of.unprocessed, end_to_end }
 }
 
 fn queue(of: &QueueCost) -> QueueMeasured {
@@ -130,13 +157,13 @@ fn cost(of: &Cost) -> CostMeasured {
 }
 
 /// The measures, with the names of what they are of.
-pub fn measured(measures: &Measures, subject: &Subject) -> Measured {
+pub fn measured(measures: &Measures, subject: &Subject, buckets: Buckets) -> Measured {
     let part = |part| {
         let sum = measures.part(part);
         PartMeasured {
             part,
-            production: production(sum.all_production(), None),
-            processing: processing(sum.all_processing(), None, None),
+            production: production(sum.all_production(), None, buckets),
+            processing: processing(sum.all_processing(), (None, None), buckets),
             cost: cost(&sum.cost),
         }
     };
@@ -146,14 +173,14 @@ pub fn measured(measures: &Measures, subject: &Subject) -> Measured {
         production: of
             .production
             .iter()
-            .map(|it| production(it.clone(), Some(topic_name(subject, it.topic))))
+            .map(|it| production(it.clone(), Some(topic_name(subject, it.topic)), buckets))
             .collect(),
         processing: of
             .processing
             .iter()
             .map(|it| {
                 let group = subject.group_name(it.group);
-                processing(it.clone(), Some(topic_name(subject, it.topic)), Some(group))
+                processing(it.clone(), (Some(topic_name(subject, it.topic)), Some(group)), buckets)
             })
             .collect(),
         cost: cost(&of.cost),

@@ -7,7 +7,7 @@ use crate::measured::topic_name;
 use cutover_model::check::Subject;
 use cutover_model::units::Span;
 use cutover_sim::monitor::{Cost, Coverage, Distribution, Measures, PhaseMeasures, Processing};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The quantiles of a summary, in thousandths; the last is the maximum.
@@ -88,14 +88,19 @@ fn escaped_help(text: &str) -> String {
     text.replace('\\', r"\\").replace('\n', r"\n")
 }
 
-/// Two cases of one name would give the same series twice, which is no valid text: the second is called `name#2`.
+/// Two cases of one name would give the same series twice, which is no valid text: the second is called `name#2`, or what
+/// comes next and is no other case's name.
 fn distinct(sources: &[Source<'_>]) -> Vec<String> {
-    let mut seen: BTreeMap<&str, u32> = BTreeMap::new();
+    let mut taken: BTreeSet<String> = BTreeSet::new();
+    let own: BTreeSet<&str> = sources.iter().map(|source| source.case).collect();
     let mut names = Vec::new();
     for source in sources {
-        let times = seen.entry(source.case).or_default();
-        *times += 1;
-        names.push(if *times == 1 { source.case.to_owned() } else { format!("{}#{times}", source.case) });
+        let others = (2_u32..).map(|times| format!("{}#{times}", source.case));
+        let free = others.filter(|name| !own.contains(name.as_str()));
+        let mut candidates = std::iter::once(source.case.to_owned()).chain(free);
+        let name = candidates.find(|name| !taken.contains(name)).expect("there is always one more number");
+        taken.insert(name.clone());
+        names.push(name);
     }
     names
 }

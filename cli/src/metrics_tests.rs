@@ -4,7 +4,7 @@ use super::*;
 use cutover_model::check::{SubjectGroup, SubjectTopic};
 use cutover_model::record::{GroupId, TopicId};
 use cutover_sim::monitor::{Processing, Production};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A sample: its name, its labels and its value.
 type Sample = (String, BTreeMap<String, String>, f64);
@@ -147,6 +147,19 @@ fn cases_of_one_name_stay_apart() {
     let samples = parsed(&text(&[one(), one()]));
     for case in ["mine", "mine#2"] {
         assert!(near(value(&samples, "cutover_runs", &[("case", case)]), 1.0));
+    }
+}
+
+/// A case may itself be called as the second of a name would be.
+#[test]
+fn the_name_of_a_second_case_is_no_other_cases() {
+    let (subject, measures, coverage) = (subject(), measures(), Coverage::default());
+    let called = |case| Source { case, ..source(&subject, &measures, &coverage) };
+    for cases in [["mine", "mine", "mine#2"], ["mine#2", "mine", "mine"]] {
+        let samples = parsed(&text(&cases.map(called)));
+        for case in ["mine", "mine#2", "mine#3"] {
+            assert!(near(value(&samples, "cutover_runs", &[("case", case)]), 1.0));
+        }
     }
 }
 

@@ -324,6 +324,7 @@ fn what_was_measured_is_in_the_table_in_the_object_and_in_the_metrics() {
             let figure = |name: &str| distribution[name].as_u64().unwrap();
             assert!(figure("count") > 0 && figure("p50_us") <= figure("p99_us"), "{distribution}");
             assert!(figure("p99_us") <= figure("max_us"), "{distribution}");
+            assert!(distribution.get("buckets_us").is_none(), "they are asked for by --verbose");
         }
     }
     let sent = parts.iter().map(|part| part["production"]["sent"].as_u64().unwrap());
@@ -359,6 +360,28 @@ fn a_table_of_all_that_was_measured_is_there_for_who_asks_for_it() {
         assert!(verbose.contains(words), "{words}: {verbose}");
     }
     assert!(short.contains("no seed reached") && !short.contains("seeds that reached it"), "{short}");
+}
+
+/// The phases' histograms add up to that of the part, bucket by bucket.
+#[test]
+fn verbose_json_has_the_histograms_and_they_can_be_merged() {
+    let object = json(&out(&cutover(&["check", GUARDED, "--seeds", "1", "--verbose", "--format", "json"])));
+    let buckets = |latency: &serde_json::Value| -> Vec<(u64, u64)> {
+        serde_json::from_value(latency["buckets_us"].clone()).expect("pairs of numbers")
+    };
+    let measures = &object["measures"];
+    let mut added = std::collections::BTreeMap::new();
+    for phase in measures["phases"].as_array().unwrap().iter().filter(|phase| phase["part"] == "during") {
+        for topic in phase["production"].as_array().unwrap() {
+            for (end, count) in buckets(&topic["latency"]) {
+                *added.entry(end).or_insert(0) += count;
+            }
+        }
+    }
+    let during = &measures["parts"][1]["production"]["latency"];
+    assert_eq!(buckets(during), added.into_iter().collect::<Vec<_>>());
+    let counted: u64 = buckets(during).iter().map(|(_, count)| count).sum();
+    assert_eq!(Some(counted), during["count"].as_u64());
 }
 
 #[test]

@@ -320,6 +320,8 @@ pub enum Event {
         offsets: Vec<(TopicPartition, Offset)>,
         /// The node whose partitions alone are meant, where it is about one instance.
         instance: Option<NodeId>,
+        /// The moment that he was to go back to, in simulated time, whatever his clock made of it; none for an offset.
+        moment: Option<Time>,
     },
     /// A consumer sought an earlier offset of a partition of Kafka, for a rewind.
     Sought {

@@ -4,6 +4,7 @@
 //! account's; what is checked, committed and answered is assumed, and a setting where there is a choice.
 
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
+use crate::units::Time;
 use serde::{Deserialize, Serialize};
 
 /// The id of one life of an instance. It stands for the UUID that a process draws when it starts.
@@ -77,6 +78,10 @@ pub enum Message {
 pub struct Command {
     /// The operator's number of the rewind: a repetition has the same.
     pub rewind: u64,
+    /// Which of his repetitions it is, from 1: a copy that comes late is told by it from a command that is new.
+    pub attempt: u32,
+    /// By when it is to be taken, on the clock of whoever takes it; none where it is good for ever.
+    pub valid_until: Option<Time>,
     /// For whom it is, as Redis had it.
     pub to: Registration,
     /// The next offset to read of each partition.
@@ -88,6 +93,8 @@ pub struct Command {
 pub struct Answer {
     /// The number of the rewind.
     pub rewind: u64,
+    /// Which of the repetitions is answered.
+    pub attempt: u32,
     /// For whom the command was.
     pub to: Registration,
     /// The partitions of the command in which it has gone back, or why it did nothing.
@@ -103,6 +110,12 @@ pub enum Refusal {
     OtherInstance,
     /// It does not read from Kafka, and what it reads from cannot go back.
     NotReading,
+    /// It has none of the partitions, or has lost those in which it went back before that was sure to last.
+    NothingAssigned,
+    /// It was told this already, or something later.
+    Outdated,
+    /// It came when it was good no more.
+    Expired,
 }
 
 impl Message {

@@ -262,6 +262,14 @@ fn a_command_for_a_dead_instance_reaches_whoever_has_its_address() {
 }
 
 #[test]
+fn a_rewind_to_a_moment_passes_over_what_a_wrong_clock_has_stamped() {
+    let words = ["the clock of mirror-", "begins rewind 1 of fulfilment to 05:10", "goes back in"];
+    fails_by_one_setting("rewind-mirror-clock", 0..8, Guarantee::Rewind, &words, |case| {
+        case.mirror.carry_create_time = true;
+    });
+}
+
+#[test]
 fn a_promoted_slave_without_the_offsets_has_the_mirror_begin_again() {
     fails_by_one_setting("corgi-offsets-back", 0..8, Guarantee::BoundedReplay, &["is led by"], |case| {
         case.corgi.offset_copy_interval = Span::secs(10);

@@ -91,8 +91,8 @@ struct Volatile<C, K> {
     obeyed_pause: bool,
     /// Whether it was said to be paused.
     said_paused: bool,
-    /// Whether the library was assigned partitions since it was started.
-    was_granted: bool,
+    /// Which of the library's assignments was the first that gave it partitions.
+    first_assignment: Option<u64>,
     /// Whether it was asked to stop; it may go on for a while.
     is_asked_to_stop: bool,
     /// Whether it hands nothing more out, and exits when it has finished.
@@ -141,7 +141,7 @@ impl<C, K> Default for Volatile<C, K> {
             subscription: Subscription::default(),
             obeyed_pause: false,
             said_paused: false,
-            was_granted: false,
+            first_assignment: None,
             is_asked_to_stop: false,
             stopping: false,
             tracks: LiteMap::new(),

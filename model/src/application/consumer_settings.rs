@@ -26,7 +26,8 @@ pub struct Settings {
     /// that happens; an unordered group's duplicates are harmless only with it.
     pub idempotent: bool,
     /// Whether the NewClient's pause lasts over a reassignment. Without it the pause belongs to the partitions that
-    /// were assigned when it was asked for, as in Kafka's own client, and the ones that come later are consumed.
+    /// were assigned when it was asked for, as in Kafka's own client, and what a later
+    /// assignment brings is consumed. Corgi's client pauses as a whole, and stays so.
     pub pause_survives_reassignment: bool,
     /// Whether a NewClient consumes from Corgi, not paused, before it has heard the switches.
     pub start_without_switches: bool,

@@ -26,6 +26,8 @@ pub struct ScriptedConsumer {
     pub changes: VecDeque<Assigned>,
     pub buffered: VecDeque<Received>,
     pub unanswered_commits: bool,
+    /// Counts the assignments of which `changes` tell.
+    pub assignments: u64,
     /// The partitions whose commits are acknowledged.
     pub acknowledged: Vec<TopicPartition>,
 }
@@ -75,6 +77,10 @@ impl Consumer for ScriptedConsumer {
 
     fn assignment(&self) -> Vec<TopicPartition> {
         Vec::new()
+    }
+
+    fn assignments(&self) -> u64 {
+        self.assignments
     }
 
     fn pause(&mut self, _now: Now, _effects: &mut Effects) {

@@ -68,6 +68,7 @@ struct Replays {
 /// Positions of Kafka that a rewind asks for once more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct AskedFor {
+    rewind: u64,
     partition: TopicPartition,
     first: Offset,
     /// Of each position from there on, whether it has come.
@@ -167,10 +168,16 @@ impl BoundedReplay {
     }
 
     /// A consumer went back as it was told to.
-    fn sought(&mut self, node: NodeId, group: GroupId, partition: TopicPartition, from: Offset, to: Offset) {
+    fn sought(
+        &mut self,
+        node: NodeId,
+        (rewind, group): (u64, GroupId),
+        partition: TopicPartition,
+        from: Offset,
+        to: Offset,
+    ) {
         let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
-        let positions = usize::try_from(from - to).unwrap_or(0);
-        replays.asked_for.push(AskedFor { partition, first: to, came: vec![false; positions] });
+        replays.ask_for(rewind, partition, from, to);
         replays.logs[Queue::Kafka as usize].at(partition).go_back(node, to);
     }
 
@@ -299,6 +306,22 @@ impl Replays {
         self.duplicates.iter().sum()
     }
 
+    /// A rewind asks for those positions: once, however often somebody goes back for it.
+    fn ask_for(&mut self, rewind: u64, partition: TopicPartition, from: Offset, to: Offset) {
+        let positions = usize::try_from(from - to).unwrap_or(0);
+        let key = (rewind, partition, to);
+        let earlier =
+            self.asked_for.iter_mut().find(|asked| (asked.rewind, asked.partition, asked.first) == key);
+        match earlier {
+            Some(asked) if asked.came.len() < positions => asked.came.resize(positions, false),
+            Some(_) => {}
+            None => {
+                let came = vec![false; positions];
+                self.asked_for.push(AskedFor { rewind, partition, first: to, came });
+            }
+        }
+    }
+
     /// Whether a rewind asked for what is delivered there, and it has not come since.
     fn was_asked_for(&mut self, place: Place) -> bool {
         let asked = self.asked_for.iter_mut().rev().find_map(|asked| asked.take(place));
@@ -379,8 +402,8 @@ impl Checker for BoundedReplay {
                 self.begun_anew(entry.node, Some((*group, *queue, partitions)));
             }
             Event::Started { .. } => self.begun_anew(entry.node, None),
-            Event::Sought { group, partition, from, to, .. } => {
-                self.sought(entry.node, *group, *partition, *from, *to);
+            Event::Sought { rewind, group, partition, from, to, .. } => {
+                self.sought(entry.node, (*rewind, *group), *partition, *from, *to);
             }
             Event::StepDone { act: Act::PrepareOffsets { group, .. }, .. } => {
                 self.begins_anew_in(Queue::Kafka, group);

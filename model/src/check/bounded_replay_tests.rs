@@ -237,6 +237,21 @@ fn what_a_rewind_asks_for_is_no_duplicate_once_and_what_comes_again_is() {
     assert_eq!(value(&judgement, "asked_for_by_rewinds_records"), 4);
 }
 
+/// An instance that is told again, after it lost the partition, goes back once more: what it had delivered for that rewind
+/// is a duplicate the second time.
+#[test]
+fn a_rewind_asks_for_a_position_once_however_often_somebody_goes_back_for_it() {
+    let mut scene = Scene::new();
+    scene.sends(6).reads_copies(A, &[0, 1, 2, 3, 4, 5]);
+    rewound(&mut scene);
+    scene.reads_copies(A, &[2, 3]);
+    rewound(&mut scene);
+    scene.reads_copies(A, &[2, 3, 4, 5]).drained();
+    let judgement = scene.judged_of(BoundedReplay::new, crate::check::Subject { rewinds: true, ..subject() });
+    assert_eq!(value(&judgement, "duplicates_in_a_group_records"), 2);
+    assert_eq!(value(&judgement, "asked_for_by_rewinds_records"), 4);
+}
+
 #[test]
 fn a_rewind_that_is_undone_is_no_hole_of_a_replay() {
     let mut scene = Scene::new();

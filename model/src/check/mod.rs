@@ -47,6 +47,11 @@ use crate::units::{Span, Time};
 use serde::{Deserialize, Serialize};
 use tables::Course;
 
+/// The time before the plan's first phase, as a figure's name has it: no phase is called so.
+pub const BEFORE_THE_PLAN: &str = "before-the-plan";
+/// The time after its last.
+pub const AFTER_THE_PLAN: &str = "after-the-plan";
+
 /// What the simulator judges.
 #[derive(
     Clone,
@@ -287,9 +292,9 @@ impl Subject {
 
     /// A phase as a figure's name has it: `before-the-plan`, `cut-read`, `after-the-plan`.
     pub fn phase_key(&self, phase: u32) -> String {
-        let Some(place) = phase.checked_sub(1) else { return "before-the-plan".to_owned() };
+        let Some(place) = phase.checked_sub(1) else { return BEFORE_THE_PLAN.to_owned() };
         if phase == self.after_the_plan() {
-            return "after-the-plan".to_owned();
+            return AFTER_THE_PLAN.to_owned();
         }
         self.phases.get(place as usize).cloned().unwrap_or_else(|| format!("phase-{phase}"))
     }
@@ -351,6 +356,9 @@ pub struct Objectives {
     pub plan_added_write_gap: Span,
     /// How much greater the record age may be than without the migration, the planned pause apart.
     pub plan_added_record_age: Span,
+    /// By how much the clocks of who stamps records and who asks for a moment may be wrong together: a rewind to a moment
+    /// owes what was sent so long after it, whatever its stamp.
+    pub rewind_clock_tolerance: Span,
     /// How many redeliveries and copies a group may see in all.
     pub duplicates_per_group: u64,
     /// In what time after the end of the faults and of the workload everything is done.
@@ -366,6 +374,7 @@ impl Default for Objectives {
             planned_pause: Span::secs(120),
             plan_added_write_gap: Span::secs(60),
             plan_added_record_age: Span::secs(120),
+            rewind_clock_tolerance: Span::secs(5),
             duplicates_per_group: 2_000,
             drain: Span::secs(300),
         }

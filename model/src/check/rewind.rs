@@ -3,21 +3,30 @@
 //!
 //! What was promised is what the operator was told, and, once he goes on, all that he had asked for. A rewind that he
 //! still waits for promises nothing: progress tells of a plan that waits. "From there on" are the
-//! positions, at the moment of the seek, that the group had been delivered from Kafka, or that a producer was told of by Kafka:
-//! what a mirror wrote and the group never read may belong to a transaction that was aborted. Records that come later
+//! positions that the group had been delivered from Kafka, or that a producer was told of by Kafka:
+//! what a mirror wrote and the group never read may belong to a transaction that was aborted. They are reckoned twice: when
+//! it was asked for, of whoever reads, and at the seek of whom the operator was told. Where a moment was asked for, a record
+//! that was sent after it is owed wherever it lies: whose clock led him elsewhere is no excuse. Records that come later
 //! are at-least-once's. A redelivery after the pass is no anomaly, nor is an instance that goes on from its own
 //! position beside the one that went back (that is exclusive's).
 
-use super::tables::ByPartition;
-use super::tally::{Gathered, Kind, Tally, figure, judgement};
+mod holdings;
+mod passes;
+mod sentences;
+
+use super::tables::{ByPartition, ByRecord};
+use super::tally::{Kind, Tally, figure, judgement};
 use super::{Checker, Condition, Course, Ground, Guarantee, Judgement, Subject};
 use crate::history::{EndReason, Entry, Event};
 use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::rewind::InstanceId;
 use crate::units::Time;
+use holdings::Holdings;
+use passes::{Log, Owed, Pass, Told};
+use sentences::{DELETED, EARLY, Misdirection, UNTOLD, summary};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// The checker of rewinds.
@@ -25,13 +34,19 @@ use std::sync::Arc;
 pub struct Rewind {
     subject: Arc<Subject>,
     course: Course,
-    groups: Vec<Group>,
+    /// By group: its reading of Kafka.
+    groups: Vec<ByPartition<Log>>,
     /// What producers were told of by Kafka.
     acknowledged: ByPartition<BTreeMap<Offset, RecordId>>,
+    /// When each record was sent first.
+    invoked: ByRecord<Time>,
+    /// Where Kafka's logs begin.
+    starts: ByPartition<Offset>,
     asked: BTreeMap<u64, Asked>,
     /// The present life of each node.
     lives: BTreeMap<NodeId, u32>,
-    /// Seeks that were not meant.
+    holdings: Holdings,
+    /// What went back and was not meant to.
     misdirected: Tally,
     confirmed_partitions: u64,
     slowest_confirmation_ms: u64,
@@ -57,59 +72,24 @@ struct Asked {
     offsets: BTreeMap<TopicPartition, Offset>,
     /// The node whose partitions alone are meant.
     instance: Option<NodeId>,
+    /// What that node had then, or had had last.
+    held: BTreeSet<TopicPartition>,
     done: bool,
-}
-
-/// A group's reading of Kafka.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Group {
-    ordered: bool,
-    logs: ByPartition<Log>,
-}
-
-/// What a group was delivered of one partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Log {
-    read: BTreeMap<Offset, RecordId>,
-    /// The last position of each instance that has read without a break.
-    readers: Vec<(NodeId, Offset)>,
-    passes: Vec<Pass>,
-    /// The rewinds of which the operator was told that they are done here.
-    told: Vec<u64>,
-}
-
-/// One going back in a partition.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Pass {
-    rewind: u64,
-    /// Who went back; nobody where the operator only took it for done.
-    node: Option<NodeId>,
-    meant: InstanceId,
-    /// How many positions were to come again.
-    required: u64,
-    /// Those that have not.
-    missing: BTreeMap<Offset, RecordId>,
-    /// Those that were passed over: when, in which phase, and by which record.
-    passed_over: BTreeMap<Offset, (Time, u32, RecordId)>,
-    /// Those that came, but behind later ones.
-    late: Vec<(RecordId, (Time, u32, RecordId))>,
-    /// When the operator was told, and in which phase.
-    confirmed: Option<(Time, u32)>,
-    /// Whether nobody had told him: he went on all the same.
-    untold: bool,
 }
 
 impl Rewind {
     /// A checker of a run that has not begun.
     pub fn new(subject: Arc<Subject>) -> Rewind {
-        let groups = subject.groups.iter().map(|group| Group { ordered: group.ordered, ..Group::default() });
         Rewind {
-            groups: groups.collect(),
+            groups: subject.groups.iter().map(|_| ByPartition::default()).collect(),
             subject,
             course: Course::default(),
             acknowledged: ByPartition::default(),
+            invoked: ByRecord::default(),
+            starts: ByPartition::default(),
             asked: BTreeMap::new(),
             lives: BTreeMap::new(),
+            holdings: Holdings::default(),
             misdirected: Tally::default(),
             confirmed_partitions: 0,
             slowest_confirmation_ms: 0,
@@ -118,38 +98,86 @@ impl Rewind {
     }
 
     fn log(&mut self, group: GroupId, partition: TopicPartition) -> Option<&mut Log> {
-        Some(self.groups.get_mut(usize::from(group.0))?.logs.at(partition))
+        Some(self.groups.get_mut(usize::from(group.0))?.at(partition))
+    }
+
+    fn logs_of(&mut self, partition: TopicPartition) -> impl Iterator<Item = &mut Log> {
+        self.groups.iter_mut().map(move |logs| logs.at(partition))
     }
 
     fn is_under_way(&self) -> bool {
         self.asked.values().any(|asked| !asked.done)
     }
 
+    /// The operator begins: what is owed is owed from now on.
+    fn asked_for(&mut self, rewind: u64, asked: Asked, moment: Option<Time>) {
+        // Clocks differ: of what was sent just after the moment nobody can say by its time that it was.
+        let since = moment.map(|moment| moment + self.subject.objectives.rewind_clock_tolerance);
+        for (partition, to) in &asked.offsets {
+            let known = self.acknowledged.get(*partition);
+            let acknowledged = known.into_iter().flatten().map(|(at, record)| (*at, *record));
+            let Some(logs) = self.groups.get_mut(usize::from(asked.group.0)) else { return };
+            let log = logs.at(*partition);
+            let read = log.read.iter().map(|(at, record)| (*at, *record));
+            let invoked = |record: RecordId| self.invoked.get(record).copied().unwrap_or_default();
+            let is_owed = |record: RecordId| since.is_some_and(|since| invoked(record) >= since);
+            let missing: BTreeMap<Offset, RecordId> =
+                acknowledged.chain(read).filter(|(at, record)| at >= to || is_owed(*record)).collect();
+            let early = missing.range(..to).count() as u64;
+            let required = missing.len() as u64 - early;
+            log.owed.push(Owed { rewind, to: *to, required, early, missing });
+        }
+        self.asked.insert(rewind, asked);
+    }
+
     fn sought(&mut self, entry: &Entry, sought: Sought) {
         let Sought { rewind, group, meant, partition, to } = sought;
         let known = self.acknowledged.get(partition).map(|known| known.range(to..)).into_iter().flatten();
         let mut missing: BTreeMap<Offset, RecordId> = known.map(|(at, record)| (*at, *record)).collect();
-        let own =
-            InstanceId { node: entry.node, incarnation: self.lives.get(&entry.node).copied().unwrap_or(0) };
-        let is_meant = self.asked.get(&rewind).is_some_and(|asked| {
-            let is_instance = asked.instance.is_none_or(|node| node == entry.node && meant == own);
-            asked.group == group && asked.offsets.contains_key(&partition) && is_instance
-        });
+        let misdirection = self.misdirection(entry.node, &sought);
         let node = entry.node;
         self.reached.address_reused |= meant.node != node;
         let Some(log) = self.log(group, partition) else { return };
         missing.extend(log.read_from(to));
-        log.readers.retain(|(reader, _)| *reader != node);
-        log.readers.push((node, to - 1));
+        log.goes_on(node, to - 1);
         let wronged: Vec<RecordId> = missing.values().copied().take(2).collect();
         let again = log.passes.iter().any(|pass| pass.rewind == rewind);
-        log.passes.push(Pass { node: Some(node), ..Pass::of(rewind, meant, missing) });
+        log.passes.push(Pass::new(rewind, node, meant, missing));
         self.reached.sought_again |= again;
-        if !is_meant {
-            let (ground, phase) = (Ground::Misdirected, self.course.phase);
-            let kind = Kind { ground, phase, group: Some(group), partition: Some(partition), detail: 0 };
-            self.misdirected.add(kind, entry.at, &wronged);
+        if let Some(misdirection) = misdirection {
+            self.misdirect(misdirection, entry.at, (group, partition), &wronged);
         }
+    }
+
+    /// Why a seek was not meant, if it was not.
+    fn misdirection(&self, node: NodeId, sought: &Sought) -> Option<Misdirection> {
+        let own = InstanceId { node, incarnation: self.lives.get(&node).copied().unwrap_or(0) };
+        let Some(asked) = self.asked.get(&sought.rewind) else { return Some(Misdirection::Elsewhere) };
+        let is_place = asked.group == sought.group && asked.offsets.contains_key(&sought.partition);
+        if !is_place || asked.instance.is_some_and(|instance| instance != node) {
+            return Some(Misdirection::Elsewhere);
+        }
+        if asked.done {
+            return Some(Misdirection::Over);
+        }
+        // A command to a group is for whoever has its partitions.
+        match asked.instance {
+            Some(_) if sought.meant.node != node => Some(Misdirection::Elsewhere),
+            Some(_) if sought.meant != own => Some(Misdirection::AnotherLife),
+            _ => None,
+        }
+    }
+
+    fn misdirect(
+        &mut self,
+        why: Misdirection,
+        at: Time,
+        (group, partition): (GroupId, TopicPartition),
+        wronged: &[RecordId],
+    ) {
+        let (ground, phase, detail) = (Ground::Misdirected, self.course.phase, why as u8);
+        let kind = Kind { ground, phase, group: Some(group), partition: Some(partition), detail };
+        self.misdirected.add(kind, at, wronged);
     }
 
     fn rewound(&mut self, at: Time, rewind: u64, group: GroupId, partition: TopicPartition, by: InstanceId) {
@@ -157,35 +185,29 @@ impl Rewind {
         if let Some(asked) = self.asked.get(&rewind) {
             self.slowest_confirmation_ms = self.slowest_confirmation_ms.max(at.since(asked.at).as_millis());
         }
-        let phase = self.course.phase;
-        let Some(log) = self.log(group, partition) else { return };
-        log.told.push(rewind);
-        let mut passes = log.passes.iter_mut().rev();
-        if let Some(pass) = passes.find(|pass| pass.rewind == rewind && pass.meant == by) {
-            pass.confirmed.get_or_insert((at, phase));
+        let told = Told { rewind, when: (at, self.course.phase), untold: false };
+        if let Some(log) = self.log(group, partition) {
+            log.take_for_done(told, Some(by));
         }
     }
 
-    /// The operator goes on: he takes a rewind of partitions for done in each of them, whoever told him so.
+    /// The operator goes on: he takes a rewind for done in each partition that he meant, whoever told him so. Of one
+    /// instance those are meant that it had when he asked and has now: what was moved away from it or came to it
+    /// meanwhile is not.
     fn taken_for_done(&mut self, at: Time) {
-        let phase = self.course.phase;
+        let when = (at, self.course.phase);
         for (rewind, asked) in &mut self.asked {
-            if std::mem::replace(&mut asked.done, true) || asked.instance.is_some() {
+            if std::mem::replace(&mut asked.done, true) {
                 continue;
             }
-            let Some(group) = self.groups.get_mut(usize::from(asked.group.0)) else { continue };
-            for (partition, to) in &asked.offsets {
-                let log = group.logs.at(*partition);
-                if log.told.contains(rewind) {
-                    continue;
-                }
-                if !log.passes.iter().any(|pass| pass.rewind == *rewind) {
-                    // Nobody went back, so that nothing of it comes again.
-                    log.passes.push(Pass::of(*rewind, InstanceId::default(), log.read_from(*to)));
-                }
-                let last = log.passes.iter_mut().rfind(|pass| pass.rewind == *rewind);
-                if let Some(pass) = last.filter(|pass| pass.confirmed.is_none()) {
-                    (pass.confirmed, pass.untold) = (Some((at, phase)), true);
+            let held_now = asked.instance.map(|instance| self.holdings.of(instance));
+            let Some(logs) = self.groups.get_mut(usize::from(asked.group.0)) else { continue };
+            for partition in asked.offsets.keys() {
+                let is_held = |now: &BTreeSet<_>| now.contains(partition) && asked.held.contains(partition);
+                let log = logs.at(*partition);
+                let is_told = log.told.iter().any(|told| told.rewind == *rewind);
+                if !is_told && held_now.as_ref().is_none_or(is_held) {
+                    log.take_for_done(Told { rewind: *rewind, when, untold: true }, None);
                 }
             }
         }
@@ -198,16 +220,11 @@ impl Rewind {
         record: RecordId,
         (partition, offset): (TopicPartition, Offset),
     ) {
-        let phase = self.course.phase;
+        let (phase, any) = (self.course.phase, !self.asked.is_empty());
         let Some(log) = self.log(group, partition) else { return };
-        let own = log.readers.iter().find(|(reader, _)| *reader == entry.node).map(|(_, own)| *own);
-        for pass in &mut log.passes {
-            pass.take(entry, offset, record, own, phase);
-        }
-        log.read.insert(offset, record);
-        match log.readers.iter_mut().find(|(reader, _)| *reader == entry.node) {
-            Some((_, own)) => *own = offset,
-            None => log.readers.push((entry.node, offset)),
+        let stepped_back = log.deliver(entry, offset, record, phase);
+        if stepped_back && any {
+            self.misdirect(Misdirection::Untold, entry.at, (group, partition), &[record]);
         }
     }
 
@@ -217,27 +234,21 @@ impl Rewind {
             Some((group, partitions)) => {
                 for partition in partitions {
                     let Some(log) = self.log(group, *partition) else { continue };
-                    log.readers.retain(|(reader, _)| *reader != node);
+                    log.readers.retain(|reader| reader.node != node);
                     let moved = log.passes.iter().any(|pass| !pass.missing.is_empty());
                     self.reached.moved_during_replay |= moved;
                 }
             }
             None => {
-                let logs = self.groups.iter_mut().flat_map(|group| group.logs.values_mut());
-                logs.for_each(|log| log.readers.retain(|(reader, _)| *reader != node));
+                let logs = self.groups.iter_mut().flat_map(ByPartition::values_mut);
+                logs.for_each(|log| log.readers.retain(|reader| reader.node != node));
             }
         }
     }
 
     fn truncated(&mut self, partition: TopicPartition, to: Offset) {
         self.acknowledged.at(partition).split_off(&to);
-        for group in &mut self.groups {
-            let log = group.logs.at(partition);
-            log.read.split_off(&to);
-            for pass in &mut log.passes {
-                pass.missing.split_off(&to);
-            }
-        }
+        self.logs_of(partition).for_each(|log| log.truncate(to));
     }
 
     fn note_surroundings(&mut self, entry: &Entry) {
@@ -252,71 +263,55 @@ impl Rewind {
             Event::Stopped { orderly: false } => {
                 let redis = self.subject.node_name(entry.node) == "redis";
                 self.reached.redis_crashed |= redis;
-                let logs = self.groups.iter().flat_map(|group| group.logs.iter());
-                let reads =
-                    logs.into_iter().any(|(_, log)| log.readers.iter().any(|(node, _)| *node == entry.node));
+                let mut logs = self.groups.iter().flat_map(ByPartition::iter);
+                let reads = logs.any(|(_, log)| log.readers.iter().any(|reader| reader.node == entry.node));
                 self.reached.instance_crashed |= reads;
             }
             _ => {}
         }
     }
 
-    /// The passes that were confirmed.
-    fn confirmed(&self) -> impl Iterator<Item = (GroupId, bool, TopicPartition, &Pass, (Time, u32))> {
-        self.groups.iter().zip(0..).flat_map(|(group, id)| {
-            group.logs.iter().flat_map(move |(partition, log)| {
-                let confirmed = log.passes.iter().filter_map(|pass| Some((pass, pass.confirmed?)));
-                confirmed.map(move |(pass, when)| (GroupId(id), group.ordered, partition, pass, when))
-            })
-        })
-    }
-
     /// The anomalies, those included that only the end of the run can tell.
     fn concluded(&self) -> Tally {
         let mut tally = self.misdirected.clone();
         let came_to_its_end = matches!(self.course.ended, Some(EndReason::Drained | EndReason::TimeBudget));
-        for (group, ordered, partition, pass, (told_at, told_in)) in self.confirmed() {
-            let (group, partition, detail) = (Some(group), Some(partition), u8::from(pass.untold));
-            let kind = |ground, phase| Kind { ground, phase, group, partition, detail };
-            for (offset, record) in pass.missing.iter().filter(|_| came_to_its_end) {
-                match pass.passed_over.get(offset) {
-                    Some((at, phase, by)) => {
-                        tally.add(kind(Ground::NotRewound, *phase), *at, &[*record, *by]);
+        let logs = self.groups.iter().zip(0..).flat_map(|(logs, group)| {
+            logs.iter().map(move |(partition, log)| (GroupId(group), partition, log))
+        });
+        for (group, partition, log) in logs {
+            let start = self.starts.get(partition).copied().unwrap_or_default();
+            let kind = |ground, phase, detail| Kind {
+                ground,
+                phase,
+                group: Some(group),
+                partition: Some(partition),
+                detail,
+            };
+            let not_rewound = |phase, told: Told, offset: Offset, is_early: bool| {
+                let flags = [(told.untold, UNTOLD), (is_early, EARLY), (offset < start, DELETED)];
+                let detail = flags.iter().filter(|(is, _)| *is).map(|(_, flag)| flag).sum();
+                kind(Ground::NotRewound, phase, detail)
+            };
+            for (pass, told) in log.confirmed() {
+                let (told_at, told_in) = told.when;
+                for (offset, record) in pass.missing.iter().filter(|_| came_to_its_end) {
+                    match pass.passed_over.get(offset) {
+                        Some((at, phase, by)) => {
+                            tally.add(not_rewound(*phase, told, *offset, false), *at, &[*record, *by]);
+                        }
+                        None => tally.add(not_rewound(told_in, told, *offset, false), told_at, &[*record]),
                     }
-                    None => tally.add(kind(Ground::NotRewound, told_in), told_at, &[*record]),
+                }
+                for (record, (at, phase, by)) in &pass.late {
+                    tally.add(kind(Ground::Skipped, *phase, 0), *at, &[*record, *by]);
                 }
             }
-            for (record, (at, phase, by)) in pass.late.iter().filter(|_| ordered) {
-                tally.add(kind(Ground::Skipped, *phase), *at, &[*record, *by]);
+            for (owed, told, offset, record) in log.outstanding().filter(|_| came_to_its_end) {
+                let (at, phase) = told.when;
+                tally.add(not_rewound(phase, told, offset, offset < owed.to), at, &[record]);
             }
         }
         tally
-    }
-
-    fn summary(&self, kind: &Kind, gathered: &Gathered) -> String {
-        let group = self.subject.group_name(kind.group.unwrap_or_default());
-        let partition = self.subject.partition_name(kind.partition.unwrap_or_default());
-        let phase = self.subject.phase_name(kind.phase);
-        let (first, at, more) = (gathered.first(), gathered.at, gathered.and_more());
-        match kind.ground {
-            Ground::Misdirected => format!(
-                "an instance of {group} that was not meant went back in {partition} at {at} during {phase}, \
-                 to {first} or before"
-            ),
-            Ground::Skipped => format!(
-                "{group} was rewound in {partition} and went on to {} at {at} during {phase} before it was \
-                 delivered {first} again{more}",
-                gathered.second()
-            ),
-            _ if kind.detail == 0 => format!(
-                "the operator was told that {group} is rewound in {partition}, and {first}{more} was not \
-                 delivered again: by {at}, during {phase}, it was passed over"
-            ),
-            _ => format!(
-                "the operator went on as if {group} were rewound in {partition}, which nobody had told him, and \
-                 {first}{more} was not delivered again: by {at}, during {phase}, it was passed over"
-            ),
-        }
     }
 
     fn conditions(&self) -> Vec<Condition> {
@@ -345,64 +340,23 @@ struct Sought {
     to: Offset,
 }
 
-impl Log {
-    /// What the group was delivered from that offset on.
-    fn read_from(&self, to: Offset) -> BTreeMap<Offset, RecordId> {
-        self.read.range(to..).map(|(at, record)| (*at, *record)).collect()
-    }
-}
-
-impl Pass {
-    fn of(rewind: u64, meant: InstanceId, missing: BTreeMap<Offset, RecordId>) -> Pass {
-        Pass {
-            rewind,
-            node: None,
-            meant,
-            required: missing.len() as u64,
-            missing,
-            passed_over: BTreeMap::new(),
-            late: Vec::new(),
-            confirmed: None,
-            untold: false,
-        }
-    }
-
-    /// The group was delivered something of the partition, by an instance that had read up to `own`.
-    fn take(&mut self, entry: &Entry, offset: Offset, record: RecordId, own: Option<Offset>, phase: u32) {
-        let Some((&first, _)) = self.missing.first_key_value() else { return };
-        if offset < first {
-            return;
-        }
-        let goes_on = |own: Offset| own >= first && self.missing.range(own + 1..offset).next().is_none();
-        if offset > first && Some(entry.node) != self.node && own.is_some_and(goes_on) {
-            return;
-        }
-        let by = (entry.at, phase, record);
-        for passed in self.missing.range(first..offset).map(|(passed, _)| *passed) {
-            self.passed_over.entry(passed).or_insert(by);
-        }
-        if let Some(record) = self.missing.remove(&offset)
-            && let Some(over) = self.passed_over.remove(&offset)
-        {
-            self.late.push((record, over));
-        }
-    }
-}
-
 impl Checker for Rewind {
     fn observe(&mut self, entry: &Entry) {
         self.course.observe(entry);
         match &entry.event {
+            Event::Invoked { record } => *self.invoked.at(record.id) = entry.at,
             Event::Acknowledged { record, queue: Queue::Kafka, partition, offset } => {
                 self.acknowledged.at(*partition).insert(*offset, *record);
             }
             Event::Delivered { group, record, queue: Queue::Kafka, partition, offset, .. } => {
                 self.delivered(entry, *group, *record, (*partition, *offset));
             }
-            Event::RewindAsked { rewind, group, offsets, instance } => {
+            Event::RewindAsked { rewind, group, offsets, instance, moment } => {
                 let offsets = offsets.iter().copied().collect();
                 let (at, group, instance) = (entry.at, *group, *instance);
-                self.asked.insert(*rewind, Asked { at, group, offsets, instance, done: false });
+                let held = instance.map(|instance| self.holdings.of(instance)).unwrap_or_default();
+                let asked = Asked { at, group, offsets, instance, held, done: false };
+                self.asked_for(*rewind, asked, *moment);
             }
             Event::Sought { rewind, group, meant, partition, to, .. } => {
                 let (rewind, group, meant) = (*rewind, *group, *meant);
@@ -419,13 +373,27 @@ impl Checker for Rewind {
             }
             Event::Granted { group, queue: Queue::Kafka, partitions } => {
                 self.note_surroundings(entry);
+                self.holdings.granted(entry.node, partitions);
                 self.begun_anew(entry.node, Some((*group, partitions)));
+            }
+            Event::Revoked { queue: Queue::Kafka, partitions, .. } => {
+                self.note_surroundings(entry);
+                self.holdings.revoked(entry.node, partitions);
             }
             Event::Started { incarnation } => {
                 self.lives.insert(entry.node, *incarnation);
                 self.begun_anew(entry.node, None);
             }
+            Event::Stopped { .. } => {
+                self.note_surroundings(entry);
+                self.holdings.stopped(entry.node);
+            }
             Event::Truncated { queue: Queue::Kafka, partition, to, .. } => self.truncated(*partition, *to),
+            Event::LeadershipTaken { partition, .. } => self.logs_of(*partition).for_each(Log::shake),
+            Event::StartMoved { queue: Queue::Kafka, partition, to, .. } => {
+                let start = self.starts.at(*partition);
+                *start = (*start).max(*to);
+            }
             _ => self.note_surroundings(entry),
         }
     }
@@ -433,8 +401,9 @@ impl Checker for Rewind {
     fn judge(&self) -> Judgement {
         let guarantee = Guarantee::Rewind;
         let tally = self.concluded();
-        let findings = tally.findings(guarantee, |kind, gathered| self.summary(kind, gathered));
-        let required: u64 = self.confirmed().map(|(_, _, _, pass, _)| pass.required).sum();
+        let findings = tally.findings(guarantee, |kind, gathered| summary(&self.subject, kind, gathered));
+        let required: u64 =
+            self.groups.iter().flat_map(ByPartition::iter).map(|(_, log)| log.required()).sum();
         let missing = tally.on(Ground::NotRewound);
         let figures = vec![
             figure("rewound_partitions", self.confirmed_partitions, ""),

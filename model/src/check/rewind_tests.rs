@@ -3,6 +3,7 @@ use super::super::scene::{A, B, BILLING, OPERATOR, SEARCH, Scene, grounds, id, s
 use super::*;
 use crate::plan::{Confirm, RewindTo};
 use crate::rewind::Refusal;
+use crate::units::Span;
 
 const PARTITION: TopicPartition = TopicPartition::new(0, 0);
 
@@ -20,7 +21,32 @@ fn asked(instance: Option<NodeId>) -> Scene {
     granted(&mut scene, A);
     scene.reads_copies(A, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     let offsets = vec![(PARTITION, 4)];
-    scene.event(OPERATOR, Event::RewindAsked { rewind: 1, group: BILLING, offsets, instance });
+    asks(&mut scene, offsets, instance, None);
+    scene
+}
+
+fn asks(
+    scene: &mut Scene,
+    offsets: Vec<(TopicPartition, Offset)>,
+    instance: Option<NodeId>,
+    moment: Option<Time>,
+) {
+    let (rewind, group) = (1, BILLING);
+    scene.event(OPERATOR, Event::RewindAsked { rewind, group, offsets, instance, moment });
+}
+
+/// Ten records that were sent a second apart, of which A has read all from Kafka; the operator asks for what was sent since a
+/// moment, and Kafka leads him to an offset.
+fn asked_since(moment: Span, offset: Offset) -> Scene {
+    let mut scene = Scene::new();
+    scene.event(A, Event::Started { incarnation: 1 });
+    for sequence in 0..10 {
+        scene.send((0, sequence), i64::from(sequence)).wait(Span::millis(998));
+    }
+    scene.phase(1);
+    granted(&mut scene, A);
+    scene.reads_copies(A, &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    asks(&mut scene, vec![(PARTITION, offset)], None, Some(Time::ZERO + moment));
     scene
 }
 
@@ -206,4 +232,183 @@ fn what_the_log_lost_cannot_come_again() {
     scene.event(OPERATOR, Event::Truncated { queue, partition, from: 10, to: 8 });
     scene.reads_copies(A, &[4, 5, 6, 7]).drained();
     assert_eq!(judged(&scene).verdict, Verdict::Held);
+}
+
+/// A clock that is behind has stamped what was sent after the moment as older: Kafka leads to a place behind it.
+#[test]
+fn what_was_sent_after_the_moment_is_owed_wherever_the_clocks_lead() {
+    // Sent at 0, 1, .. 9 s, and owed from 2 s on, with 5 s of tolerance.
+    let mut scene = asked_since(Span::millis(1_500), 9);
+    let (group, partition, meant) = (BILLING, PARTITION, life(A));
+    scene.event(A, Event::Sought { rewind: 1, group, meant, partition, from: 10, to: 9 });
+    told(&mut scene, life(A));
+    scene.reads_copies(A, &[9]).drained();
+    let judgement = judged(&scene);
+    assert_eq!(grounds(&judgement), [(Ground::NotRewound, id((0, 7)))]);
+    assert_eq!(judgement.findings_total, 2);
+    assert_eq!(value(&judgement, "to_be_delivered_again_records"), 3);
+    let summary = &judgement.findings[0].summary;
+    assert!(summary.contains("p0#7 and 1 more, sent after the moment that he asked for"), "{summary}");
+}
+
+#[test]
+fn what_the_clocks_may_differ_by_is_not_owed() {
+    let mut scene = asked_since(Span::millis(1_500), 7);
+    let (group, partition, meant) = (BILLING, PARTITION, life(A));
+    scene.event(A, Event::Sought { rewind: 1, group, meant, partition, from: 10, to: 7 });
+    told(&mut scene, life(A));
+    scene.reads_copies(A, &[7, 8, 9]).drained();
+    assert_eq!((judged(&scene).verdict, judged(&scene).findings_total), (Verdict::Held, 0));
+    // Kafka finds nothing so late, and nobody goes back: all the same.
+    let mut scene = asked_since(Span::millis(1_500), 10);
+    told(&mut scene, life(A));
+    scene.drained();
+    assert_eq!(grounds(&judged(&scene)), [(Ground::NotRewound, id((0, 7)))]);
+}
+
+fn revoked(scene: &mut Scene, node: NodeId) {
+    let (group, queue, partitions) = (BILLING, Queue::Kafka, vec![PARTITION]);
+    scene.event(node, Event::Revoked { group, queue, partitions, orderly: true });
+}
+
+/// The group rebalances: the instance has nothing for a moment, says that it has done all that it could, and gets back what it had.
+#[test]
+fn an_instance_that_had_nothing_when_it_was_told_has_not_been_rewound() {
+    let mut scene = asked(None);
+    scene.entries.pop();
+    revoked(&mut scene, A);
+    asks(&mut scene, vec![(PARTITION, 4)], Some(A), None);
+    let mut content = scene.clone();
+    acted(&mut content, Confirm::Partitions);
+    granted(&mut content, A);
+    content.send((0, 10), 10).reads_copies(A, &[10]).drained();
+    assert_eq!(grounds(&judged(&content)), [(Ground::NotRewound, id((0, 4)))]);
+    assert_eq!(judged(&content).findings_total, 6);
+    // Who asks again until it has something is told of it.
+    granted(&mut scene, A);
+    sought(&mut scene, A, life(A));
+    told(&mut scene, life(A));
+    scene.reads_copies(A, &[4, 5, 6, 7, 8, 9]).drained();
+    assert_eq!((judged(&scene).verdict, judged(&scene).findings_total), (Verdict::Held, 0));
+}
+
+/// What the instance had is somebody else's by the time that it is told: nobody meant that.
+#[test]
+fn what_an_instance_has_no_more_is_not_its_rewinds() {
+    let other = TopicPartition::new(0, 1);
+    let mut scene = asked(Some(A));
+    revoked(&mut scene, A);
+    granted(&mut scene, B);
+    let (group, queue) = (BILLING, Queue::Kafka);
+    scene.event(A, Event::Granted { group, queue, partitions: vec![other] });
+    acted(&mut scene, Confirm::Instances);
+    scene.drained();
+    assert_eq!(judged(&scene).findings_total, 0);
+    // It is dead, and the operator goes on: nobody has what it had in its place yet.
+    let mut scene = asked(Some(A));
+    scene.event(A, Event::Stopped { orderly: false });
+    acted(&mut scene, Confirm::Instances);
+    granted(&mut scene, B);
+    scene.send((0, 10), 10).reads_copies(B, &[10]).drained();
+    assert_eq!(judged(&scene).findings_total, 6);
+}
+
+/// A late copy of the command: the rewind is done, and its records have come again.
+#[test]
+fn a_seek_for_a_rewind_that_is_over_is_misdirected() {
+    let mut scene = asked(None);
+    sought(&mut scene, A, life(A));
+    told(&mut scene, life(A));
+    scene.reads_copies(A, &[4, 5, 6, 7, 8, 9]);
+    let mut late = scene.clone();
+    sought(&mut late, A, life(A));
+    late.reads_copies(A, &[4, 5, 6, 7, 8, 9]).drained();
+    let judgement = judged(&late);
+    assert_eq!(grounds(&judgement), [(Ground::Misdirected, id((0, 4)))]);
+    assert!(judgement.findings[0].summary.contains("a rewind that was over"), "{:?}", judgement.findings);
+    assert_eq!(judged(scene.drained()).findings_total, 0);
+}
+
+#[test]
+fn a_later_life_that_takes_the_command_of_the_one_before_is_named_so() {
+    let mut scene = asked(Some(A));
+    sought(&mut scene, A, InstanceId { node: A, incarnation: 9 });
+    let judgement = judged(scene.reads_copies(A, &[4, 5, 6, 7, 8, 9]).drained());
+    assert!(
+        judgement.findings[0].summary.contains("a later life of the instance"),
+        "{:?}",
+        judgement.findings
+    );
+}
+
+/// A goes back and dies before it is heard; B begins just there, and confirms that it need not go back.
+#[test]
+fn a_pass_whose_answer_was_lost_is_judged_when_its_heir_confirms_it() {
+    for (read, findings) in [(&[4, 5, 6, 7, 8, 9][..], 0), (&[6, 7, 8, 9], 2)] {
+        let mut scene = asked(None);
+        sought(&mut scene, A, life(A));
+        scene.event(A, Event::Stopped { orderly: false });
+        granted(&mut scene, B);
+        told(&mut scene, life(B));
+        scene.reads_copies(B, read).drained();
+        assert_eq!(judged(&scene).findings_total, findings, "{read:?}");
+    }
+}
+
+/// Nobody told it to: neither a seek nor a new assignment explains that it reads again what it has read.
+#[test]
+fn an_instance_that_steps_back_of_itself_is_misdirected() {
+    let rewound = |elsewhere: &[u32], is_granted: bool| {
+        let mut scene = asked(None);
+        sought(&mut scene, A, life(A));
+        told(&mut scene, life(A));
+        scene.reads_copies(A, &[4, 5, 6, 7, 8, 9]);
+        scene.with(BILLING, TopicPartition::new(0, 1));
+        for sequence in 20..24 {
+            scene.read_copy(B, (0, sequence), i64::from(sequence), i64::from(sequence));
+        }
+        if is_granted {
+            let (group, queue, partitions) = (BILLING, Queue::Kafka, vec![TopicPartition::new(0, 1)]);
+            scene.event(B, Event::Granted { group, queue, partitions });
+        }
+        scene.reads_copies(B, elsewhere).drained();
+        judged(&scene)
+    };
+    let judgement = rewound(&[22, 23], false);
+    assert_eq!(grounds(&judgement), [(Ground::Misdirected, id((0, 22)))]);
+    assert_eq!(judgement.findings_total, 1);
+    assert_eq!(rewound(&[22, 23], true).findings_total, 0);
+    assert_eq!(rewound(&[24, 25], false).findings_total, 0);
+}
+
+/// A pool processes in any order, and is handed the records of a partition in theirs.
+#[test]
+fn a_pool_too_is_delivered_in_order_again() {
+    let again = |sequences: &[u32]| {
+        let partition = TopicPartition::new(1, 0);
+        let mut scene = Scene::new();
+        scene.with(SEARCH, partition).sends(4).phase(1).reads_copies(A, &[0, 1, 2, 3]);
+        let (rewind, group, meant) = (1, SEARCH, InstanceId { node: A, incarnation: 0 });
+        let offsets = vec![(partition, 1)];
+        scene.event(OPERATOR, Event::RewindAsked { rewind, group, offsets, instance: None, moment: None });
+        scene.event(A, Event::Sought { rewind, group, meant, partition, from: 4, to: 1 });
+        scene.event(OPERATOR, Event::Rewound { rewind, group, partition, by: meant });
+        judged(scene.reads_copies(A, sequences).drained())
+    };
+    assert_eq!(again(&[1, 2, 3]).findings_total, 0);
+    let behind = again(&[2, 3, 1]);
+    assert!(grounds(&behind).contains(&(Ground::Skipped, id((0, 1)))), "{:?}", behind.findings);
+}
+
+#[test]
+fn what_kafka_had_deleted_is_said_to_be() {
+    let mut scene = asked(None);
+    let (queue, partition) = (Queue::Kafka, PARTITION);
+    scene.event(OPERATOR, Event::StartMoved { queue, partition, from: 0, to: 6 });
+    sought(&mut scene, A, life(A));
+    told(&mut scene, life(A));
+    scene.reads_copies(A, &[6, 7, 8, 9]).drained();
+    let judgement = judged(&scene);
+    assert_eq!(judgement.findings_total, 2);
+    assert!(judgement.findings[0].summary.contains("Kafka had deleted it"), "{:?}", judgement.findings);
 }

@@ -7,7 +7,7 @@ use crate::plan::Act;
 use crate::record::{GroupId, NodeId, Queue, Record, RecordId, TopicPartition};
 use crate::rewind::{InstanceId, Refusal};
 use crate::switch::{Hold, WriteTo};
-use crate::units::Span;
+use crate::units::{Span, Time};
 
 /// One of each event.
 pub(super) fn events() -> Vec<Event> {
@@ -73,7 +73,13 @@ fn of_systems() -> Vec<Event> {
         Event::Granted { group, queue, partitions: vec![partition] },
         Event::Revoked { group, queue, partitions: vec![partition], orderly: true },
         Event::Paused { group, paused: true },
-        Event::RewindAsked { rewind: 1, group, offsets: vec![(partition, 5)], instance: Some(NodeId(1)) },
+        Event::RewindAsked {
+            rewind: 1,
+            group,
+            offsets: vec![(partition, 5)],
+            instance: Some(NodeId(1)),
+            moment: Some(Time::ZERO),
+        },
         Event::Sought { rewind: 1, group, meant: InstanceId::default(), partition, from: 9, to: 5 },
         Event::Rewound { rewind: 1, group, partition, by: InstanceId::default() },
         Event::Writing { to: WriteTo::Both, hold: Hold::Partitions(vec![partition]) },

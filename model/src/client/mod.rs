@@ -92,6 +92,12 @@ pub trait Consumer {
     /// The partitions that are assigned now.
     fn assignment(&self) -> Vec<TopicPartition>;
 
+    /// Counts the assignments that the group has given: one may be told piece by piece, as it becomes known from where each
+    /// partition is read. Corgi's has one for all: what its client pauses it pauses as a whole.
+    fn assignments(&self) -> u64 {
+        0
+    }
+
     /// Hand out no more records of any partition, also of those that come later, until resumed.
     fn pause(&mut self, now: Now, effects: &mut Effects);
 

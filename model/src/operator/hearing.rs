@@ -53,8 +53,8 @@ impl Operator {
                 self.corgi_told(from, id, &response, effects);
                 self.master_told(id, &response, effects);
             }
-            Message::Redis(message) => self.redis_told(from, *message, effects),
-            Message::Rewind(message) => self.instance_told(*message, effects),
+            Message::Redis(message) => self.redis_told(from, *message, now, effects),
+            Message::Rewind(message) => self.instance_told(*message, now, effects),
             _ => {}
         }
     }

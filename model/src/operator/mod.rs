@@ -350,7 +350,7 @@ impl Machine for Operator {
                 self.volatile.reports.disconnected(node);
                 self.volatile.admin.disconnected(node, &self.wiring);
             }
-            Input::Unreachable(address) => self.address_unreachable(address, effects),
+            Input::Unreachable(address) => self.address_unreachable(address, now, effects),
             Input::Terminate => effects.processes.push(Process::Exit),
             Input::Incident(incident) => self.befall(incident, now, effects),
             Input::Placed(_) => {}

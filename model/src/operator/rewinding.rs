@@ -9,12 +9,12 @@ use crate::operator::acts::{Errand, RewindErrand, errand};
 use crate::operator::admin::{Desk, Goal};
 use crate::operator::preparation::Preparation;
 use crate::operator::wiring::Wiring;
-use crate::operator::{Operator, Volatile};
+use crate::operator::{AGAIN, Operator, Volatile};
 use crate::plan::{Confirm, RewindTo};
 use crate::record::{NodeId, Offset, TopicPartition};
 use crate::redis;
-use crate::rewind::{self, Address, Command, InstanceId, Registration};
-use crate::units::Time;
+use crate::rewind::{self, Address, Command, InstanceId, Refusal, Registration};
+use crate::units::{Span, Time};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,14 +23,20 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Rewinding {
     /// His number of it.
     number: u64,
-    /// The moment whose offsets are looked up, fixed when he began.
+    /// The moment whose offsets are looked up, fixed when he began: by his own clock.
     moment: Option<Time>,
+    /// The moment that the plan means. The history alone has it: he knows no time but his clock's.
+    meant: Option<Time>,
     /// Where to, once that is made out.
     offsets: BTreeMap<TopicPartition, Offset>,
     /// The partitions that were confirmed.
     confirmed: BTreeSet<TopicPartition>,
+    /// How often whom Redis listed was told.
+    attempts: u32,
     /// Whom Redis listed last, and has not answered.
     silent: Vec<Registration>,
+    /// The commands that might still be obeyed.
+    under_way: Vec<UnderWay>,
     /// Who has answered, or could not be reached.
     heard: BTreeSet<InstanceId>,
     /// What Redis was asked last; nothing once it has answered.
@@ -41,14 +47,31 @@ pub(super) struct Rewinding {
     refusal: Option<String>,
 }
 
+/// A command that was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct UnderWay {
+    to: Registration,
+    attempt: u32,
+    /// When it will have run out.
+    until: Time,
+}
+
 impl Rewinding {
-    fn new(number: u64, moment: Option<Time>) -> Rewinding {
+    fn new(number: u64, to: RewindTo, now: Now) -> Rewinding {
+        let (moment, meant) = match to {
+            RewindTo::Offset(_) => (None, None),
+            RewindTo::At(moment) => (Some(Time::ZERO + moment), Some(Time::ZERO + moment)),
+            RewindTo::Ago(span) => (Some(now.wall - span), Some(now.elapsed - span)),
+        };
         Rewinding {
             number,
             moment,
+            meant,
             offsets: BTreeMap::new(),
             confirmed: BTreeSet::new(),
+            attempts: 0,
             silent: Vec::new(),
+            under_way: Vec::new(),
             heard: BTreeSet::new(),
             asked: None,
             redis_is_silent: false,
@@ -59,6 +82,14 @@ impl Rewinding {
     /// Whether the offsets are made out.
     pub(super) fn knows_where_to(&self) -> bool {
         !self.offsets.is_empty()
+    }
+
+    /// Whom Redis listed has answered, and counts as heard or does not.
+    fn answered(&mut self, by: InstanceId, is_heard: bool) {
+        self.silent.retain(|listed| listed.instance != by);
+        if is_heard {
+            self.heard.insert(by);
+        }
     }
 
     fn unconfirmed(&self) -> impl Iterator<Item = (TopicPartition, Offset)> + '_ {
@@ -87,15 +118,11 @@ impl Operator {
     pub(super) fn rewind(&mut self, errand: &RewindErrand, now: Now, effects: &mut Effects) {
         if self.durable.rewinding.is_none() {
             self.durable.rewinds += 1;
-            let moment = match errand.to {
-                RewindTo::Offset(_) => None,
-                RewindTo::At(moment) => Some(Time::ZERO + moment),
-                RewindTo::Ago(span) => Some(now.wall - span),
-            };
-            self.durable.rewinding = Some(Rewinding::new(self.durable.rewinds, moment));
+            self.durable.rewinding = Some(Rewinding::new(self.durable.rewinds, errand.to, now));
         }
         let known = self.durable.rewinding.as_ref().is_some_and(Rewinding::knows_where_to);
         match (known, errand.to) {
+            (true, _) if self.is_confirmed(errand) => self.rewound_if_confirmed(errand, now, effects),
             (true, _) => self.ask_redis(errand, effects),
             (false, RewindTo::Offset(offset)) => {
                 let all = self
@@ -153,6 +180,7 @@ impl Operator {
             group: errand.group,
             offsets: rewinding.offsets.iter().map(|(partition, offset)| (*partition, *offset)).collect(),
             instance: errand.instance,
+            moment: rewinding.meant,
         });
         self.ask_redis(errand, effects);
     }
@@ -167,7 +195,13 @@ impl Operator {
     }
 
     /// Redis told who is there: each of them is told to go back.
-    pub(super) fn redis_told(&mut self, from: NodeId, message: redis::Message, effects: &mut Effects) {
+    pub(super) fn redis_told(
+        &mut self,
+        from: NodeId,
+        message: redis::Message,
+        now: Now,
+        effects: &mut Effects,
+    ) {
         let redis::Message::Response(id, redis::Response::Found(found)) = message else { return };
         let Some(Errand::Rewind(errand)) =
             self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
@@ -186,16 +220,22 @@ impl Operator {
             rewinding.silent.retain(|listed| !rewinding.heard.contains(&listed.instance));
         }
         let offsets: Vec<(TopicPartition, Offset)> = rewinding.unconfirmed().collect();
+        rewinding.attempts += 1;
+        let (rewind, attempt) = (rewinding.number, rewinding.attempts);
+        let validity = self.settings.command_validity;
+        let valid_until = (validity > Span::ZERO).then(|| now.wall + validity);
+        rewinding.under_way.retain(|sent| sent.until > now.elapsed);
         for listed in &rewinding.silent {
-            let command = Command { rewind: rewinding.number, to: *listed, offsets: offsets.clone() };
+            let command = Command { rewind, attempt, valid_until, to: *listed, offsets: offsets.clone() };
             let message = rewind::Message::Command(command);
             effects.call(listed.address, Message::Rewind(Box::new(message)));
+            rewinding.under_way.push(UnderWay { to: *listed, attempt, until: now.elapsed + validity });
         }
-        self.rewound_if_confirmed(&errand, effects);
+        self.rewound_if_confirmed(&errand, now, effects);
     }
 
     /// Whoever has an address answered.
-    pub(super) fn instance_told(&mut self, message: rewind::Message, effects: &mut Effects) {
+    pub(super) fn instance_told(&mut self, message: rewind::Message, now: Now, effects: &mut Effects) {
         let rewind::Message::Answer(answer) = message else { return };
         let Some(Errand::Rewind(errand)) =
             self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
@@ -207,7 +247,8 @@ impl Operator {
             return;
         }
         let by = answer.to.instance;
-        rewinding.silent.retain(|listed| listed.instance != by);
+        // Who has answered a repetition obeys none before it.
+        rewinding.under_way.retain(|sent| sent.to != answer.to || sent.attempt > answer.attempt);
         match answer.outcome {
             Ok(partitions) => {
                 for partition in partitions {
@@ -216,51 +257,67 @@ impl Operator {
                         effects.record(Event::Rewound { rewind, group, partition, by });
                     }
                 }
-                rewinding.heard.insert(by);
+                rewinding.answered(by, true);
             }
             Err(refusal) => {
                 rewinding.refusal = Some(refusal.to_string());
-                // Whoever refuses is not whom Redis had listed there: nobody is missed.
-                if errand.confirm == Confirm::Instances {
-                    rewinding.heard.insert(by);
+                // One that came too late, or was overtaken, says nothing of whom it was for. Whoever else refuses is not whom
+                // Redis had listed there, or has nothing: who counts instances misses nobody.
+                if !matches!(refusal, Refusal::Outdated | Refusal::Expired) {
+                    rewinding.answered(by, errand.confirm == Confirm::Instances);
                 }
             }
         }
-        self.rewound_if_confirmed(&errand, effects);
+        self.rewound_if_confirmed(&errand, now, effects);
     }
 
     /// Nobody is at an address, or no more: of what was told there nothing is known.
-    pub(super) fn address_unreachable(&mut self, gone: Address, effects: &mut Effects) {
+    pub(super) fn address_unreachable(&mut self, gone: Address, now: Now, effects: &mut Effects) {
         let Some(Errand::Rewind(errand)) =
             self.act_here().map(|act| errand(act, &self.wiring, &self.durable.notes))
         else {
             return;
         };
         let Some(rewinding) = &mut self.durable.rewinding else { return };
-        let before = rewinding.silent.len();
+        let before = (rewinding.silent.len(), rewinding.under_way.len());
         let there = rewinding.silent.iter().filter(|listed| listed.address == gone);
         if errand.confirm == Confirm::Instances {
             let there: Vec<InstanceId> = there.map(|listed| listed.instance).collect();
             rewinding.heard.extend(there);
         }
         rewinding.silent.retain(|listed| listed.address != gone);
-        if rewinding.silent.len() < before {
+        rewinding.under_way.retain(|sent| sent.to.address != gone);
+        if (rewinding.silent.len(), rewinding.under_way.len()) != before {
             rewinding.refusal = Some("that its process is gone".to_owned());
-            self.rewound_if_confirmed(&errand, effects);
+            self.rewound_if_confirmed(&errand, now, effects);
         }
     }
 
-    fn rewound_if_confirmed(&mut self, errand: &RewindErrand, effects: &mut Effects) {
-        let Some(rewinding) = &self.durable.rewinding else { return };
-        let done = match (errand.confirm, errand.instance) {
+    /// Whether what he waits for was confirmed.
+    fn is_confirmed(&self, errand: &RewindErrand) -> bool {
+        let Some(rewinding) = self.durable.rewinding.as_ref().filter(|it| it.knows_where_to()) else {
+            return false;
+        };
+        match (errand.confirm, errand.instance) {
             (Confirm::Partitions, None) => rewinding.unconfirmed().next().is_none(),
             (Confirm::Partitions, Some(_)) => !rewinding.heard.is_empty(),
             (Confirm::Instances, _) => {
                 rewinding.asked.is_none() && rewinding.silent.is_empty() && !rewinding.heard.is_empty()
             }
-        };
-        if done && rewinding.knows_where_to() {
-            self.act_done(effects);
+        }
+    }
+
+    /// Go on if it is done: who goes by the partitions does so when nobody can obey him any more, so that what is confirmed
+    /// is not sought once more behind his back.
+    fn rewound_if_confirmed(&mut self, errand: &RewindErrand, now: Now, effects: &mut Effects) {
+        if !self.is_confirmed(errand) {
+            return;
+        }
+        let Some(rewinding) = &self.durable.rewinding else { return };
+        let under_way = rewinding.under_way.iter().map(|sent| sent.until).max();
+        match under_way.filter(|until| *until > now.elapsed && errand.confirm == Confirm::Partitions) {
+            Some(until) => effects.set_timer(AGAIN, until.since(now.elapsed)),
+            None => self.act_done(effects),
         }
     }
 }

@@ -17,6 +17,9 @@ pub struct Settings {
     pub request_timeout: Span,
     /// How often he repeats an order or a change that was not confirmed, and tries again what Kafka refused.
     pub retry: Span,
+    /// For how long a command to go back is good, by his clock when he sends it and that of the instance when it takes it; `0s`:
+    /// for ever. He does not go on while one that could still be obeyed is under way.
+    pub command_validity: Span,
 }
 
 impl Default for Settings {
@@ -26,6 +29,7 @@ impl Default for Settings {
             act_delay: [Span::secs(1), Span::secs(5)],
             request_timeout: Span::secs(30),
             retry: Span::secs(3),
+            command_validity: Span::secs(10),
         }
     }
 }

@@ -59,6 +59,13 @@ impl Distribution {
         self.histogram.is_some().then_some(Span(self.longest))
     }
 
+    /// How many spans were counted in each bucket that has any: the bucket's upper end in microseconds, and the count. All
+    /// histograms have the same buckets, so that they are merged by adding the counts of the same ends.
+    pub fn buckets(&self) -> Vec<(u64, u64)> {
+        let recorded = self.histogram.iter().flat_map(Histogram::iter_recorded);
+        recorded.map(|bucket| (bucket.value_iterated_to(), bucket.count_since_last_iteration())).collect()
+    }
+
     /// All spans together.
     pub fn sum(&self) -> Span {
         Span(self.sum)
@@ -103,6 +110,19 @@ mod tests {
         assert_eq!(thousands.longest(), Some(Span(1_000_000)));
         assert_eq!(thousands.sum(), Span(500_500_000));
         assert_eq!(thousands.count(), 1_000);
+    }
+
+    #[test]
+    fn buckets_added_by_their_ends_are_those_of_all_spans_together() {
+        let (short, long) = (vec![3, 700, 701, 80_000], vec![3, 80_001, 90_000_000]);
+        let mut added = std::collections::BTreeMap::new();
+        for (end, count) in of(short.clone()).buckets().into_iter().chain(of(long.clone()).buckets()) {
+            *added.entry(end).or_insert(0) += count;
+        }
+        let all = of(short.into_iter().chain(long)).buckets();
+        assert_eq!(all, added.into_iter().collect::<Vec<_>>());
+        assert_eq!((all[0], all.iter().map(|(_, count)| count).sum::<u64>()), ((3, 2), 7));
+        assert!(Distribution::default().buckets().is_empty());
     }
 
     #[test]

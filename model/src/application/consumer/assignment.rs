@@ -45,13 +45,18 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         let Some(library) = &mut self.volatile.library else { return };
         let queue = library.queue();
         // Where the pause belongs to the client, a partition that comes is paused as well; where it belongs to the
-        // assignment, it is set in the first one and lost in the next (observed with Kafka's client, row 13).
-        let keeps_pause = self.settings.pause_survives_reassignment || !self.volatile.was_granted;
+        // assignment, it is set in the first one and lost in the next (observed with Kafka's client, row 13). One
+        // assignment may come in several pieces: Kafka's client tells it by one call.
+        let assignment = library.consumer().assignments();
+        let is_first = self.volatile.first_assignment.is_none_or(|first| first == assignment);
+        let keeps_pause = self.settings.pause_survives_reassignment || is_first;
         let is_paused = self.volatile.obeyed_pause && keeps_pause;
         if !keeps_pause {
             library.consumer().resume(now, effects);
         }
-        self.volatile.was_granted |= !partitions.is_empty();
+        if !partitions.is_empty() {
+            self.volatile.first_assignment.get_or_insert(assignment);
+        }
         for (partition, offset) in &partitions {
             self.volatile.tracks.insert(*partition, Track::new(*offset, is_paused));
             self.volatile.rewinds.forget(*partition);

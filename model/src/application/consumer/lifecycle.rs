@@ -178,7 +178,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             consumer.pause(now, effects);
         }
         self.volatile.library = Some(library);
-        self.volatile.was_granted = false;
+        self.volatile.first_assignment = None;
         self.register(effects);
     }
 

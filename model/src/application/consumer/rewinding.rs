@@ -27,14 +27,17 @@ pub(super) struct Rewinds {
     done: BTreeMap<TopicPartition, u64>,
     /// The commands that are not answered.
     open: Vec<Open>,
+    /// The last command that was taken: its rewind, and which repetition of it. What is not beyond it was overtaken.
+    last: (u64, u32),
+    /// To whom that command was addressed: as often as Redis lists this process's address. One more is a copy.
+    addressed: Vec<InstanceId>,
 }
 
 /// A command that is carried out and not confirmed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Open {
     from: NodeId,
-    rewind: u64,
-    to: Registration,
+    command: Command,
     partitions: Vec<TopicPartition>,
 }
 
@@ -42,6 +45,21 @@ impl Rewinds {
     /// A partition was assigned anew: it is read from the committed offset.
     pub(super) fn forget(&mut self, partition: TopicPartition) {
         self.done.remove(&partition);
+    }
+
+    /// Whether it took that command already, or a later one.
+    fn is_outdated(&self, command: &Command) -> bool {
+        let number = (command.rewind, command.attempt);
+        number < self.last || number == self.last && self.addressed.contains(&command.to.instance)
+    }
+
+    fn take(&mut self, command: &Command) {
+        let number = (command.rewind, command.attempt);
+        if number != self.last {
+            self.last = number;
+            self.addressed.clear();
+        }
+        self.addressed.push(command.to.instance);
     }
 
     /// The process was given an address.
@@ -97,27 +115,41 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     /// A command came to this process's address: for it, or for whoever had the address before.
     pub(super) fn take_command(&mut self, now: Now, from: NodeId, message: Message, effects: &mut Effects) {
         let (Some(registry), Message::Command(command)) = (self.setup.registry, message) else { return };
+        let refusal = self.refuses(now, registry, &command);
+        if let Some(because) = refusal {
+            return self.refuse(from, &command, because, effects);
+        }
+        self.volatile.rewinds.take(&command);
+        let partitions = self.go_back(now, &command, effects);
+        // What an earlier repetition still waits for, this one waits for as well.
+        let is_other = |open: &Open| (open.command.rewind, open.command.to) != (command.rewind, command.to);
+        self.volatile.rewinds.open.retain(is_other);
+        self.volatile.rewinds.open.push(Open { from, command, partitions });
+        self.answer_commands(effects);
+    }
+
+    /// Why a command is not obeyed, if it is not.
+    fn refuses(&self, now: Now, registry: Registry, command: &Command) -> Option<Refusal> {
         let own = self.registration(registry);
         let is_mine = (command.to.group, command.to.instance) == (own.group, own.instance);
-        let refusal = if self.settings.rewind.check_instance && !is_mine {
+        let reads_kafka = matches!(self.volatile.library, Some(Library::Kafka(_)));
+        if self.settings.rewind.check_instance && !is_mine {
             Some(Refusal::OtherInstance)
-        } else if self.volatile.stage != Stage::Reading
-            || !matches!(self.volatile.library, Some(Library::Kafka(_)))
-        {
+        } else if command.valid_until.is_some_and(|until| now.wall > until) {
+            Some(Refusal::Expired)
+        } else if self.volatile.rewinds.is_outdated(command) {
+            Some(Refusal::Outdated)
+        } else if self.volatile.stage != Stage::Reading || !reads_kafka {
             Some(Refusal::NotReading)
         } else {
             None
-        };
-        if let Some(because) = refusal {
-            let (rewind, group, meant) = (command.rewind, own.group, command.to.instance);
-            effects.record(Event::RewindRefused { rewind, group, meant, because });
-            return answer(from, command.rewind, command.to, Err(because), effects);
         }
-        let partitions = self.go_back(now, &command, effects);
-        let open = Open { from, rewind: command.rewind, to: command.to, partitions };
-        self.volatile.rewinds.open.retain(|earlier| (earlier.rewind, earlier.to) != (open.rewind, open.to));
-        self.volatile.rewinds.open.push(open);
-        self.answer_commands(effects);
+    }
+
+    fn refuse(&self, from: NodeId, command: &Command, because: Refusal, effects: &mut Effects) {
+        let (rewind, group, meant) = (command.rewind, self.setup.group, command.to.instance);
+        effects.record(Event::RewindRefused { rewind, group, meant, because });
+        answer(from, command, Err(because), effects);
     }
 
     /// Go back in those partitions of a command that are assigned now. Returns them.
@@ -181,24 +213,27 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
     }
 
-    /// Answer the commands of which everything is known that will be known. A partition that was taken away meanwhile is not confirmed.
+    /// Answer the commands of which everything is known that will be known. A partition that was taken away meanwhile is not
+    /// confirmed; and who has none of them, or none any more, says so: that he has done all that he could is no confirmation.
     pub(super) fn answer_commands(&mut self, effects: &mut Effects) {
         if self.volatile.rewinds.open.is_empty() {
             return;
         }
         let commits = self.settings.rewind.commit;
         let open = std::mem::take(&mut self.volatile.rewinds.open);
-        for mut command in open {
+        for mut open in open {
             let rewinds = &self.volatile.rewinds;
-            command.partitions.retain(|at| rewinds.done.get(at) == Some(&command.rewind));
+            open.partitions.retain(|at| rewinds.done.get(at) == Some(&open.command.rewind));
             let is_confirmed = |at: &TopicPartition| match &self.volatile.library {
                 Some(Library::Kafka(kafka)) => !commits || kafka.watched_commit_is_acknowledged(*at),
                 _ => false,
             };
-            if command.partitions.iter().all(is_confirmed) {
-                answer(command.from, command.rewind, command.to, Ok(command.partitions), effects);
+            if open.partitions.is_empty() {
+                self.refuse(open.from, &open.command, Refusal::NothingAssigned, effects);
+            } else if open.partitions.iter().all(is_confirmed) {
+                answer(open.from, &open.command, Ok(open.partitions), effects);
             } else {
-                self.volatile.rewinds.open.push(command);
+                self.volatile.rewinds.open.push(open);
             }
         }
     }
@@ -206,11 +241,11 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
 fn answer(
     to: NodeId,
-    rewind: u64,
-    meant: Registration,
+    command: &Command,
     outcome: Result<Vec<TopicPartition>, Refusal>,
     effects: &mut Effects,
 ) {
-    let answer = Message::Answer(Answer { rewind, to: meant, outcome });
+    let (rewind, attempt) = (command.rewind, command.attempt);
+    let answer = Message::Answer(Answer { rewind, attempt, to: command.to, outcome });
     effects.send(to, message::Message::Rewind(Box::new(answer)));
 }

@@ -23,6 +23,9 @@ mod rewinds;
 struct Bench {
     application: ConsumerApplication<ScriptedConsumer, ScriptedConsumer>,
     version: u64,
+    wall: Time,
+    /// Counts the commands to go back.
+    attempts: u32,
     last: Effects,
     events: Vec<Event>,
     processes: Vec<Process>,
@@ -36,7 +39,15 @@ impl Bench {
         let library = ScriptedConsumer::default();
         let application = ConsumerApplication::new(settings, setup, library.clone(), library);
         let (events, processes) = (vec![], vec![]);
-        let mut bench = Bench { application, version: 0, last: Effects::default(), events, processes };
+        let mut bench = Bench {
+            application,
+            version: 0,
+            wall: Time::ZERO,
+            attempts: 0,
+            last: Effects::default(),
+            events,
+            processes,
+        };
         bench.step(Input::Start { incarnation: 1 });
         bench
     }
@@ -60,7 +71,7 @@ impl Bench {
 
     fn step(&mut self, input: Input) {
         let mut effects = Effects::default();
-        self.application.step(Now::exact(Time::ZERO), input, &mut effects);
+        self.application.step(Now { wall: self.wall, ..Now::exact(Time::ZERO) }, input, &mut effects);
         self.events.extend(effects.events.iter().cloned());
         self.processes.extend(effects.processes.iter().copied());
         self.last = effects;
@@ -267,13 +278,28 @@ fn a_pause_that_belongs_to_the_assignment_is_lost_with_it() {
     bench.grant(&[FIRST]);
     bench.buffer(FIRST, 0..1);
     assert_eq!(bench.delivered(), vec![]);
+    bench.library().assignments += 1;
     bench.grant(&[SECOND]);
     bench.buffer(SECOND, 0..1);
     assert_eq!(bench.delivered(), vec![(1, 0)]);
     bench.tell(Assigned::Revoked(vec![FIRST]));
+    bench.library().assignments += 1;
     bench.grant(&[FIRST]);
     bench.buffer(FIRST, 0..1);
     assert_eq!(bench.delivered(), vec![(1, 0), (0, 0)]);
+}
+
+#[test]
+fn such_a_pause_lasts_over_an_assignment_that_comes_in_pieces() {
+    let settings = Settings { pause_survives_reassignment: false, ..Settings::default() };
+    let mut bench = Bench::new(settings, true, true);
+    bench.push(Queue::Kafka, true);
+    bench.library().assignments = 1;
+    for partition in [FIRST, SECOND] {
+        bench.grant(&[partition]);
+        bench.buffer(partition, 0..1);
+    }
+    assert_eq!((bench.delivered(), bench.asked(&Asked::Resume)), (vec![], false));
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub(super) fn of_plan(event: &Event, subject: &Subject) -> Option<String> {
         Event::GateWaiting { phase, step, gate, because } => {
             format!("the operator waits at {} for {gate}: {because}", line(*phase, *step))
         }
-        Event::RewindAsked { rewind, group, offsets, instance } => {
+        Event::RewindAsked { rewind, group, offsets, instance, moment } => {
             let group = subject.group_name(*group);
             let whose =
                 instance.map_or_else(String::new, |node| format!(" that {} has", subject.node_name(node)));
@@ -32,7 +32,8 @@ pub(super) fn of_plan(event: &Event, subject: &Subject) -> Option<String> {
             };
             let offsets: Vec<String> = offsets.iter().map(at).collect();
             format!(
-                "the operator begins rewind {rewind} of {group}: of the partitions{whose} {}",
+                "the operator begins rewind {rewind} of {group}{}: of the partitions{whose} {}",
+                moment.map_or_else(String::new, |moment| format!(" to {moment}")),
                 offsets.join(", ")
             )
         }

@@ -79,13 +79,20 @@ impl<'a> Teller<'a> {
         teller
     }
 
-    /// Who went back in the wronged partition has to do with it, and so has whoever was meant to.
+    /// Who went back in the wronged partition has to do with it, and so has whoever was meant to, and for whom it was confirmed.
     fn note_seek(&mut self, entry: &Entry) {
-        let Event::Sought { rewind, group, meant, partition, .. } = &entry.event else { return };
+        let (rewind, group, meant, partition) = match &entry.event {
+            Event::Sought { rewind, group, meant, partition, .. } => (rewind, group, meant, partition),
+            Event::Rewound { rewind, group, partition, by } => (rewind, group, by, partition),
+            _ => return,
+        };
         let wronged = (self.finding.group, self.finding.partition) == (Some(*group), Some(*partition));
         if wronged && self.finding.guarantee == Guarantee::Rewind {
             self.rewinds.insert(*rewind);
-            self.nodes.extend([entry.node, meant.node]);
+            self.nodes.insert(meant.node);
+            if let Event::Sought { .. } = &entry.event {
+                self.nodes.insert(entry.node);
+            }
         }
     }
 

@@ -220,6 +220,14 @@ impl Teller<'_> {
                     10
                 }
             }
+            // Another group's instance has the address, and answers for its own partition of that number.
+            Event::Sought { rewind, meant, partition, .. }
+                if self.finding.partition == Some(*partition)
+                    && self.rewinds.contains(rewind)
+                    && self.nodes.contains(&meant.node) =>
+            {
+                97
+            }
             Event::RewindAsked { rewind, group, .. }
                 if self.finding.group == Some(*group) || self.rewinds.contains(rewind) =>
             {

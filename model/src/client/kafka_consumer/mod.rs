@@ -98,6 +98,8 @@ struct Volatile {
     membership: Membership,
     held: PartitionMap<Held>,
     changes: VecDeque<Assigned>,
+    /// Counts the assignments that came.
+    assignments: u64,
     buffers: Buffers,
     commits: Commits,
     /// Brokers with a fetch unanswered.
@@ -130,6 +132,7 @@ impl Volatile {
             membership: Membership::new(),
             held: PartitionMap::default(),
             changes: VecDeque::new(),
+            assignments: 0,
             buffers: Buffers::default(),
             commits: Commits::default(),
             fetching: BTreeSet::new(),
@@ -408,6 +411,10 @@ impl Consumer for KafkaConsumer {
     fn assignment(&self) -> Vec<TopicPartition> {
         let granted = self.volatile.held.iter().filter(|(_, held)| held.granted);
         granted.map(|(partition, _)| partition).collect()
+    }
+
+    fn assignments(&self) -> u64 {
+        self.volatile.assignments
     }
 
     fn pause(&mut self, _now: Now, _effects: &mut Effects) {

@@ -107,6 +107,7 @@ impl KafkaConsumer {
     pub(super) fn take_assignment(&mut self, partitions: &[TopicPartition]) {
         let given: BTreeSet<TopicPartition> = partitions.iter().copied().collect();
         let own = &mut self.volatile;
+        own.assignments += 1;
         own.commits.forget_epochs(|partition| own.held.contains(*partition));
         let gone: Vec<TopicPartition> =
             own.held.keys().filter(|partition| !given.contains(partition)).collect();

@@ -52,7 +52,17 @@ fn commands(dialogue: &mut Dialogue) -> Vec<Command> {
 }
 
 fn answer(dialogue: &mut Dialogue, to: Registration, outcome: Result<Vec<TopicPartition>, Refusal>) {
-    let answer = rewind::Message::Answer(Answer { rewind: 1, to, outcome });
+    answer_to(dialogue, 1, to, outcome);
+}
+
+/// The answer to one of the repetitions.
+fn answer_to(
+    dialogue: &mut Dialogue,
+    attempt: u32,
+    to: Registration,
+    outcome: Result<Vec<TopicPartition>, Refusal>,
+) {
+    let answer = rewind::Message::Answer(Answer { rewind: 1, attempt, to, outcome });
     dialogue.hear(to.instance.node, Message::Rewind(Box::new(answer)));
 }
 
@@ -83,7 +93,51 @@ fn he_tells_all_whom_redis_lists_until_each_partition_is_confirmed() {
     dialogue.pass(Span::secs(3));
     let commands = list(&mut dialogue, &both);
     assert!(commands.iter().all(|command| command.rewind == 1 && command.offsets == [(ONE, 7)]));
-    answer(&mut dialogue, both[1], Ok(vec![ONE]));
+    assert!(commands.iter().all(|command| command.attempt == 2));
+    answer_to(&mut dialogue, 2, both[1], Ok(vec![ONE]));
+    answer_to(&mut dialogue, 2, both[0], Err(Refusal::NothingAssigned));
+    assert!(is_done(&dialogue));
+}
+
+/// A command that is under way might be obeyed when its partition has moved, behind the back of who goes on.
+#[test]
+fn he_goes_on_when_nobody_can_obey_him_any_more() {
+    let mut dialogue = rewinding("to = { offset = 7 }");
+    let (answering, frozen) = (registration(0, 1), registration(1, 1));
+    let commands = list(&mut dialogue, &[answering, frozen]);
+    let until = commands[0].valid_until.expect("it is good for a while");
+    answer(&mut dialogue, answering, Ok(vec![ZERO, ONE]));
+    assert!(!is_done(&dialogue));
+    dialogue.pass(until.since(dialogue.now) + Span::millis(1));
+    assert!(is_done(&dialogue));
+}
+
+#[test]
+fn what_came_too_late_or_twice_says_nothing_of_whom_it_was_for() {
+    for refusal in [Refusal::Outdated, Refusal::Expired] {
+        let mut dialogue = rewinding("to = { offset = 7 }, confirm = \"instances\"");
+        list(&mut dialogue, &[registration(0, 1)]);
+        answer(&mut dialogue, registration(0, 1), Err(refusal));
+        assert!(!is_done(&dialogue));
+        answer(&mut dialogue, registration(0, 1), Ok(vec![ZERO]));
+        assert!(is_done(&dialogue));
+    }
+}
+
+/// In a rebalance it has nothing, and is asked again until it has something. Who counts instances is content.
+#[test]
+fn an_instance_that_has_nothing_has_confirmed_nothing() {
+    let mut dialogue = rewinding("instance = 1, to = { offset = 7 }");
+    list(&mut dialogue, &[registration(1, 1)]);
+    answer(&mut dialogue, registration(1, 1), Err(Refusal::NothingAssigned));
+    assert!(!is_done(&dialogue));
+    dialogue.pass(Span::secs(3));
+    assert_eq!(list(&mut dialogue, &[registration(1, 1)]).len(), 1);
+    answer_to(&mut dialogue, 2, registration(1, 1), Ok(vec![ONE]));
+    assert!(is_done(&dialogue));
+    let mut dialogue = rewinding("instance = 1, to = { offset = 7 }, confirm = \"instances\"");
+    list(&mut dialogue, &[registration(1, 1)]);
+    answer(&mut dialogue, registration(1, 1), Err(Refusal::NothingAssigned));
     assert!(is_done(&dialogue));
 }
 
@@ -137,14 +191,15 @@ fn whoever_has_a_reused_address_confirms_nothing_for_the_one_before_it() {
     let mut dialogue = rewinding("to = { offset = 7 }");
     let stale = registration(0, 1);
     assert_eq!(list(&mut dialogue, &[stale]).len(), 1);
-    let refused = Answer { rewind: 1, to: stale, outcome: Err(Refusal::OtherInstance) };
+    let refused = Answer { rewind: 1, attempt: 1, to: stale, outcome: Err(Refusal::OtherInstance) };
     dialogue.hear(INSTANCES[1], Message::Rewind(Box::new(rewind::Message::Answer(refused))));
     assert!(!is_done(&dialogue));
     dialogue.pass(Span::secs(3));
     let mut now = registration(0, 2);
     now.address.port += 1;
     list(&mut dialogue, &[stale, now]);
-    answer(&mut dialogue, now, Ok(vec![ZERO, ONE]));
+    answer_to(&mut dialogue, 2, now, Ok(vec![ZERO, ONE]));
+    answer_to(&mut dialogue, 2, stale, Err(Refusal::OtherInstance));
     assert!(is_done(&dialogue));
 }
 
@@ -181,7 +236,7 @@ fn a_moment_is_looked_up_in_kafka_once_also_over_a_crash() {
 fn answers_to_an_earlier_rewind_and_late_lists_change_nothing() {
     let mut dialogue = rewinding("to = { offset = 7 }");
     list(&mut dialogue, &[registration(0, 1)]);
-    let stale = Answer { rewind: 9, to: registration(0, 1), outcome: Ok(vec![ZERO, ONE]) };
+    let stale = Answer { rewind: 9, attempt: 1, to: registration(0, 1), outcome: Ok(vec![ZERO, ONE]) };
     dialogue.hear(INSTANCES[0], Message::Rewind(Box::new(rewind::Message::Answer(stale))));
     let late =
         redis::Message::Response(RequestId::default(), redis::Response::Found(vec![registration(1, 1)]));

@@ -4,7 +4,8 @@ use super::{LONGEST, MOST_PARTITIONS, known_group, known_topic, place, unique, w
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Place, Value};
 use crate::case::{Case, Topic};
-use cutover_model::plan::{Act, Gate, Severity, Step, Wait};
+use cutover_model::check::{AFTER_THE_PLAN, BEFORE_THE_PLAN};
+use cutover_model::plan::{Act, Gate, Phase, Severity, Step, Wait};
 use cutover_model::record::Queue;
 use cutover_model::units::Span;
 
@@ -13,11 +14,28 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     unique(phases.iter().map(|phase| phase.name.as_str()), "phase", |at| {
         place(tree, way!["plan", "phases", at, "name"])
     })?;
+    not_reserved(case, tree)?;
     in_time(case, tree)?;
     names(case, tree)?;
     lint(case, tree)?;
     rewinds(case, tree)?;
     widenings(case, tree)
+}
+
+/// What is measured before and after the plan stands under names of its own.
+fn not_reserved(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let reserved = |phase: &Phase| [BEFORE_THE_PLAN, AFTER_THE_PLAN].contains(&phase.name.as_str());
+    match case.plan.phases.iter().position(reserved) {
+        Some(at) => Err(Problem::new(
+            place(tree, way!["plan", "phases", at, "name"]),
+            format!(
+                "no phase is called `{}`: results have the time outside of the plan under it",
+                case.plan.phases[at].name
+            ),
+            "give the phase another name",
+        )),
+        None => Ok(()),
+    }
 }
 
 /// The plan can be complete when the case ends: what must pass at the least is each phase's `not-before`, and each span that

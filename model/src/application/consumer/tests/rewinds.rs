@@ -27,13 +27,28 @@ fn reading(rewind: RewindSettings) -> Bench {
     bench
 }
 
+/// The next repetition of a command.
 fn command(
     bench: &mut Bench,
     rewind: u64,
     to: Registration,
     offsets: &[(TopicPartition, Offset)],
 ) -> Vec<Answer> {
-    let command = Command { rewind, to, offsets: offsets.to_vec() };
+    bench.attempts += 1;
+    repeated(bench, (rewind, bench.attempts), to, offsets)
+}
+
+fn repeated(
+    bench: &mut Bench,
+    (rewind, attempt): (u64, u32),
+    to: Registration,
+    offsets: &[(TopicPartition, Offset)],
+) -> Vec<Answer> {
+    let valid_until = Some(Time::ZERO + Span::secs(10));
+    take(bench, Command { rewind, attempt, valid_until, to, offsets: offsets.to_vec() })
+}
+
+fn take(bench: &mut Bench, command: Command) -> Vec<Answer> {
     let message = Message::Rewind(Box::new(rewind::Message::Command(command)));
     bench.step(Input::Message { from: OPERATOR, message });
     answers(bench)
@@ -130,11 +145,14 @@ fn it_goes_back_in_what_it_owns_and_confirms_when_the_commit_is_acknowledged() {
     bench.library().acknowledged.push(SECOND);
     bench.poke();
     let outcome = Ok(vec![FIRST, SECOND]);
-    assert_eq!(answers(&bench), [Answer { rewind: 1, to: registration(1), outcome: outcome.clone() }]);
+    assert_eq!(
+        answers(&bench),
+        [Answer { rewind: 1, attempt: 1, to: registration(1), outcome: outcome.clone() }]
+    );
     // The same command once more changes nothing, and is answered.
     bench.buffer(FIRST, 1..2);
     let again = command(&mut bench, 1, registration(1), &asked);
-    assert_eq!(again, [Answer { rewind: 1, to: registration(1), outcome }]);
+    assert_eq!(again, [Answer { rewind: 1, attempt: 2, to: registration(1), outcome }]);
     assert_eq!(sought(&bench).len(), 1);
     assert_eq!(bench.delivered().last(), Some(&(0, 1)));
 }
@@ -156,7 +174,8 @@ fn a_partition_that_is_lost_before_the_commit_is_acknowledged_is_not_confirmed()
     bench.tell(Assigned::Lost(vec![FIRST, SECOND]));
     bench.tell(Assigned::Granted(vec![(FIRST, 3)]));
     bench.poke();
-    assert_eq!(answers(&bench), [Answer { rewind: 1, to: registration(1), outcome: Ok(vec![]) }]);
+    let outcome = Err(Refusal::NothingAssigned);
+    assert_eq!(answers(&bench), [Answer { rewind: 1, attempt: 1, to: registration(1), outcome }]);
     // It goes back again when it is told again.
     bench.library().acknowledged.clear();
     bench.library().acknowledged.push(FIRST);
@@ -188,13 +207,75 @@ fn without_the_checks_it_takes_any_command_and_confirms_at_once() {
     let rewind = RewindSettings { commit: false, check_instance: false, ..RewindSettings::default() };
     let mut bench = reading(rewind);
     let answered = command(&mut bench, 1, registration(7), &[(FIRST, 1)]);
-    assert_eq!(answered, [Answer { rewind: 1, to: registration(7), outcome: Ok(vec![FIRST]) }]);
+    assert_eq!(answered, [Answer { rewind: 1, attempt: 1, to: registration(7), outcome: Ok(vec![FIRST]) }]);
     assert!(!bench.asked(&Asked::Commit(vec![(FIRST, 1)])));
     assert_eq!(sought(&bench), [(0, 3, 1)]);
     // It goes back in its own group's partitions for another's command.
     let instance = InstanceId { node: NodeId(77), incarnation: 1 };
     let of_others = Registration { group: GroupId(4), instance, ..registration(1) };
     let answered = command(&mut bench, 2, of_others, &[(FIRST, 0)]);
-    assert_eq!(answered, [Answer { rewind: 2, to: of_others, outcome: Ok(vec![FIRST]) }]);
+    assert_eq!(answered, [Answer { rewind: 2, attempt: 2, to: of_others, outcome: Ok(vec![FIRST]) }]);
     assert_eq!(sought(&bench), [(0, 3, 1), (0, 1, 0)]);
+}
+
+/// In an eager rebalance it has nothing between the revocation and the next grant.
+#[test]
+fn who_has_none_of_the_partitions_says_so() {
+    let mut bench = reading(RewindSettings::default());
+    bench.tell(Assigned::Revoked(vec![FIRST, SECOND]));
+    let offsets = [(FIRST, 1), (SECOND, 1)];
+    let answered = command(&mut bench, 1, registration(1), &offsets);
+    let outcome = Err(Refusal::NothingAssigned);
+    assert_eq!(answered, [Answer { rewind: 1, attempt: 1, to: registration(1), outcome }]);
+    let refused =
+        |event: &Event| matches!(event, Event::RewindRefused { because: Refusal::NothingAssigned, .. });
+    assert!(bench.events.iter().any(refused));
+    bench.tell(Assigned::Granted(vec![(FIRST, 3)]));
+    command(&mut bench, 1, registration(1), &offsets);
+    assert_eq!(sought(&bench), [(0, 3, 1)]);
+}
+
+/// The copy of a command comes late: when the partition was lost and came back, or for a rewind that another has followed.
+#[test]
+fn a_command_that_was_taken_or_overtaken_is_not_obeyed_again() {
+    let mut bench = reading(RewindSettings::default());
+    repeated(&mut bench, (1, 2), registration(1), &[(FIRST, 1)]);
+    bench.tell(Assigned::Lost(vec![FIRST, SECOND]));
+    bench.tell(Assigned::Granted(vec![(FIRST, 3)]));
+    for late in [(1, 2), (1, 1)] {
+        let answered = repeated(&mut bench, late, registration(1), &[(FIRST, 1)]);
+        let refused = answered.iter().filter(|answer| answer.outcome == Err(Refusal::Outdated));
+        assert_eq!(refused.count(), 1, "{late:?}");
+    }
+    assert_eq!(sought(&bench).len(), 1);
+    repeated(&mut bench, (2, 1), registration(1), &[(FIRST, 2)]);
+    repeated(&mut bench, (1, 3), registration(1), &[(FIRST, 0)]);
+    assert_eq!(sought(&bench), [(0, 3, 1), (0, 3, 2)]);
+}
+
+/// Redis may list two lives at one address: each entry is told, and whoever does not check takes both.
+#[test]
+fn one_command_for_each_entry_of_redis_is_no_copy() {
+    let rewind = RewindSettings { commit: false, check_instance: false, ..RewindSettings::default() };
+    let mut bench = reading(rewind);
+    for life in [7, 1] {
+        let answered = repeated(&mut bench, (1, 1), registration(life), &[(FIRST, 1)]);
+        assert_eq!(answered[0].outcome, Ok(vec![FIRST]));
+    }
+    assert_eq!(sought(&bench).len(), 1);
+}
+
+#[test]
+fn a_command_that_comes_when_it_is_good_no_more_is_refused() {
+    let command = |valid_until| {
+        let offsets = vec![(FIRST, 1)];
+        Command { rewind: 1, attempt: 1, valid_until, to: registration(1), offsets }
+    };
+    let mut bench = reading(RewindSettings::default());
+    bench.wall = Time::ZERO + Span::secs(11);
+    let answered = take(&mut bench, command(Some(Time::ZERO + Span::secs(10))));
+    assert_eq!(answered[0].outcome, Err(Refusal::Expired));
+    assert!(sought(&bench).is_empty());
+    take(&mut bench, command(None));
+    assert_eq!(sought(&bench).len(), 1);
 }
