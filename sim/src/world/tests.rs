@@ -217,6 +217,7 @@ fn thawed(answers: bool) -> Toy {
     run_until(&mut world, Time(5_500_000));
     world.end(NodeId(0), false);
     run_until(&mut world, at(10));
+    world.pass_to(at(10));
     world.start(NodeId(0));
     run_until(&mut world, Time(13_500_000));
     assert_eq!((world.nodes()[1].machine.heard, world.nodes()[1].machine.lost), (0, 0));
