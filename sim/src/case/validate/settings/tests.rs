@@ -1,7 +1,7 @@
 use super::*;
 
 /// What may be nothing at all, for its settings say what that means, or for it ends by itself.
-const MAY_BE_ZERO: [(&str, &[&str]); 13] = [
+const MAY_BE_ZERO: [(&str, &[&str]); 14] = [
     // Old at once.
     ("corgi.retention", &["age"]),
     // What is acknowledged is on the platter.
@@ -24,6 +24,8 @@ const MAY_BE_ZERO: [(&str, &[&str]); 13] = [
     ),
     ("mirror", &["restart-delay", "transaction-interval", "batch-size"]),
     ("deployment", &["roll-interval", "grace"]),
+    // A command is good for ever.
+    ("operator", &["command-validity"]),
     // Each write is forced to disk.
     ("redis", &["append-sync-interval"]),
     ("producers.application", &["flush-timeout"]),
