@@ -92,6 +92,7 @@ mod tests {
             listed_struck: Vec::new(),
             measures: Default::default(),
             conditions: Default::default(),
+            impossible: Default::default(),
             failures: Vec::new(),
         }
     }
