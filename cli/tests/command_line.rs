@@ -336,9 +336,12 @@ fn what_was_measured_is_in_the_table_in_the_object_and_in_the_metrics() {
     let could = cells.filter(|it| it["possible"].as_u64().unwrap() > 0);
     let times: Vec<u64> = could.map(|it| it["times"].as_u64().unwrap()).collect();
     assert!(times.is_sorted() && times[0] == 0, "zeroes first");
-    let seeds: Vec<u64> =
-        object["conditions"].as_array().unwrap().iter().map(|it| it["seeds"].as_u64().unwrap()).collect();
-    assert!(seeds.is_sorted() && seeds[0] == 0, "zeroes first");
+    let conditions = object["conditions"].as_array().unwrap();
+    let order: Vec<(bool, u64)> =
+        conditions.iter().map(|it| (it["possible"] == false, it["seeds"].as_u64().unwrap())).collect();
+    assert!(order.is_sorted() && order[0] == (false, 0), "zeroes first, and what cannot be last: {order:?}");
+    let impossible = order.iter().filter(|(impossible, _)| *impossible);
+    assert!(impossible.clone().count() > 0 && impossible.clone().all(|(_, seeds)| *seeds == 0), "{order:?}");
     let of_count = "cutover_end_to_end_seconds_count{case=\"article-guarded\",phase=\"after-the-plan\",topic=\"orders\",group=\"search\"}";
     assert!(metrics.contains(of_count), "{metrics}");
 

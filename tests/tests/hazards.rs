@@ -32,7 +32,7 @@ fn an_unclean_election_loses_what_the_others_acknowledged() {
 #[test]
 fn a_mirror_that_numbers_nothing_puts_batches_back_behind_later_ones() {
     let words = ["again: ", "not idempotent", "has copied"];
-    fails_by_one_setting("mirror-not-idempotent", 15..45, Guarantee::Order, &words, |case| {
+    fails_by_one_setting("mirror-not-idempotent", 0..13, Guarantee::Order, &words, |case| {
         case.mirror.kafka.idempotence = Some(true);
     });
 }
@@ -203,10 +203,11 @@ fn a_returning_master_that_keeps_its_tail_acknowledges_what_it_lacks() {
 /// Epochs alone, or a fence alone, would do.
 #[test]
 fn two_masters_cut_what_the_other_took() {
-    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::AtLeastOnce, &["loses offset"], |case| {
+    let words = ["the master of corgi-0 stands still", "is led by corgi-0-"];
+    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::AtLeastOnce, &words, |case| {
         case.corgi.epochs = true;
     });
-    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::Order, &["loses offset"], |case| {
+    fails_by_one_setting("corgi-two-masters", 2..14, Guarantee::Order, &words, |case| {
         case.corgi.on_call.fence = true;
     });
 }
@@ -221,7 +222,7 @@ fn a_master_that_forgot_its_leases_grants_what_is_held() {
 
 #[test]
 fn a_reader_beyond_the_new_masters_end_passes_over_what_it_takes() {
-    let words = ["crashes", "is led by corgi-0-1", "for search", "loses offset"];
+    let words = ["crashes", "is led by corgi-0-1", "it stands beyond offset", "it goes on beyond offset"];
     fails_by_one_setting("corgi-beyond-end", 0..8, Guarantee::AtLeastOnce, &words, |case| {
         case.corgi.visible = Visible::Acknowledged;
     });
@@ -246,7 +247,7 @@ fn a_rebalance_in_mid_batch_lets_later_copies_land_first() {
 /// Its twin sets them by the time.
 #[test]
 fn a_group_whose_offsets_are_not_translated_back_reads_everything_since_it_left_again() {
-    let words = ["the operator begins read-back", "from Corgi"];
+    let words = ["to read from Corgi", "a copy of Kafka offset"];
     fails_by_one_setting("rolled-back-offsets", 0..8, Guarantee::BoundedReplay, &words, |case| {
         case.plan = shipped("rolled-back-whole").plan;
     });

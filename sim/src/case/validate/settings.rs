@@ -7,6 +7,7 @@ use crate::case::Case;
 use crate::case::deserialize::read;
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Value, Way, parse};
+use cutover_model::client::kafka_producer_settings;
 use cutover_model::mirror::Settings;
 use cutover_model::mirror::settings::Commit;
 use cutover_model::units::{Bytes, Span};
@@ -266,11 +267,18 @@ fn defaults() -> Option<Node> {
     parse(0, &toml::to_string(&case).ok()?).ok()
 }
 
-/// A key that nobody goes by is written in vain: the atomic mirror has a producer of its own.
+/// A key that nobody goes by is written in vain: the atomic mirror has a producer of its own. One that has its default says
+/// nothing, and is written wherever a case is shown or saved with all its settings.
 fn heard(case: &Case, tree: &Node) -> Result<(), Problem> {
     let written =
         tree.at(way!["mirror", "kafka"]).and_then(Node::table).map_or(&[][..], |table| &table.entries);
-    let unheard = |entry: &&Entry| Settings::NOT_ATOMIC.iter().any(|(key, _)| *key == entry.key);
+    let table = |settings: &kafka_producer_settings::Settings| toml::Table::try_from(settings).ok();
+    let (set, default) = (table(&case.mirror.kafka), table(&Default::default()));
+    let value = |table: &Option<toml::Table>, key: &str| table.as_ref().and_then(|it| it.get(key).cloned());
+    let unheard = |entry: &&Entry| {
+        Settings::NOT_ATOMIC.iter().any(|(key, _)| *key == entry.key)
+            && value(&set, &entry.key) != value(&default, &entry.key)
+    };
     let Some(entry) = written.iter().find(unheard).filter(|_| case.mirror.commit == Commit::Atomic) else {
         return Ok(());
     };
