@@ -58,7 +58,7 @@ pub struct Check {
     /// breaks then is told, and not held against the plan.
     #[arg(long)]
     pub beyond: bool,
-    /// For people, or for machines: one JSON object a case, a line each.
+    /// For people, or for machines: one JSON object a file, a line each.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
 }
