@@ -216,7 +216,7 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
     }
 }
 
-/// Who leads, who follows, and what their logs lose.
+/// Who leads and who follows, where somebody listens, and how many partitions a topic has.
 fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
     match event {
         Event::LeaderChanged { queue, partition, leader: Some(leader), epoch } => {
@@ -238,6 +238,32 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
                 format!("in sync for {partition} in Kafka: {in_sync}")
             }
         }
+        Event::LeasesAwaited { span, .. } => format!(
+            "{node} is master and grants no partition for {span}: what its predecessor granted may still be held"
+        ),
+        Event::Listening { host, port, before } => {
+            let host = HostId(*host);
+            let address = Address { host, port: *port };
+            let had = |before: NodeId| format!(", the address that {} had", subject.node_name(before));
+            format!("{node} listens at {address}{}", before.map(had).unwrap_or_default())
+        }
+        Event::Widened { queue, topic, partitions } => {
+            let (topic, queue) = (subject.topic_name(*topic), queue.name());
+            format!("{node} tells from now on that topic {topic} has {partitions} partitions in {queue}")
+        }
+        Event::Narrowed { topic, partitions } => {
+            let topic = subject.topic_name(*topic);
+            format!(
+                "{node} tells from now on that topic {topic} has {partitions} partitions to write to in Corgi"
+            )
+        }
+        event => of_logs(node, event, subject),
+    }
+}
+
+/// Where logs begin and end, and what they lose.
+fn of_logs(node: &str, event: &Event, subject: &Subject) -> String {
+    match event {
         Event::LeadershipTaken { partition, epoch, end } => {
             let partition = subject.partition_name(*partition);
             format!(
@@ -248,16 +274,9 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
             let end = |(partition, end): &(TopicPartition, Offset)| {
                 format!("{end} of {}", subject.partition_name(*partition))
             };
-            let named: Vec<String> = partitions.iter().take(RECORDS_NAMED).map(end).collect();
-            let more = match partitions.len().saturating_sub(RECORDS_NAMED) {
-                0 => String::new(),
-                more => format!(" and elsewhere in {more} more partitions"),
-            };
-            format!("{node} is master in Corgi with a log that ends at offset {}{more}", named.join(", "))
+            let ends = first_named(partitions, end, "elsewhere in");
+            format!("{node} is master in Corgi with a log that ends at offset {ends}")
         }
-        Event::LeasesAwaited { span, .. } => format!(
-            "{node} is master and grants no partition for {span}: what its predecessor granted may still be held"
-        ),
         Event::Truncated { queue, partition, from, to } => {
             let partition = subject.partition_name(*partition);
             let lost = offsets(*to, *from);
@@ -275,32 +294,22 @@ fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
             let lost = |(partition, from, to): &(TopicPartition, Offset, Offset)| {
                 format!("{} of {}", offsets(*to, *from), subject.partition_name(*partition))
             };
-            let named: Vec<String> = partitions.iter().take(RECORDS_NAMED).map(lost).collect();
-            let more = match partitions.len().saturating_sub(RECORDS_NAMED) {
-                0 => String::new(),
-                more => format!(" and something of {more} more partitions"),
-            };
-            format!("the disk of {node} in {} has lost {}{more}", queue.name(), named.join(", "))
-        }
-        Event::Listening { host, port, before } => {
-            let host = HostId(*host);
-            let address = Address { host, port: *port };
-            let had = |before: NodeId| format!(", the address that {} had", subject.node_name(before));
-            format!("{node} listens at {address}{}", before.map(had).unwrap_or_default())
-        }
-        Event::Widened { queue, topic, partitions } => {
-            let (topic, queue) = (subject.topic_name(*topic), queue.name());
-            format!("{node} tells from now on that topic {topic} has {partitions} partitions in {queue}")
-        }
-        Event::Narrowed { topic, partitions } => {
-            let topic = subject.topic_name(*topic);
-            format!(
-                "{node} tells from now on that topic {topic} has {partitions} partitions to write to in Corgi"
-            )
+            let lost = first_named(partitions, lost, "something of");
+            format!("the disk of {node} in {} has lost {lost}", queue.name())
         }
         // The rest was described before; a line that says little is better than a broken trace.
         _ => format!("{node} did something"),
     }
+}
+
+/// What is said of the first partitions, and of how many more there is something to say.
+fn first_named<P>(partitions: &[P], said: impl Fn(&P) -> String, of_others: &str) -> String {
+    let named: Vec<String> = partitions.iter().take(RECORDS_NAMED).map(said).collect();
+    let more = match partitions.len().saturating_sub(RECORDS_NAMED) {
+        0 => String::new(),
+        more => format!(" and {of_others} {more} more partitions"),
+    };
+    format!("{}{more}", named.join(", "))
 }
 
 /// The offsets from one on up to another, which is not among them.
