@@ -129,6 +129,13 @@ impl<C: Consumer, K: Consumer> Library<C, K> {
             Library::Kafka(kafka) => kafka,
         }
     }
+
+    fn is_quiet(&self) -> bool {
+        match self {
+            Library::Corgi(corgi) => corgi.is_quiet(),
+            Library::Kafka(kafka) => kafka.is_quiet(),
+        }
+    }
 }
 
 impl<C, K> Default for Volatile<C, K> {

@@ -85,7 +85,8 @@ impl Cuts {
     /// history tells.
     pub(super) fn lost_by(&self, first: Option<NodeId>, offset: Offset, since: Time) -> Option<Cut> {
         let behind = self.list.partition_point(|cut| cut.at <= since);
-        if behind == self.list.len() {
+        let may_take = |cut: &Cut| cut.cause != Cause::Following && cut.takes(offset);
+        if !self.list[behind..].iter().any(may_take) {
             return None;
         }
         let mut leader = self.last_leadership(since).map(|taken| taken.node).or(first);

@@ -6,6 +6,10 @@ use crate::history::{EndReason, Entry, Event};
 use crate::record::{GroupId, Offset, Queue, RecordId, TopicId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
+use smallvec::SmallVec;
+
+/// A table by record grows by so many of a producer's at a time: each comes for the first time in a dozen tables.
+const RECORDS_AT_ONCE: usize = 256;
 
 /// A table by record: producers outside, sequences inside. It grows with what is put in; what was not is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -17,7 +21,7 @@ impl<T: Clone + Default> ByRecord<T> {
     /// The value of a record, to change.
     #[inline(always)]
     pub(super) fn at(&mut self, id: RecordId) -> &mut T {
-        cell(&mut self.rows, id.producer as usize, id.sequence as usize)
+        cell::<T, RECORDS_AT_ONCE>(&mut self.rows, id.producer as usize, id.sequence as usize)
     }
 
     /// The value of a record, if the table has grown to it.
@@ -43,7 +47,7 @@ impl<T: Clone + Default> ByPartition<T> {
     /// The value of a partition, to change.
     #[inline(always)]
     pub(super) fn at(&mut self, partition: TopicPartition) -> &mut T {
-        cell(&mut self.rows, usize::from(partition.topic.0), usize::from(partition.partition))
+        cell::<T, 1>(&mut self.rows, usize::from(partition.topic.0), usize::from(partition.partition))
     }
 
     /// The value of a partition, if the table has grown to it.
@@ -66,17 +70,21 @@ impl<T: Clone + Default> ByPartition<T> {
 
 /// A place of a table, made if it is not there. It mostly is: that is looked for in line, and growing left to a call.
 #[inline(always)]
-fn cell<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, column: usize) -> &mut T {
+fn cell<T: Clone + Default, const AT_ONCE: usize>(
+    rows: &mut Vec<Vec<T>>,
+    row: usize,
+    column: usize,
+) -> &mut T {
     if rows.get(row).is_none_or(|row| row.len() <= column) {
-        grow_to(rows, row, column);
+        grow_to(rows, row, (column + 1).next_multiple_of(AT_ONCE));
     }
     &mut rows[row][column]
 }
 
 #[cold]
 #[inline(never)]
-fn grow_to<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, column: usize) {
-    grown(grown(rows, row), column);
+fn grow_to<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, length: usize) {
+    grown(rows, row).resize(length, T::default());
 }
 
 /// The place with that index, made if it is not there.
@@ -221,44 +229,36 @@ impl Place {
 /// All places at which a group was delivered one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Places {
-    first: Option<Place>,
-    further: Vec<Place>,
+    /// The first two lie in place: a record is seldom delivered from more, once from either queue.
+    list: SmallVec<[Place; 2]>,
 }
 
 impl Places {
     /// Whether the record was delivered at all.
     pub(super) fn delivered(&self) -> bool {
-        self.first.is_some()
+        !self.list.is_empty()
     }
 
     /// Whether the record was delivered from that queue.
     pub(super) fn delivered_from(&self, queue: Queue) -> bool {
-        self.iter().any(|place| place.queue == queue)
+        self.list.iter().any(|place| place.queue == queue)
     }
 
     /// Take a delivery of a record that was `rounded`: copied into Kafka and back into Corgi. Returns the hop that made it a
     /// duplicate; nothing for a first delivery.
     pub(super) fn deliver(&mut self, place: Place, rounded: bool) -> Option<Hop> {
-        if self.first.is_none() {
-            self.first = Some(place);
-            return None;
+        let hop = self.delivered().then(|| self.hop(&place, rounded));
+        if hop != Some(Hop::Consumer) {
+            self.list.push(place);
         }
-        let hop = self.hop(&place, rounded);
-        if hop != Hop::Consumer {
-            self.further.push(place);
-        }
-        Some(hop)
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Place> {
-        self.first.iter().chain(&self.further)
+        hop
     }
 
     fn hop(&self, place: &Place, rounded: bool) -> Hop {
-        if self.iter().any(|earlier| earlier.same_position(place)) {
+        if self.list.iter().any(|earlier| earlier.same_position(place)) {
             return Hop::Consumer;
         }
-        let mut same_queue = self.iter().filter(|earlier| earlier.queue == place.queue).peekable();
+        let mut same_queue = self.list.iter().filter(|earlier| earlier.queue == place.queue).peekable();
         if same_queue.peek().is_none() {
             return Hop::Crossing;
         }
@@ -318,7 +318,7 @@ mod tests {
         let mut table = ByRecord::<u32>::default();
         *table.at(RecordId { producer: 2, sequence: 5 }) = 9;
         assert_eq!(table.get(RecordId { producer: 2, sequence: 5 }), Some(&9));
-        assert_eq!(table.get(RecordId { producer: 2, sequence: 6 }), None);
+        assert_eq!(table.get(RecordId { producer: 2, sequence: RECORDS_AT_ONCE as u32 }), None);
         assert_eq!(table.iter().filter(|(_, value)| **value == 9).count(), 1);
     }
 }

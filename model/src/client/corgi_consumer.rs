@@ -299,6 +299,11 @@ impl Consumer for CorgiConsumer {
         Some(notice)
     }
 
+    fn is_quiet(&self) -> bool {
+        let Volatile { notices, shares, .. } = &self.volatile;
+        notices.is_empty() && shares.values().all(|share| share.buffer.is_empty())
+    }
+
     fn release(&mut self, now: Now, effects: &mut Effects) {
         self.give_back(now.elapsed);
         self.drive(now.elapsed, effects);

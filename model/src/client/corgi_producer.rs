@@ -7,6 +7,7 @@ use super::{Producer, SendOutcome};
 use crate::corgi::protocol::{Refusal, Request, Response, SendStatus};
 use crate::machine::{Effects, Input, Now, RequestId, RequestIds, Timer};
 use crate::message::Message;
+use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, Record, TopicId, TopicPartition};
 use crate::units::{Span, Time};
 use litemap::LiteMap;
@@ -29,7 +30,8 @@ pub struct CorgiProducer {
 struct Volatile {
     ids: RequestIds,
     route: Route,
-    queues: LiteMap<TopicPartition, Queue>,
+    /// By partition; one that is empty is kept, for the memory that the next send needs.
+    queues: PartitionMap<Queue>,
     /// The partition that each request on its way is for.
     asked: LiteMap<RequestId, TopicPartition>,
     outcomes: VecDeque<(u64, SendOutcome)>,
@@ -46,6 +48,12 @@ struct Queue {
     waiting: VecDeque<Pending>,
     /// So many of those that wait go each by itself: one of them is too large, and took the others' batch with it.
     alone: usize,
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.batches.is_empty() && self.waiting.is_empty()
+    }
 }
 
 /// One send.
@@ -103,19 +111,23 @@ impl CorgiProducer {
     fn drive(&mut self, now: Time, effects: &mut Effects) {
         let volatile = &mut self.volatile;
         volatile.route.drive(now, self.name_service, &mut volatile.ids, effects);
-        let partitions: Vec<TopicPartition> = volatile.queues.keys().copied().collect();
-        for partition in partitions {
-            self.drive_queue(now, partition, effects);
+        // Driving a queue adds none, and takes none away.
+        for place in 0..self.volatile.queues.len() {
+            let queue = self.volatile.queues.at_place(place).filter(|(_, queue)| !queue.is_empty());
+            if let Some((partition, _)) = queue {
+                self.drive_queue(now, partition, effects);
+            }
         }
         self.rearm(now, effects);
     }
 
     fn rearm(&mut self, now: Time, effects: &mut Effects) {
-        let batches = self.volatile.queues.values().flat_map(|queue| &queue.batches);
-        let due = batches.map(|batch| batch.errand.due()).chain([self.volatile.route.due()]).min();
-        let Some(due) = due.filter(|due| *due < Time::NEVER) else { return };
+        let mut due = self.volatile.route.due();
+        for queue in self.volatile.queues.values().filter(|queue| !queue.batches.is_empty()) {
+            due = queue.batches.iter().fold(due, |due, batch| due.min(batch.errand.due()));
+        }
         // Waking too early is harmless, so a timer is never put off.
-        if self.volatile.wake_at.is_none_or(|at| due < at) {
+        if due < Time::NEVER && self.volatile.wake_at.is_none_or(|at| due < at) {
             self.volatile.wake_at = Some(due);
             effects.set_timer(self.timer(), due.since(now));
         }
@@ -123,7 +135,7 @@ impl CorgiProducer {
 
     fn drive_queue(&mut self, now: Time, partition: TopicPartition, effects: &mut Effects) {
         self.fail_overdue(now, partition);
-        let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
+        let Some(queue) = self.volatile.queues.get_mut(partition) else { return };
         while !queue.waiting.is_empty() && queue.batches.len() < self.settings.max_in_flight.max(1) as usize {
             let most = if queue.alone > 0 { 1 } else { self.settings.batch_records.max(1) as usize };
             let most = queue.waiting.len().min(most);
@@ -137,7 +149,7 @@ impl CorgiProducer {
             queue.batches.push_back(Batch { sends, errand, to: None, failures: 0, may_be_stored: false });
         }
         let mut place = 0;
-        while let Some(queue) = self.volatile.queues.get(&partition) {
+        while let Some(queue) = self.volatile.queues.get(partition) {
             let Some(batch) = queue.batches.get(place) else { break };
             if batch.errand.is_due(now) && !self.attempt(now, partition, place, effects) {
                 // The batch was given up; the next one has its place now.
@@ -145,13 +157,8 @@ impl CorgiProducer {
             }
             place += 1;
         }
-        if self
-            .volatile
-            .queues
-            .get(&partition)
-            .is_some_and(|queue| queue.batches.is_empty() && queue.waiting.is_empty())
-        {
-            self.volatile.queues.remove(&partition);
+        if let Some(queue) = self.volatile.queues.get_mut(partition).filter(|queue| queue.is_empty()) {
+            queue.alone = 0;
         }
     }
 
@@ -161,7 +168,7 @@ impl CorgiProducer {
         if !volatile.route.is_known() {
             // Not an attempt yet: nothing is known of where to send it.
             volatile.route.suspect(now);
-            let batch = volatile.queues.get_mut(&partition).and_then(|queue| queue.batches.get_mut(place));
+            let batch = volatile.queues.get_mut(partition).and_then(|queue| queue.batches.get_mut(place));
             let Some(batch) = batch else { return false };
             if batch.is_overdue(now, self.settings.delivery_timeout) {
                 return self.failed(now, partition, place, Failure::NotStored);
@@ -176,7 +183,7 @@ impl CorgiProducer {
             volatile.route.suspect(now);
             return self.failed(now, partition, place, Failure::NotStored);
         };
-        let batch = volatile.queues.get_mut(&partition).and_then(|queue| queue.batches.get_mut(place));
+        let batch = volatile.queues.get_mut(partition).and_then(|queue| queue.batches.get_mut(place));
         let Some(batch) = batch else { return false };
         let id = volatile.ids.next_id();
         batch.errand.put(id, now, self.settings.send_timeout);
@@ -190,7 +197,7 @@ impl CorgiProducer {
     /// An attempt failed: it is tried again, or given up. Returns whether the batch is still there.
     fn failed(&mut self, now: Time, partition: TopicPartition, place: usize, failure: Failure) -> bool {
         let settings = &self.settings;
-        let Some(queue) = self.volatile.queues.get_mut(&partition) else { return false };
+        let Some(queue) = self.volatile.queues.get_mut(partition) else { return false };
         let Some(batch) = queue.batches.get_mut(place) else { return false };
         batch.may_be_stored |= failure == Failure::Unknown;
         let over = batch.is_overdue(now, settings.delivery_timeout);
@@ -213,7 +220,7 @@ impl CorgiProducer {
 
     /// One of a batch's records is too large: they go again, each by itself.
     fn too_large(&mut self, now: Time, partition: TopicPartition, place: usize) {
-        let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
+        let Some(queue) = self.volatile.queues.get_mut(partition) else { return };
         let several = queue.batches.get(place).is_some_and(|batch| batch.sends.len() > 1);
         if !several {
             self.failed(now, partition, place, Failure::TooLarge);
@@ -236,8 +243,7 @@ impl CorgiProducer {
     /// Attempts that nobody will answer any more failed, as far as is known.
     fn fail_where(&mut self, now: Time, partition: TopicPartition, which: impl Fn(&Batch) -> bool) {
         let mut place = 0;
-        while let Some(batch) =
-            self.volatile.queues.get(&partition).and_then(|queue| queue.batches.get(place))
+        while let Some(batch) = self.volatile.queues.get(partition).and_then(|queue| queue.batches.get(place))
         {
             if which(batch) {
                 if let Some(id) = batch.errand.question() {
@@ -254,7 +260,7 @@ impl CorgiProducer {
 
     fn answered(&mut self, now: Time, id: RequestId, response: &Response) {
         let Some(partition) = self.volatile.asked.remove(&id) else { return };
-        let Some(queue) = self.volatile.queues.get_mut(&partition) else { return };
+        let Some(queue) = self.volatile.queues.get_mut(partition) else { return };
         let place = queue.batches.iter_mut().position(|batch| batch.errand.take(id, Time::NEVER).is_some());
         let Some(place) = place else { return };
         let accepts = self.settings.accept;
@@ -289,8 +295,8 @@ impl CorgiProducer {
     /// The route was told anew: what waits to be tried again need not wait where there is a master.
     fn follow_route(&mut self, now: Time, before: &Route) {
         let Volatile { route, queues, .. } = &mut self.volatile;
-        for (partition, queue) in queues {
-            let master = |route: &Route| route.set_of(*partition).and_then(|set| route.master(set));
+        for (partition, queue) in queues.iter_mut() {
+            let master = |route: &Route| route.set_of(partition).and_then(|set| route.master(set));
             if !before.is_known() || (master(route).is_some() && master(route) != master(before)) {
                 for batch in &mut queue.batches {
                     batch.errand.hurry(now);
@@ -301,7 +307,7 @@ impl CorgiProducer {
 
     fn disconnected(&mut self, now: Time, node: NodeId) {
         self.volatile.route.disconnected(now, node == self.name_service);
-        let partitions: Vec<TopicPartition> = self.volatile.queues.keys().copied().collect();
+        let partitions: Vec<TopicPartition> = self.volatile.queues.keys().collect();
         for partition in partitions {
             self.fail_where(now, partition, |batch| batch.errand.is_out() && batch.to == Some(node));
         }
@@ -351,7 +357,7 @@ impl Producer for CorgiProducer {
         effects: &mut Effects,
     ) {
         let pending = Pending { token, record, since: now.elapsed };
-        self.volatile.queues.entry(partition).or_default().waiting.push_back(pending);
+        self.volatile.queues.or_default(partition).waiting.push_back(pending);
         self.volatile.unfinished += 1;
         self.drive_queue(now.elapsed, partition, effects);
         self.rearm(now.elapsed, effects);

@@ -170,13 +170,13 @@ impl Metadata {
     }
 
     /// Take an answer in. Returns whether a leader or a partition count changed.
-    pub(crate) fn answered(&mut self, now: Now, response: Response, effects: &mut Effects) -> bool {
+    pub(crate) fn answered(&mut self, now: Now, response: &Response, effects: &mut Effects) -> bool {
         self.asked = false;
         let Response::Metadata { brokers, unknown, partitions } = response else { return false };
         let before = (std::mem::take(&mut self.brokers), self.partitions.clone());
-        self.brokers = brokers.into_iter().collect();
+        self.brokers = brokers.iter().copied().collect();
         self.partitions.retain(|partition, _| !unknown.contains(&partition.topic));
-        for partition in &partitions {
+        for partition in partitions {
             self.take_partition(partition);
         }
         let changed = before.1 != self.partitions;
@@ -241,7 +241,7 @@ mod tests {
         metadata.add_topic(TopicId(0));
         metadata.ask_if_wanted(Now::exact(Time(0)), (), &mut network, &mut effects);
         assert_eq!(effects.sends[0].0, NodeId(9));
-        assert!(metadata.answered(Now::exact(Time(1)), answer(3), &mut effects));
+        assert!(metadata.answered(Now::exact(Time(1)), &answer(3), &mut effects));
         assert_eq!(metadata.nodes(), [NodeId(1)]);
         assert_eq!(metadata.leader_node(TopicPartition::new(0, 0)), Some(NodeId(1)));
         assert_eq!(metadata.partition_count(TopicId(0)), Some(1));
@@ -256,7 +256,7 @@ mod tests {
             let now = Now::exact(Time(round));
             let mut effects = Effects::default();
             metadata.ask_if_wanted(now, (), &mut network, &mut effects);
-            metadata.answered(now, answer(3), &mut effects);
+            metadata.answered(now, &answer(3), &mut effects);
             effects.clear();
             metadata.want();
             metadata.ask_if_wanted(now, (), &mut network, &mut effects);
@@ -273,8 +273,8 @@ mod tests {
     fn an_older_epoch_does_not_undo_a_newer_one() {
         let (mut metadata, _) = fixture();
         let mut effects = Effects::default();
-        metadata.answered(Now::exact(Time(0)), answer(5), &mut effects);
-        metadata.answered(Now::exact(Time(0)), answer(4), &mut effects);
+        metadata.answered(Now::exact(Time(0)), &answer(5), &mut effects);
+        metadata.answered(Now::exact(Time(0)), &answer(4), &mut effects);
         assert_eq!(metadata.leadership(TopicPartition::new(0, 0)).map(|known| known.epoch), Some(5));
     }
 }

@@ -67,6 +67,12 @@ pub trait Consumer {
     /// has taken a `Revoked` and has called [`Consumer::release`] for it.
     fn assigned(&mut self) -> Option<Assigned>;
 
+    /// Whether there is surely nothing to take, neither of the assignment nor a record, and asking would change nothing: an
+    /// owner asks after each of its own inputs, and mostly in vain.
+    fn is_quiet(&self) -> bool {
+        false
+    }
+
     /// The owner has finished with (processed or dropped, and committed) revoked partitions: the library goes on with
     /// the rebalance.
     fn release(&mut self, now: Now, effects: &mut Effects);

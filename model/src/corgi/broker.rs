@@ -24,6 +24,7 @@ use crate::history::Event;
 use crate::incident::{DiskLoss, Incident};
 use crate::machine::{Effects, Input, Machine, Now, Process, RequestId, RequestIds, Timer};
 use crate::message::Message;
+use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::report::Report;
 use crate::units::{Span, Time};
@@ -111,7 +112,7 @@ struct Mastership {
     acknowledged: u64,
     waiting: VecDeque<WaitingSend>,
     delays: Delays,
-    parked: LiteMap<TopicPartition, Vec<ParkedPull>>,
+    parked: PartitionMap<Vec<ParkedPull>>,
     groups: Groups,
     /// When the deadline timer runs out, if it is set.
     deadline: Option<Time>,

@@ -37,6 +37,9 @@ impl Hash for Entry {
     }
 }
 
+/// A log has room for so many as soon as it has one: it is not to move at every doubling.
+const ENTRIES_AT_FIRST: usize = 512;
+
 /// A delayed record's place among those that wait: when it is due, and its position.
 pub type Waiting = (Time, u64);
 
@@ -112,6 +115,9 @@ impl Log {
         let position = self.end();
         if self.history.last().is_none_or(|(epoch, _)| *epoch != entry.epoch) {
             self.history.push((entry.epoch, position));
+        }
+        if self.entries.capacity() == 0 {
+            self.entries.reserve_exact(ENTRIES_AT_FIRST);
         }
         self.entries.push(entry);
         if let Some(due) = entry.due {

@@ -35,7 +35,8 @@ impl<T: Ord + Copy> Deadlines<T> {
     }
 
     fn place_of(&self, task: T) -> Option<usize> {
-        self.row.iter().position(|(other, _)| *other == task)
+        // What is set anew all the time stands near the end, where it was put.
+        self.row.iter().rposition(|(other, _)| *other == task)
     }
 
     /// Do this then, unless it is to be done before.

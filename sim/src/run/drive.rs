@@ -84,16 +84,14 @@ impl<M: Machine> Run<M> {
         let (mut healed, mut give_up_at, mut end_at) = (false, Time::NEVER, Time::NEVER);
         self.observe();
         loop {
-            let next = self.world.next_at().unwrap_or(Time::NEVER);
-            if !healed && next >= heal_at {
-                self.world.pass_to(heal_at);
+            let limit = if healed { end_at.min(give_up_at) } else { heal_at };
+            if !self.world.step_before(limit) {
+                self.world.pass_to(limit);
+                if healed {
+                    return if end_at <= give_up_at { EndReason::Drained } else { EndReason::TimeBudget };
+                }
                 self.world.heal();
                 (healed, give_up_at) = (true, heal_at + case.objectives.drain);
-            } else if next >= end_at.min(give_up_at) {
-                self.world.pass_to(end_at.min(give_up_at));
-                return if end_at <= give_up_at { EndReason::Drained } else { EndReason::TimeBudget };
-            } else {
-                self.world.step();
             }
             if self.observe() && healed {
                 end_at = if self.ledger.is_drained() {
@@ -110,13 +108,19 @@ impl<M: Machine> Run<M> {
     }
 
     /// Show the new entries of the history to the checkers. Returns whether there were any.
+    #[inline(always)]
     fn observe(&mut self) -> bool {
         if self.keep.messages {
             self.messages.append(&mut self.world.take_trace());
         }
-        if self.world.history().is_empty() {
-            return false;
+        let any = !self.world.history().is_empty();
+        if any {
+            self.observe_new();
         }
+        any
+    }
+
+    fn observe_new(&mut self) {
         for entry in self.world.history() {
             self.ledger.observe(entry);
             if self.ledger.is_of_a_replay(entry) {
@@ -135,7 +139,6 @@ impl<M: Machine> Run<M> {
             self.world.write(NodeId(0), Event::WorkloadEnded);
             self.observe();
         }
-        true
     }
 
     /// The faults that struck, each at the moment when it did, and without asking whether it may.

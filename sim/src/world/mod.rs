@@ -22,6 +22,7 @@ pub use strike::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 
 use cutover_model::history::{Entry, Event};
 use cutover_model::hosts::{Given, Hosts};
+use cutover_model::incident::RareBranch;
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
 use cutover_model::message::Message;
 use cutover_model::record::NodeId;
@@ -185,7 +186,12 @@ impl<M: Machine> World<M> {
 
     /// Take the next event and carry it out. Returns whether there was one.
     pub fn step(&mut self) -> bool {
-        let Some((at, pending)) = self.queue.pop() else { return false };
+        self.step_before(Time::NEVER)
+    }
+
+    /// Take the next event and carry it out, if it is due before that moment. Returns whether it was.
+    pub fn step_before(&mut self, limit: Time) -> bool {
+        let Some((at, pending)) = self.queue.pop_before(limit) else { return false };
         self.now = at;
         match pending {
             Pending::Message { from, to, incarnation, message } => {
@@ -224,6 +230,7 @@ impl<M: Machine> World<M> {
         self.history.push(Entry { at: self.now, node, event });
     }
 
+    #[inline(always)]
     fn arrive(&mut self, from: NodeId, to: NodeId, incarnation: u32, message: Message) {
         let receiver = &mut self.nodes[to.0 as usize];
         if !receiver.running || receiver.incarnation != incarnation {
@@ -256,6 +263,7 @@ impl<M: Machine> World<M> {
     }
 
     /// An input for a process: it waits if the process is paused.
+    #[inline(always)]
     fn input(&mut self, node: NodeId, input: Input) {
         let slot = &mut self.nodes[node.0 as usize];
         if !slot.running {
@@ -274,7 +282,7 @@ impl<M: Machine> World<M> {
     #[inline(always)]
     fn step_machine(&mut self, node: NodeId, input: Input) {
         self.events += 1;
-        (self.now, node).hash(&mut self.digest);
+        (self.now.0 << 16 ^ u64::from(node.0)).hash(&mut self.digest);
         input.hash(&mut self.digest);
         if let Some(trace) = &mut self.trace {
             trace.push(Dispatched { at: self.now, node, input: input.clone() });
@@ -335,23 +343,28 @@ impl<M: Machine> World<M> {
     fn send(&mut self, from: NodeId, to: NodeId, message: Message) {
         match self.rare.as_mut().and_then(|rare| rare.turn(&message)) {
             None => self.transmit(from, to, message, Span::ZERO),
-            Some((branch, turn)) => {
-                self.write(from, Event::Rare { branch });
-                match turn {
-                    Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
-                    Turn::Late(span) => self.transmit(from, to, message, span),
-                    Turn::Withheld => {}
-                    Turn::GivenUp => {
-                        self.disconnect(from, to);
-                        self.tell_disconnected(from, to);
-                        self.tell_disconnected(to, from);
-                    }
-                }
+            Some((branch, turn)) => self.send_rarely(from, to, message, branch, turn),
+        }
+    }
+
+    /// A message takes one of the rare branches.
+    #[cold]
+    fn send_rarely(&mut self, from: NodeId, to: NodeId, message: Message, branch: RareBranch, turn: Turn) {
+        self.write(from, Event::Rare { branch });
+        match turn {
+            Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
+            Turn::Late(span) => self.transmit(from, to, message, span),
+            Turn::Withheld => {}
+            Turn::GivenUp => {
+                self.disconnect(from, to);
+                self.tell_disconnected(from, to);
+                self.tell_disconnected(to, from);
             }
         }
     }
 
     /// Hand a message to the network, so much later than now.
+    #[inline(always)]
     fn transmit(&mut self, from: NodeId, to: NodeId, message: Message, later: Span) {
         let incarnation = self.nodes[to.0 as usize].incarnation;
         if from == to {

@@ -84,13 +84,19 @@ impl<E> Queue<E> {
         }
     }
 
-    /// Take the earliest event out.
-    pub fn pop(&mut self) -> Option<(Time, E)> {
+    /// Take the earliest event out, if it is due before that moment.
+    #[inline]
+    pub fn pop_before(&mut self, limit: Time) -> Option<(Time, E)> {
         let later = self.later.peek().map_or(HeapKey::MAX, |Reverse(key)| *key);
-        let key = match self.soon.pop_if(|soon| *soon < later) {
-            Some(soon) => soon,
-            None => self.later.pop()?.0,
-        };
+        let key = self.soon.last().map_or(later, |soon| later.min(*soon));
+        if key >= heap_key(limit, 0, 0) {
+            return None;
+        }
+        if key == later {
+            self.later.pop();
+        } else {
+            self.soon.pop();
+        }
         self.reached = due_at(key);
         let slot = slot_of(key);
         self.free.push(slot);
@@ -148,7 +154,8 @@ mod tests {
         for (at, event) in [(5, 'c'), (1, 'a'), (5, 'd'), (3, 'b')] {
             queue.push(Time(at), event);
         }
-        let order: Vec<char> = std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect();
+        let order: Vec<char> =
+            std::iter::from_fn(|| queue.pop_before(Time::NEVER)).map(|(_, event)| event).collect();
         assert_eq!(order, ['a', 'b', 'c', 'd']);
     }
 
@@ -161,20 +168,32 @@ mod tests {
         }
         let mut sorted = times;
         sorted.sort_unstable();
-        assert_eq!(std::iter::from_fn(|| queue.pop()).map(|(_, event)| event).collect::<Vec<_>>(), sorted);
+        assert_eq!(
+            std::iter::from_fn(|| queue.pop_before(Time::NEVER)).map(|(_, event)| event).collect::<Vec<_>>(),
+            sorted
+        );
+    }
+
+    #[test]
+    fn what_is_due_at_the_limit_stays() {
+        let mut queue = Queue::default();
+        queue.push(Time(5), 'a');
+        assert_eq!(queue.pop_before(Time(5)), None);
+        assert_eq!(queue.pop_before(Time(6)), Some((Time(5), 'a')));
+        assert_eq!(queue.pop_before(Time::NEVER), None);
     }
 
     #[test]
     fn equality_does_not_see_how_a_queue_came_to_be() {
         let (mut one, mut other) = (Queue::default(), Queue::default());
         one.push(Time(1), 'x');
-        one.pop();
+        one.pop_before(Time::NEVER);
         one.push(Time(2), 'b');
         one.push(Time(1), 'a');
         other.push(Time(1), 'a');
         other.push(Time(2), 'b');
         assert_eq!(one, other);
-        other.pop();
+        other.pop_before(Time::NEVER);
         assert_ne!(one, other);
     }
 }

@@ -1,6 +1,6 @@
 //! From the start of a consumer application to its exit, and from one queue to the other.
 
-use super::{CLOSE, ConsumerApplication, Library, STOP, SUBSCRIBE};
+use super::{CLOSE, ConsumerApplication, Library, STOP, SUBSCRIBE, Volatile};
 use crate::application::ConsumerLibrary;
 use crate::deployment;
 use crate::history::Event;
@@ -62,6 +62,24 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Do everything that has become possible.
     pub(super) fn go_on(&mut self, now: Now, effects: &mut Effects) {
+        if !self.reads_in_vain() {
+            self.go_through(now, effects);
+        }
+        self.say_paused(effects);
+    }
+
+    /// Whether it reads, is to go on reading there, and finds nothing: most inputs leave it so.
+    fn reads_in_vain(&self) -> bool {
+        let Volatile { stage, stopping, revoked, library, .. } = &self.volatile;
+        *stage == Stage::Reading
+            && !*stopping
+            && revoked.is_empty()
+            && library
+                .as_ref()
+                .is_some_and(|library| library.is_quiet() && library.queue() == self.is_to_read())
+    }
+
+    fn go_through(&mut self, now: Now, effects: &mut Effects) {
         self.take_assignments(now, effects);
         self.release_revoked(now, effects);
         loop {
@@ -71,7 +89,6 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
                 break;
             }
         }
-        self.say_paused(effects);
     }
 
     /// From stage to stage, as far as it goes now.

@@ -9,7 +9,6 @@ use crate::machine::{Effects, Now, Timer};
 use crate::record::{Offset, TopicPartition};
 use crate::units::Span;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// A record in process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -22,7 +21,8 @@ pub(super) struct Task {
 pub(super) struct Track {
     /// The offset behind the last record that was handed to a worker.
     delivered: Offset,
-    in_process: BTreeSet<Offset>,
+    /// In ascending order, and mostly one.
+    in_process: Vec<Offset>,
     /// Where it was assigned.
     assigned: Offset,
     /// What was committed last, or where it was assigned.
@@ -33,10 +33,9 @@ pub(super) struct Track {
 
 impl Track {
     pub(super) fn new(offset: Offset, is_paused: bool) -> Track {
-        let in_process = BTreeSet::new();
         Track {
             delivered: offset,
-            in_process,
+            in_process: Vec::new(),
             assigned: offset,
             committed: offset,
             is_paused,
@@ -53,6 +52,21 @@ impl Track {
     pub(super) fn go_back(&mut self, offset: Offset) {
         self.delivered = offset;
         self.in_process.clear();
+    }
+
+    /// A worker takes the record at that offset.
+    fn begin(&mut self, offset: Offset) {
+        self.delivered = offset + 1;
+        let place = self.in_process.partition_point(|earlier| *earlier < offset);
+        if self.in_process.get(place) != Some(&offset) {
+            self.in_process.insert(place, offset);
+        }
+    }
+
+    /// The record at that offset is processed. Returns whether it was in process.
+    fn finish(&mut self, offset: Offset) -> bool {
+        let place = self.in_process.binary_search(&offset);
+        place.is_ok_and(|place| self.in_process.remove(place) == offset)
     }
 
     /// Whether its records may be handed out.
@@ -127,8 +141,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     fn begin(&mut self, worker: u64, received: Received, effects: &mut Effects) {
         let Received { partition, offset, record } = received;
         if let Some(track) = self.volatile.tracks.get_mut(&partition) {
-            track.delivered = offset + 1;
-            track.in_process.insert(offset);
+            track.begin(offset);
         }
         self.volatile.tasks.insert(worker, Task { received });
         let queue = self.volatile.library.as_ref().expect("a record comes from a library").queue();
@@ -158,7 +171,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         effects.record(Event::Processed { group, record: record.id, source });
         // It may be finished for nobody: the partition was lost meanwhile, or lost and assigned anew.
         let Some(track) = self.volatile.tracks.get_mut(&partition) else { return };
-        if track.in_process.remove(&offset) {
+        if track.finish(offset) {
             if self.settings.commit_interval == Span::ZERO {
                 self.commit(now, &[partition], effects);
                 effects.set_timer(COMMIT, self.settings.commit_repeat);

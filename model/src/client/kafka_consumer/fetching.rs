@@ -51,6 +51,11 @@ impl Buffers {
         self.poll_left > 0 && !self.order.is_empty()
     }
 
+    /// Whether nothing is left, of the last poll or for the next.
+    pub(super) fn are_empty(&self) -> bool {
+        self.poll_left == 0 && self.order.is_empty()
+    }
+
     /// The owner's poll is over, whatever is left of it.
     pub(super) fn end_poll(&mut self) {
         self.poll_left = 0;
@@ -136,11 +141,11 @@ impl KafkaConsumer {
         }
     }
 
-    fn plan_fetches(&mut self) -> (LiteMap<NodeId, Vec<FetchPartition>>, BTreeSet<NodeId>) {
+    fn plan_fetches(&mut self) -> (LiteMap<NodeId, Vec<FetchPartition>>, Vec<NodeId>) {
         let max_bytes = u32::try_from(self.settings.fetch_partition_max.0).unwrap_or(u32::MAX);
         let own = &mut self.volatile;
         let mut requests: LiteMap<NodeId, Vec<FetchPartition>> = LiteMap::new();
-        let mut broken = BTreeSet::new();
+        let mut broken = Vec::new();
         let mut leaderless = false;
         for (partition, held) in own.held.iter() {
             if !held.fetchable() || own.buffers.partitions.contains_key(&partition) {
@@ -152,7 +157,7 @@ impl KafkaConsumer {
                 continue;
             };
             if !own.network.ready(node) {
-                broken.insert(node);
+                broken.push(node);
             } else if !own.fetching.contains(&node) {
                 requests.entry(node).or_default().push(FetchPartition {
                     partition,
@@ -167,6 +172,8 @@ impl KafkaConsumer {
         if leaderless {
             own.metadata.want();
         }
+        broken.sort_unstable();
+        broken.dedup();
         (requests, broken)
     }
 

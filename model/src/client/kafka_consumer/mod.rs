@@ -20,7 +20,7 @@ use super::kafka_consumer_settings::Settings;
 use super::kafka_metadata::{Metadata, RefreshSettings};
 use super::kafka_network::{Alarm, Heard, Network, TimerNames};
 use super::{Assigned, Consumer, Received};
-use crate::kafka::protocol::{GroupInstanceId, MemberId, Response};
+use crate::kafka::protocol::{ErrorCode, GroupInstanceId, MemberId, Response};
 use crate::machine::{Effects, Input, Now, Timer};
 use crate::message::Message;
 use crate::partition_map::PartitionMap;
@@ -227,6 +227,7 @@ impl KafkaConsumer {
     }
 
     fn heard(&mut self, now: Now, heard: Heard<Purpose>, response: Option<&Response>, effects: &mut Effects) {
+        let is_sign_of_life = matches!(response, Some(Response::Heartbeat { error: ErrorCode::None }));
         match (heard, response) {
             (Heard::Answer(purpose), Some(response)) => self.answered(now, purpose, response, effects),
             (Heard::Broken(nodes, lost), _) => {
@@ -240,13 +241,17 @@ impl KafkaConsumer {
             }
             _ => {}
         }
-        self.changed(now, effects);
+        // That all is as it was leaves nothing more to do than there was.
+        if !is_sign_of_life {
+            self.volatile.settled = false;
+        }
+        self.pump(now, effects);
     }
 
     fn answered(&mut self, now: Now, purpose: Purpose, response: &Response, effects: &mut Effects) {
         match (purpose, response) {
             (Purpose::Metadata, response) => {
-                self.volatile.metadata.answered(now, response.clone(), effects);
+                self.volatile.metadata.answered(now, response, effects);
                 self.metadata_came(now, effects);
             }
             (Purpose::FindCoordinator, Response::FindCoordinator { coordinator, .. }) => {
@@ -314,7 +319,12 @@ impl KafkaConsumer {
             return self.heard(now, heard, None, effects);
         }
         match timer {
-            HEARTBEAT => self.heartbeat_due(now, effects),
+            HEARTBEAT => {
+                self.heartbeat_due(now, effects);
+                if self.volatile.coordinator.is_some() {
+                    return self.pump(now, effects);
+                }
+            }
             FIND_COORDINATOR => self.volatile.finding = false,
             REJOIN => self.volatile.membership.rejoin_due(),
             OFFSETS => self.volatile.offsets_resting = false,
@@ -381,6 +391,14 @@ impl Consumer for KafkaConsumer {
 
     fn assigned(&mut self) -> Option<Assigned> {
         self.take_change()
+    }
+
+    fn is_quiet(&self) -> bool {
+        let own = &self.volatile;
+        // A member that has not joined yet does so in its owner's poll.
+        let polls_in_vain =
+            own.settled && own.busy_since.is_none() && own.membership.stage != Stage::Unjoined;
+        polls_in_vain && own.changes.is_empty() && own.buffers.are_empty()
     }
 
     fn release(&mut self, now: Now, effects: &mut Effects) {

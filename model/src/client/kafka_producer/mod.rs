@@ -157,7 +157,7 @@ impl KafkaProducer {
     fn answered(&mut self, now: Now, purpose: Purpose, response: &Response, effects: &mut Effects) {
         match (purpose, response) {
             (Purpose::Metadata, response) => {
-                if self.volatile.metadata.answered(now, response.clone(), effects) {
+                if self.volatile.metadata.answered(now, response, effects) {
                     self.leaders_changed();
                 }
             }

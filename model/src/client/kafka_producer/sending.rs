@@ -6,13 +6,13 @@ use crate::client::SendOutcome;
 use crate::kafka::protocol::{Acks, ProduceBatch, ProducerStamp, Request};
 use crate::machine::{Effects, Now};
 use crate::record::{NodeId, TopicPartition};
-use std::collections::{BTreeMap, BTreeSet};
+use litemap::LiteMap;
 
 /// What is sent in one round: a request for each broker.
 #[derive(Default)]
 struct Round {
-    requests: BTreeMap<NodeId, (u64, Vec<(TopicPartition, BatchId)>)>,
-    broken: BTreeSet<NodeId>,
+    requests: LiteMap<NodeId, (u64, Vec<(TopicPartition, BatchId)>)>,
+    broken: Vec<NodeId>,
 }
 
 impl KafkaProducer {
@@ -47,7 +47,7 @@ impl KafkaProducer {
                 continue;
             };
             if !own.network.ready(node) {
-                round.broken.insert(node);
+                round.broken.push(node);
             } else if own.network.unanswered(node) < self.settings.max_in_flight {
                 let (total, batches) = round.requests.entry(node).or_default();
                 if batches.is_empty() || *total + bytes <= self.settings.max_request_size.0 {
@@ -56,6 +56,8 @@ impl KafkaProducer {
                 }
             }
         }
+        round.broken.sort_unstable();
+        round.broken.dedup();
         round
     }
 

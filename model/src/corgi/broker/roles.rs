@@ -59,7 +59,7 @@ impl Broker {
             let status = SendStatus::FlushSlaveTimeout;
             send.ask.answer(Response::Send { status, offset: send.offset }, effects);
         }
-        for pull in master.parked.into_iter().flat_map(|(_, parked)| parked) {
+        for pull in master.parked.values().flatten() {
             pull.ask.refuse(Refusal::NotMaster, effects);
         }
         for timer in [DEADLINE, PROBE, SETTLE] {

@@ -114,11 +114,11 @@ impl Broker {
             return ask.answer(Response::Moved { offset }, effects);
         }
         // An instance asks once at a time; an earlier question that still waits was given up by it.
-        let parked = self.volatile.master.parked.entry(partition).or_default();
+        let parked = self.volatile.master.parked.or_default(partition);
         parked.retain(|pull| pull.ask.from != ask.from || pull.group != group);
         let pull = ParkedPull { ask, group, offset, max_records, deadline: now + self.settings.pull_wait };
         if !self.answer_pull(partition, &pull, false, effects) {
-            self.volatile.master.parked.entry(partition).or_default().push(pull);
+            self.volatile.master.parked.or_default(partition).push(pull);
             self.arm_deadline(now, pull.deadline, effects);
         }
     }
@@ -150,11 +150,11 @@ impl Broker {
         partitions.sort_unstable();
         partitions.dedup();
         for partition in partitions {
-            let Some(mut parked) = self.volatile.master.parked.remove(&partition) else { continue };
+            let parked = self.volatile.master.parked.get_mut(partition).map(std::mem::take);
+            let Some(mut parked) = parked.filter(|parked| !parked.is_empty()) else { continue };
             parked.retain(|pull| !self.answer_pull(partition, pull, false, effects));
-            if !parked.is_empty() {
-                self.volatile.master.parked.insert(partition, parked);
-            }
+            // Where none is left, the row is kept for its memory: the next pull comes at once.
+            self.volatile.master.parked.insert(partition, parked);
         }
     }
 
@@ -176,10 +176,9 @@ impl Broker {
             send.ask.answer(Response::Send { status, offset: send.offset }, effects);
         }
         let mut parked = std::mem::take(&mut self.volatile.master.parked);
-        for (partition, pulls) in &mut parked {
-            pulls.retain(|pull| pull.deadline > now || !self.answer_pull(*partition, pull, true, effects));
+        for (partition, pulls) in parked.iter_mut() {
+            pulls.retain(|pull| pull.deadline > now || !self.answer_pull(partition, pull, true, effects));
         }
-        parked.retain(|_, pulls| !pulls.is_empty());
         let pulls = parked.values().flatten().map(|pull| pull.deadline);
         let sends = self.volatile.master.waiting.front().map(|send| send.deadline);
         let next = pulls.chain(sends).min();
