@@ -9,12 +9,12 @@ use cutover_model::units::Span;
 use cutover_sim::case::Case;
 use cutover_sim::random::Streams;
 use cutover_sim::world::{Latency, Network, Node, World};
-use mimalloc::MiMalloc;
+use snmalloc_rs::SnMalloc;
 use std::path::Path;
 
 /// The allocator of the command, so that what is measured here is what it does.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: SnMalloc = SnMalloc;
 
 /// A shipped case.
 ///

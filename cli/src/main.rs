@@ -16,12 +16,12 @@ mod table;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
-use mimalloc::MiMalloc;
+use snmalloc_rs::SnMalloc;
 use std::process::ExitCode;
 
 /// A run allocates small boxes and vectors all the time: with the system's allocator that was a tenth of it.
 #[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
+static ALLOCATOR: SnMalloc = SnMalloc;
 
 /// Held, or the violation that the case expects was found.
 pub const EXIT_HELD: u8 = 0;

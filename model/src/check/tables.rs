@@ -84,7 +84,7 @@ fn cell<T: Clone + Default, const AT_ONCE: usize>(
 #[cold]
 #[inline(never)]
 fn grow_to<T: Clone + Default>(rows: &mut Vec<Vec<T>>, row: usize, length: usize) {
-    grown(rows, row).resize(length, T::default());
+    grown(rows, row).resize_with(length, T::default);
 }
 
 /// The place with that index, made if it is not there.

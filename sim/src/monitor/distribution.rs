@@ -72,8 +72,14 @@ impl Distribution {
     }
 }
 
+/// A histogram has room up to this span as soon as it counts one: it is not to move at every doubling.
+const ROOM_AT_FIRST: Span = Span::secs(1);
+
 fn empty() -> Histogram<u64> {
-    Histogram::new(DIGITS).expect("a histogram may have two digits")
+    let mut histogram =
+        Histogram::new_with_max(ROOM_AT_FIRST.0, DIGITS).expect("a histogram may have two digits");
+    histogram.auto(true);
+    histogram
 }
 
 /// As its figures: `count`, and in microseconds `p50_us`, `p99_us`, `max_us` and `sum_us`; null where nothing was counted.
