@@ -219,13 +219,12 @@ fn of_system(node: &str, event: &Event, subject: &Subject) -> String {
 /// Who leads and who follows, where somebody listens, and how many partitions a topic has.
 fn of_replicas(node: &str, event: &Event, subject: &Subject) -> String {
     match event {
-        Event::LeaderChanged { queue, partition, leader: Some(leader), epoch } => {
-            let (partition, leader) = (subject.partition_name(*partition), subject.node_name(*leader));
-            format!("{partition} in {} is led by {leader} (epoch {epoch})", queue.name())
-        }
-        Event::LeaderChanged { queue, partition, leader: None, epoch } => {
-            let partition = subject.partition_name(*partition);
-            format!("{partition} in {} has no leader (epoch {epoch})", queue.name())
+        Event::LeaderChanged { queue, partition, leader, epoch } => {
+            let led = led(subject, *queue, *partition);
+            match leader.map(|leader| subject.node_name(leader)) {
+                Some(leader) => format!("{led} is led by {leader} (epoch {epoch})"),
+                None => format!("{led} has no leader (epoch {epoch})"),
+            }
         }
         Event::InSyncChanged { partition, in_sync, unclean } => {
             let (partition, in_sync) = (subject.partition_name(*partition), node_names(subject, in_sync));
@@ -299,6 +298,15 @@ fn of_logs(node: &str, event: &Event, subject: &Subject) -> String {
         }
         // The rest was described before; a line that says little is better than a broken trace.
         _ => format!("{node} did something"),
+    }
+}
+
+/// What a leader leads: in Kafka a partition, in Corgi a broker set with all that it has.
+fn led(subject: &Subject, queue: Queue, partition: TopicPartition) -> String {
+    let name = subject.partition_name(partition);
+    match subject.corgi_set(partition).filter(|_| queue == Queue::Corgi) {
+        Some(set) => format!("corgi-{set} ({name} in Corgi and others)"),
+        None => format!("{name} in {}", queue.name()),
     }
 }
 

@@ -246,9 +246,10 @@ impl Rewind {
         }
     }
 
-    fn truncated(&mut self, partition: TopicPartition, to: Offset) {
-        self.acknowledged.at(partition).split_off(&to);
-        self.logs_of(partition).for_each(|log| log.truncate(to));
+    /// A log has a new leader, and is without what that one lacks. What a follower loses is its own affair.
+    fn led_without(&mut self, partition: TopicPartition, end: Offset) {
+        self.acknowledged.at(partition).split_off(&end);
+        self.logs_of(partition).for_each(|log| log.end_at(end));
     }
 
     fn note_surroundings(&mut self, entry: &Entry) {
@@ -388,8 +389,7 @@ impl Checker for Rewind {
                 self.note_surroundings(entry);
                 self.holdings.stopped(entry.node);
             }
-            Event::Truncated { queue: Queue::Kafka, partition, to, .. } => self.truncated(*partition, *to),
-            Event::LeadershipTaken { partition, .. } => self.logs_of(*partition).for_each(Log::shake),
+            Event::LeadershipTaken { partition, end, .. } => self.led_without(*partition, *end),
             Event::StartMoved { queue: Queue::Kafka, partition, to, .. } => {
                 let start = self.starts.at(*partition);
                 *start = (*start).max(*to);

@@ -7,6 +7,9 @@ use crate::units::Span;
 
 const PARTITION: TopicPartition = TopicPartition::new(0, 0);
 
+/// One of Kafka's.
+const BROKER: NodeId = NodeId(90);
+
 fn life(node: NodeId) -> InstanceId {
     InstanceId { node, incarnation: 1 }
 }
@@ -229,9 +232,14 @@ fn what_the_log_lost_cannot_come_again() {
     sought(&mut scene, A, life(A));
     told(&mut scene, life(A));
     let (queue, partition) = (Queue::Kafka, PARTITION);
-    scene.event(OPERATOR, Event::Truncated { queue, partition, from: 10, to: 8 });
+    let mut of_a_follower = scene.clone();
+    scene.event(BROKER, Event::LeadershipTaken { partition, epoch: 2, end: 8 });
     scene.reads_copies(A, &[4, 5, 6, 7]).drained();
     assert_eq!(judged(&scene).verdict, Verdict::Held);
+    of_a_follower.event(BROKER, Event::Truncated { queue, partition, from: 10, to: 8 });
+    of_a_follower.reads_copies(A, &[4, 5, 6, 7]).drained();
+    let judgement = judged(&of_a_follower);
+    assert_eq!(grounds(&judgement), [(Ground::NotRewound, id((0, 8)))], "the leader has it");
 }
 
 /// A clock that is behind has stamped what was sent after the moment as older: Kafka leads to a place behind it.

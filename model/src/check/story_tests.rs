@@ -238,7 +238,7 @@ fn a_loss_in_corgi_reaches_back_to_the_last_change_of_leadership_and_the_faults_
     let texts = texts(&lines);
     for expected in [
         "fault 1 begins: target-1 stands still",
-        "orders/0 in Corgi is led by billing-2 (epoch 3)",
+        "corgi-0 (orders/0 in Corgi and others) is led by billing-2 (epoch 3)",
         "fault 1 ends: target-1 goes on; billing-2 has become master meanwhile",
     ] {
         assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
@@ -272,7 +272,7 @@ fn a_write_gap_is_told_with_the_partitions_that_are_told_no_more_and_without_kaf
     let texts = texts(&lines);
     for expected in [
         "fault 1 begins: target-1 crashes",
-        "orders/0 in Corgi is led by billing-2 (epoch 2)",
+        "corgi-0 (orders/0 in Corgi and others) is led by billing-2 (epoch 2)",
         "operator tells from now on that topic orders has 8 partitions in Corgi, which had 12 until then",
         "corgi-1 begins to lead orders/0 in Kafka (epoch 3); its log ends at offset 0",
     ] {

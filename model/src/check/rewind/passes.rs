@@ -115,20 +115,15 @@ impl Log {
         }
     }
 
-    /// The log lost its tail.
-    pub(super) fn truncate(&mut self, to: Offset) {
-        self.read.split_off(&to);
-        self.shake();
+    /// The log ends there under its new leader: what stood beyond is lost, and with it perhaps what somebody stood at.
+    pub(super) fn end_at(&mut self, end: Offset) {
+        self.read.split_off(&end);
         for missing in self.passes.iter_mut().map(|pass| &mut pass.missing) {
-            missing.split_off(&to);
+            missing.split_off(&end);
         }
         for owed in &mut self.owed {
-            owed.missing.split_off(&to);
+            owed.missing.split_off(&end);
         }
-    }
-
-    /// The log may have lost what somebody stood at.
-    pub(super) fn shake(&mut self) {
         self.readers.iter_mut().for_each(|reader| reader.is_shaken = true);
     }
 
