@@ -23,5 +23,6 @@ pub mod record;
 pub mod redis;
 pub mod report;
 pub mod rewind;
+mod small_set;
 pub mod switch;
 pub mod units;

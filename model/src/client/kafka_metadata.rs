@@ -9,6 +9,7 @@ use crate::kafka::protocol::{BrokerId, ErrorCode, PartitionMetadata, Request, Re
 use crate::machine::{Effects, Now, Timer};
 use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, TopicId, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::{Span, Time};
 use litemap::LiteMap;
 use serde::Serialize;
@@ -115,6 +116,19 @@ impl Metadata {
     pub(crate) fn partition_count(&self, topic: TopicId) -> Option<u16> {
         let count = self.partitions.of_topic(topic).count();
         u16::try_from(count).ok().filter(|count| *count > 0)
+    }
+
+    /// Try the connections to those nodes again.
+    pub(crate) fn connect<P: Clone>(
+        &self,
+        now: Now,
+        broken: &SmallSet<NodeId>,
+        network: &mut Network<P>,
+        effects: &mut Effects,
+    ) {
+        for node in broken.iter() {
+            network.connect(now, node, &self.topics(), effects);
+        }
     }
 
     /// Ask if somebody wants it, it is time, and a node can be asked.

@@ -12,9 +12,6 @@ use std::sync::Arc;
 /// The bytes that a batch takes besides its records (the header of Kafka's batch format, version 2).
 pub const BATCH_HEADER_BYTES: u64 = 61;
 
-/// A log has room for so many as soon as it has one: it is not to move at every doubling.
-const ENTRIES_AT_FIRST: usize = 64;
-
 /// What stands at an offset.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Payload {
@@ -116,9 +113,6 @@ impl Log {
     /// Add an entry at the end.
     pub fn push(&mut self, entry: Entry) {
         self.begin_epoch(entry.leader_epoch, self.end());
-        if self.entries.capacity() == 0 {
-            self.entries.reserve_exact(ENTRIES_AT_FIRST);
-        }
         self.entries.push(entry);
     }
 

@@ -15,7 +15,6 @@ mod deadlines;
 mod group;
 pub mod internal;
 pub mod log;
-mod partition_set;
 mod producer_state;
 pub mod protocol;
 mod replica;

@@ -22,14 +22,12 @@ pub use strike::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 
 use cutover_model::history::{Entry, Event};
 use cutover_model::hosts::{Given, Hosts};
-use cutover_model::incident::RareBranch;
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
 use cutover_model::message::Message;
 use cutover_model::record::NodeId;
 use cutover_model::rewind::Address;
 use cutover_model::units::{Span, Time};
 use node::Waiting;
-use rare::Turn;
 use serde::Serialize;
 use std::hash::Hash;
 
@@ -168,11 +166,6 @@ impl<M: Machine> World<M> {
     /// Forget what was written into the history, for whoever wants it has seen it.
     pub fn forget_history(&mut self) {
         self.history.clear();
-    }
-
-    /// When the next event is due.
-    pub fn next_at(&self) -> Option<Time> {
-        self.queue.next_at()
     }
 
     /// Let time pass up to a moment before which nothing is due.
@@ -344,22 +337,6 @@ impl<M: Machine> World<M> {
         match self.rare.as_mut().and_then(|rare| rare.turn(&message)) {
             None => self.transmit(from, to, message, Span::ZERO),
             Some((branch, turn)) => self.send_rarely(from, to, message, branch, turn),
-        }
-    }
-
-    /// A message takes one of the rare branches.
-    #[cold]
-    fn send_rarely(&mut self, from: NodeId, to: NodeId, message: Message, branch: RareBranch, turn: Turn) {
-        self.write(from, Event::Rare { branch });
-        match turn {
-            Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
-            Turn::Late(span) => self.transmit(from, to, message, span),
-            Turn::Withheld => {}
-            Turn::GivenUp => {
-                self.disconnect(from, to);
-                self.tell_disconnected(from, to);
-                self.tell_disconnected(to, from);
-            }
         }
     }
 

@@ -1,10 +1,14 @@
 //! Rare branches of the systems' own timing, on two levels: a seed decides which branches are live in its run at all and how
 //! likely each is, and each occasion then takes its branch or does not.
 
+use super::World;
 use crate::faults::settings::Rare as Settings;
 use crate::random::Stream;
+use cutover_model::history::Event;
 use cutover_model::incident::RareBranch;
+use cutover_model::machine::Machine;
 use cutover_model::message::Message;
+use cutover_model::record::NodeId;
 use cutover_model::units::Span;
 use serde::Serialize;
 use strum::IntoEnumIterator;
@@ -70,6 +74,31 @@ impl Rare {
             }
         }
         None
+    }
+}
+
+impl<M: Machine> World<M> {
+    /// A message takes one of the rare branches.
+    #[cold]
+    pub(super) fn send_rarely(
+        &mut self,
+        from: NodeId,
+        to: NodeId,
+        message: Message,
+        branch: RareBranch,
+        turn: Turn,
+    ) {
+        self.write(from, Event::Rare { branch });
+        match turn {
+            Turn::Shortened(message) => self.transmit(from, to, message, Span::ZERO),
+            Turn::Late(span) => self.transmit(from, to, message, span),
+            Turn::Withheld => {}
+            Turn::GivenUp => {
+                self.disconnect(from, to);
+                self.tell_disconnected(from, to);
+                self.tell_disconnected(to, from);
+            }
+        }
     }
 }
 

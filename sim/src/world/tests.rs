@@ -99,9 +99,7 @@ fn world() -> World<Toy> {
 }
 
 fn run_until<M: Machine>(world: &mut World<M>, until: Time) {
-    while world.next_at().is_some_and(|at| at <= until) {
-        world.step();
-    }
+    while world.step_before(until + Span::micros(1)) {}
 }
 
 fn fault(strike: Strike, secs: u64) -> ReadyFault {

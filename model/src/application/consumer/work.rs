@@ -7,6 +7,7 @@ use crate::client::Received;
 use crate::history::Event;
 use crate::machine::{Effects, Now, Timer};
 use crate::record::{Offset, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::Span;
 use serde::Serialize;
 
@@ -21,8 +22,7 @@ pub(super) struct Task {
 pub(super) struct Track {
     /// The offset behind the last record that was handed to a worker.
     delivered: Offset,
-    /// In ascending order, and mostly one.
-    in_process: Vec<Offset>,
+    in_process: SmallSet<Offset>,
     /// Where it was assigned.
     assigned: Offset,
     /// What was committed last, or where it was assigned.
@@ -35,7 +35,7 @@ impl Track {
     pub(super) fn new(offset: Offset, is_paused: bool) -> Track {
         Track {
             delivered: offset,
-            in_process: Vec::new(),
+            in_process: SmallSet::default(),
             assigned: offset,
             committed: offset,
             is_paused,
@@ -54,21 +54,6 @@ impl Track {
         self.in_process.clear();
     }
 
-    /// A worker takes the record at that offset.
-    fn begin(&mut self, offset: Offset) {
-        self.delivered = offset + 1;
-        let place = self.in_process.partition_point(|earlier| *earlier < offset);
-        if self.in_process.get(place) != Some(&offset) {
-            self.in_process.insert(place, offset);
-        }
-    }
-
-    /// The record at that offset is processed. Returns whether it was in process.
-    fn finish(&mut self, offset: Offset) -> bool {
-        let place = self.in_process.binary_search(&offset);
-        place.is_ok_and(|place| self.in_process.remove(place) == offset)
-    }
-
     /// Whether its records may be handed out.
     fn is_open(&self) -> bool {
         !self.is_paused && !self.is_revoked
@@ -77,7 +62,7 @@ impl Track {
     fn position(&self, policy: CommitPolicy) -> Offset {
         match (policy, self.in_process.first()) {
             // Offsets may have holes, so "contiguous" is judged by what was handed out.
-            (CommitPolicy::Processed, Some(first)) => *first,
+            (CommitPolicy::Processed, Some(first)) => first,
             (CommitPolicy::Processed, None) | (CommitPolicy::Delivered, _) => self.delivered,
         }
     }
@@ -141,7 +126,8 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     fn begin(&mut self, worker: u64, received: Received, effects: &mut Effects) {
         let Received { partition, offset, record } = received;
         if let Some(track) = self.volatile.tracks.get_mut(&partition) {
-            track.begin(offset);
+            track.delivered = offset + 1;
+            track.in_process.insert(offset);
         }
         self.volatile.tasks.insert(worker, Task { received });
         let queue = self.volatile.library.as_ref().expect("a record comes from a library").queue();
@@ -171,7 +157,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         effects.record(Event::Processed { group, record: record.id, source });
         // It may be finished for nobody: the partition was lost meanwhile, or lost and assigned anew.
         let Some(track) = self.volatile.tracks.get_mut(&partition) else { return };
-        if track.finish(offset) {
+        if track.in_process.remove(offset) {
             if self.settings.commit_interval == Span::ZERO {
                 self.commit(now, &[partition], effects);
                 effects.set_timer(COMMIT, self.settings.commit_repeat);

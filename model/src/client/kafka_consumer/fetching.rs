@@ -8,6 +8,7 @@ use crate::kafka::protocol::{
 };
 use crate::machine::{Effects, Now};
 use crate::record::{NodeId, Offset, Record, TopicPartition};
+use crate::small_set::SmallSet;
 use litemap::LiteMap;
 use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
@@ -123,10 +124,8 @@ impl KafkaConsumer {
             return;
         }
         let (requests, broken) = self.plan_fetches();
-        let topics = if broken.is_empty() { Vec::new() } else { self.volatile.metadata.topics() };
-        for node in broken {
-            self.volatile.network.connect(now, node, &topics, effects);
-        }
+        let own = &mut self.volatile;
+        own.metadata.connect(now, &broken, &mut own.network, effects);
         for (node, partitions) in requests {
             let asked = partitions.iter().map(|fetch| (fetch.partition, fetch.offset)).collect();
             let request = Request::Fetch {
@@ -141,11 +140,11 @@ impl KafkaConsumer {
         }
     }
 
-    fn plan_fetches(&mut self) -> (LiteMap<NodeId, Vec<FetchPartition>>, Vec<NodeId>) {
+    fn plan_fetches(&mut self) -> (LiteMap<NodeId, Vec<FetchPartition>>, SmallSet<NodeId>) {
         let max_bytes = u32::try_from(self.settings.fetch_partition_max.0).unwrap_or(u32::MAX);
         let own = &mut self.volatile;
         let mut requests: LiteMap<NodeId, Vec<FetchPartition>> = LiteMap::new();
-        let mut broken = Vec::new();
+        let mut broken = SmallSet::default();
         let mut leaderless = false;
         for (partition, held) in own.held.iter() {
             if !held.fetchable() || own.buffers.partitions.contains_key(&partition) {
@@ -157,7 +156,7 @@ impl KafkaConsumer {
                 continue;
             };
             if !own.network.ready(node) {
-                broken.push(node);
+                broken.insert(node);
             } else if !own.fetching.contains(&node) {
                 requests.entry(node).or_default().push(FetchPartition {
                     partition,
@@ -172,8 +171,6 @@ impl KafkaConsumer {
         if leaderless {
             own.metadata.want();
         }
-        broken.sort_unstable();
-        broken.dedup();
         (requests, broken)
     }
 

@@ -6,23 +6,22 @@ use crate::client::SendOutcome;
 use crate::kafka::protocol::{Acks, ProduceBatch, ProducerStamp, Request};
 use crate::machine::{Effects, Now};
 use crate::record::{NodeId, TopicPartition};
+use crate::small_set::SmallSet;
 use litemap::LiteMap;
 
 /// What is sent in one round: a request for each broker.
 #[derive(Default)]
 struct Round {
     requests: LiteMap<NodeId, (u64, Vec<(TopicPartition, BatchId)>)>,
-    broken: Vec<NodeId>,
+    broken: SmallSet<NodeId>,
 }
 
 impl KafkaProducer {
     /// Send at most one request to each broker. Returns whether something was sent.
     pub(super) fn send_round(&mut self, now: Now, effects: &mut Effects) -> bool {
         let round = self.plan_round(now, effects);
-        let topics = if round.broken.is_empty() { Vec::new() } else { self.volatile.metadata.topics() };
-        for node in round.broken {
-            self.volatile.network.connect(now, node, &topics, effects);
-        }
+        let own = &mut self.volatile;
+        own.metadata.connect(now, &round.broken, &mut own.network, effects);
         let sent = !round.requests.is_empty();
         for (node, (_, batches)) in round.requests {
             self.send_batches(now, node, batches, effects);
@@ -47,7 +46,7 @@ impl KafkaProducer {
                 continue;
             };
             if !own.network.ready(node) {
-                round.broken.push(node);
+                round.broken.insert(node);
             } else if own.network.unanswered(node) < self.settings.max_in_flight {
                 let (total, batches) = round.requests.entry(node).or_default();
                 if batches.is_empty() || *total + bytes <= self.settings.max_request_size.0 {
@@ -56,8 +55,6 @@ impl KafkaProducer {
                 }
             }
         }
-        round.broken.sort_unstable();
-        round.broken.dedup();
         round
     }
 

@@ -6,11 +6,11 @@ use crate::history::Event;
 use crate::kafka::internal::{
     CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
 };
-use crate::kafka::partition_set::PartitionSet;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
 use crate::kafka::wiring::is_of_the_case;
 use crate::record::{NodeId, Offset, Queue, TopicPartition};
+use crate::small_set::SmallSet;
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -26,9 +26,9 @@ pub(super) struct Fetcher {
     rests: bool,
     partitions: BTreeSet<TopicPartition>,
     /// Partitions that the leader must be told the position of.
-    changed: PartitionSet,
+    changed: SmallSet<TopicPartition>,
     /// Partitions that the leader must be told to forget.
-    forgotten: PartitionSet,
+    forgotten: SmallSet<TopicPartition>,
     /// Partitions that rest after an error.
     resting: BTreeSet<TopicPartition>,
 }

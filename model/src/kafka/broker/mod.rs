@@ -27,7 +27,6 @@ use super::cluster::Image;
 use super::deadlines::Deadlines;
 use super::group::Groups;
 use super::internal::Internal;
-use super::partition_set::PartitionSet;
 use super::protocol::{BrokerId, CoordinatorKey, ErrorCode, Request, Response};
 use super::replica::Replica;
 use super::settings::Settings;
@@ -37,6 +36,7 @@ use crate::machine::{Effects, Input, Machine, Now, RequestId, Timer};
 use crate::message::Message;
 use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, Offset, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::Time;
 use litemap::LiteMap;
 use serde::Serialize;
@@ -84,7 +84,7 @@ pub(super) struct Volatile {
     pub roles: PartitionMap<Hosted>,
     pub deadlines: Deadlines<Task>,
     /// Partitions whose log, high watermark or role changed in this step.
-    touched: PartitionSet,
+    touched: SmallSet<TopicPartition>,
     pub appends: appends::Appends,
     fetches: fetch::Fetches,
     followers: LiteMap<BrokerId, replica_fetch::FollowerSession>,

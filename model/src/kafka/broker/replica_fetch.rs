@@ -5,11 +5,11 @@ use super::{Broker, Context, Hosted, Role, Task};
 use crate::kafka::internal::{
     CopiedPartition, Internal, ReplicaFetch, ReplicaFetchAnswer, ReplicaFetchPartition,
 };
-use crate::kafka::partition_set::PartitionSet;
 use crate::kafka::protocol::{BrokerId, ErrorCode};
 use crate::kafka::replica::Replica;
 use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::Time;
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub(super) struct FollowerSession {
     pub heard_at: Time,
     partitions: PartitionMap<Asked>,
     /// Partitions that may have something new for it.
-    changed: PartitionSet,
+    changed: SmallSet<TopicPartition>,
     /// Whether a fetch waits for records.
     waits: bool,
     /// Whether something came for the fetch that waits.
@@ -79,7 +79,7 @@ impl Broker {
                 node: from,
                 heard_at: cx.time(),
                 partitions: PartitionMap::default(),
-                changed: PartitionSet::default(),
+                changed: SmallSet::default(),
                 waits: false,
                 woken: false,
             };
