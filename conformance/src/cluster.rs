@@ -225,7 +225,7 @@ impl Cluster {
 
     pub fn send(&mut self, node: u32, request: Request) -> RequestId {
         self.requests += 1;
-        let id = RequestId { incarnation: 1, lane: 0, number: self.requests };
+        let id = RequestId::new(1, 0, self.requests);
         self.asked.insert(id, NodeId(node));
         let message = Message::KafkaRequest(id, Box::new(request));
         self.schedule(LATENCY, Happening::Deliver(CLIENT, NodeId(node), message));

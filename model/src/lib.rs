@@ -11,6 +11,7 @@ pub mod corgi;
 pub mod deployment;
 pub mod history;
 pub mod hosts;
+pub mod in_place;
 pub mod incident;
 pub mod kafka;
 pub mod machine;

@@ -4,13 +4,15 @@
 //! numbers: where a real system jitters, it asks for a timer *between* two spans and the world draws.
 
 use crate::history::Event;
+use crate::in_place::put;
 use crate::incident::{DiskLoss, Incident};
 use crate::message::Message;
 use crate::record::NodeId;
 use crate::rewind::Address;
 use crate::units::{Span, Time};
-use serde::Serialize;
-use std::hash::{Hash, Hasher};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+use std::fmt;
 
 /// What a machine is told of the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -129,33 +131,35 @@ pub struct Effects {
 
 impl Effects {
     /// Send a message.
+    #[inline]
     pub fn send(&mut self, to: NodeId, message: impl Into<Message>) {
-        self.sends.push((to, message.into()));
+        put(&mut self.sends, || (to, message.into()));
     }
 
     /// Send a message to an address.
     pub fn call(&mut self, to: Address, message: impl Into<Message>) {
-        self.calls.push((to, message.into()));
+        put(&mut self.calls, || (to, message.into()));
     }
 
     /// Set a timer to run out after just this span.
     pub fn set_timer(&mut self, timer: Timer, after: Span) {
-        self.timers.push(TimerEffect::Set(timer, After::Exactly(after)));
+        put(&mut self.timers, || TimerEffect::Set(timer, After::Exactly(after)));
     }
 
     /// Set a timer to run out after a span that the world draws between the two.
     pub fn set_timer_between(&mut self, timer: Timer, least: Span, most: Span) {
-        self.timers.push(TimerEffect::Set(timer, After::Between(least, most)));
+        put(&mut self.timers, || TimerEffect::Set(timer, After::Between(least, most)));
     }
 
     /// Cancel a timer.
     pub fn cancel_timer(&mut self, timer: Timer) {
-        self.timers.push(TimerEffect::Cancel(timer));
+        put(&mut self.timers, || TimerEffect::Cancel(timer));
     }
 
     /// Write an event into the history.
+    #[inline]
     pub fn record(&mut self, event: Event) {
-        self.events.push(event);
+        put(&mut self.events, || event);
     }
 
     /// Forget everything, and keep the memory.
@@ -188,22 +192,57 @@ pub trait Machine: Clone + std::fmt::Debug + Eq + Serialize {
     }
 }
 
-/// Identifies a request among all those of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct RequestId {
+/// Identifies a request among all those of a node. Its three numbers lie in one word: an id is copied with every message, and a
+/// word is copied at once.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u64);
+
+/// The bits that count a library's requests.
+const NUMBER_BITS: u32 = 24;
+/// The bits that tell a process's libraries apart.
+const LANE_BITS: u32 = 8;
+
+impl RequestId {
+    /// A request of that life of a process, of that library, with that number.
+    ///
+    /// # Panics
+    /// If a process has more than 256 libraries, or one of them asked more than sixteen million times: a run's budget of events ends
+    /// it long before.
+    pub fn new(incarnation: u32, lane: u16, number: u32) -> RequestId {
+        assert!(lane < 1 << LANE_BITS && number < 1 << NUMBER_BITS, "a request's numbers fit into a word");
+        let of_process = u64::from(incarnation) << (LANE_BITS + NUMBER_BITS);
+        RequestId(of_process | u64::from(lane) << NUMBER_BITS | u64::from(number))
+    }
+
     /// The asking process's incarnation.
-    pub incarnation: u32,
+    pub fn incarnation(self) -> u32 {
+        (self.0 >> (LANE_BITS + NUMBER_BITS)) as u32
+    }
+
     /// Which client library of the process asks, where it has several.
-    pub lane: u16,
+    pub fn lane(self) -> u16 {
+        (self.0 >> NUMBER_BITS) as u16 & ((1 << LANE_BITS) - 1)
+    }
+
     /// The count of that library's requests.
-    pub number: u32,
+    pub fn number(self) -> u32 {
+        self.0 as u32 & ((1 << NUMBER_BITS) - 1)
+    }
 }
 
-/// Nearly every message carries one: its three numbers go into one word.
-impl Hash for RequestId {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        let numbered = u64::from(self.incarnation) << 32 | u64::from(self.number);
-        (numbered ^ u64::from(self.lane) << 24).hash(state);
+impl fmt::Debug for RequestId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "RequestId({}.{}.{})", self.incarnation(), self.lane(), self.number())
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("RequestId", 3)?;
+        fields.serialize_field("incarnation", &self.incarnation())?;
+        fields.serialize_field("lane", &self.lane())?;
+        fields.serialize_field("number", &self.number())?;
+        fields.end()
     }
 }
 
@@ -216,17 +255,21 @@ pub struct RequestIds {
 impl RequestIds {
     /// The source of ids for that library in that life of the process.
     pub fn new(incarnation: u32, lane: u16) -> RequestIds {
-        RequestIds { last: RequestId { incarnation, lane, number: 0 } }
+        RequestIds { last: RequestId::new(incarnation, lane, 0) }
     }
 
     /// An id that was not handed out before.
     pub fn next_id(&mut self) -> RequestId {
-        self.last.number += 1;
+        let RequestId(last) = self.last;
+        self.last = RequestId(last + 1);
+        assert!(self.last.number() > 0, "a library has asked too often for a word to tell");
         self.last
     }
 
     /// Whether an id came from here.
     pub fn issued(&self, id: RequestId) -> bool {
-        id.incarnation == self.last.incarnation && id.lane == self.last.lane && id.number <= self.last.number
+        let RequestId(last) = self.last;
+        let of_this_library = id.0 >> NUMBER_BITS == last >> NUMBER_BITS;
+        of_this_library && id <= self.last
     }
 }

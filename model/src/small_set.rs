@@ -30,6 +30,11 @@ impl<T: Copy + Ord> SmallSet<T> {
         place.is_ok_and(|place| self.sorted.remove(place) == it)
     }
 
+    /// Whether something is in it.
+    pub(crate) fn contains(&self, it: T) -> bool {
+        self.sorted.binary_search(&it).is_ok()
+    }
+
     /// The first one.
     pub(crate) fn first(&self) -> Option<T> {
         self.sorted.first().copied()

@@ -242,7 +242,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> Machine for ConsumerApplication<C, 
                 }
                 return;
             }
-            input => {
+            _ => {
                 if self.setup.switch_centre.is_some_and(|centre| input == Input::Disconnected(centre)) {
                     self.volatile.subscription.lose(&self.settings.switches, effects);
                 }

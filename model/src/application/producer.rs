@@ -27,11 +27,13 @@ use crate::message::Message;
 use crate::mirror::PartitionMap;
 use crate::record::{NodeId, Partitioner, Record, TopicId, TopicPartition};
 use crate::report::Report;
+use crate::small_set::SmallSet;
 use crate::switch::{Hold, WriteTo};
 use crate::units::{Bytes, Time};
+use litemap::LiteMap;
 use outbox::{Attempt, Flight, Outbox};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const NEXT: Timer = Timer::new("application/next", 0);
@@ -93,12 +95,12 @@ struct Volatile<C, K> {
     /// What was said to be obeyed last: where it writes and what it holds.
     obeyed: Option<(WriteTo, Hold)>,
     /// Sends whose outcome is not known yet, by token.
-    flights: BTreeMap<u64, Flight>,
+    flights: LiteMap<u64, Flight>,
     last_token: u64,
     /// The records that are on their way and not settled.
-    attempts: BTreeMap<crate::record::RecordId, Attempt>,
+    attempts: LiteMap<crate::record::RecordId, Attempt>,
     /// The source partitions that wait before they send a failed record again.
-    resting: BTreeSet<TopicPartition>,
+    resting: SmallSet<TopicPartition>,
     stopping: bool,
 }
 
@@ -109,10 +111,10 @@ impl<C, K> Default for Volatile<C, K> {
             kafka: None,
             subscription: Subscription::default(),
             obeyed: None,
-            flights: BTreeMap::new(),
+            flights: LiteMap::new(),
             last_token: 0,
-            attempts: BTreeMap::new(),
-            resting: BTreeSet::new(),
+            attempts: LiteMap::new(),
+            resting: SmallSet::default(),
             stopping: false,
         }
     }
@@ -261,7 +263,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
         let in_flight = |source: &TopicPartition| !hold.covers(*source);
         let covered =
             self.volatile.flights.values().any(|flight| hold.covers(flight.record.source_partition()));
-        let resting = self.volatile.resting.iter().filter(|source| in_flight(source)).count();
+        let resting = self.volatile.resting.iter().filter(in_flight).count();
         Report::Producer {
             switch_version: self.volatile.subscription.version(),
             write,
@@ -296,9 +298,9 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
             Input::Incident(Incident::Oversized { bytes }) => self.durable.oversized = Some(bytes),
             Input::Incident(_) | Input::Placed(_) | Input::Unreachable(_) => {}
             Input::Timer(Timer { name: RETRY, index }) => {
-                let source = self.volatile.resting.iter().find(|source| timer_index(**source) == index);
-                if let Some(source) = source.copied() {
-                    self.volatile.resting.remove(&source);
+                let source = self.volatile.resting.iter().find(|source| timer_index(*source) == index);
+                if let Some(source) = source {
+                    self.volatile.resting.remove(source);
                     self.send_due(now, source, effects);
                 }
             }
@@ -319,7 +321,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> Machine for ProducerApplication<C, 
                 return;
             }
             Input::Terminate => self.stop(effects),
-            input => {
+            _ => {
                 if self.setup.switch_centre.is_some_and(|centre| input == Input::Disconnected(centre)) {
                     self.volatile.subscription.lose(&self.settings.switches, effects);
                 }

@@ -8,8 +8,9 @@ use crate::units::Time;
 use serde::Serialize;
 use smallvec::SmallVec;
 
-/// A table by record grows by so many of a producer's at a time: each comes for the first time in a dozen tables.
-const RECORDS_AT_ONCE: usize = 256;
+/// A table by record grows by so many of a producer's at a time: each comes for the first time in a dozen tables. More would have
+/// left the processor's caches by the time that they come.
+const RECORDS_AT_ONCE: usize = 32;
 
 /// A table by record: producers outside, sequences inside. It grows with what is put in; what was not is the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

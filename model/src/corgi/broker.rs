@@ -177,6 +177,7 @@ struct Ask {
 }
 
 impl Ask {
+    #[inline(always)]
     fn answer(self, response: Response, effects: &mut Effects) {
         effects.send(self.from, Message::CorgiResponse(self.id, Box::new(response)));
     }
@@ -373,6 +374,8 @@ impl Broker {
         self.ask(self.wiring.name_service, Request::Register { set, master, epoch }, effects);
     }
 
+    // In line, like the answers: a message is built in the box in which it travels.
+    #[inline(always)]
     fn ask(&mut self, node: NodeId, request: Request, effects: &mut Effects) -> RequestId {
         let id = self.volatile.ids.next_id();
         effects.send(node, Message::CorgiRequest(id, Box::new(request)));

@@ -28,14 +28,25 @@ impl<T: Ord + Copy> Deadlines<T> {
     /// Do this then, and not when it was said before.
     pub fn set(&mut self, task: T, at: Time) {
         match self.place_of(task) {
-            Some(place) => self.row[place].1 = at,
+            Some(place) => {
+                // Where it is looked for first: it is most likely the next to be set or cancelled.
+                self.row.swap_remove(place);
+                self.row.push((task, at));
+            }
             None => self.row.push((task, at)),
         }
         self.to_arm |= self.armed.is_none_or(|armed| at < armed);
     }
 
+    /// Do this then; it is something new, that was never said before.
+    pub fn add(&mut self, task: T, at: Time) {
+        debug_assert!(!self.is_set(task), "a new task is not set yet");
+        self.row.push((task, at));
+        self.to_arm |= self.armed.is_none_or(|armed| at < armed);
+    }
+
     fn place_of(&self, task: T) -> Option<usize> {
-        // What is set anew all the time stands near the end, where it was put.
+        // What was set last stands at the end.
         self.row.iter().rposition(|(other, _)| *other == task)
     }
 
@@ -60,10 +71,14 @@ impl<T: Ord + Copy> Deadlines<T> {
 
     /// The next task whose time has come, taken out.
     pub fn take_due(&mut self, now: Time) -> Option<T> {
-        let due = self.row.iter().filter(|(_, at)| *at <= now);
-        let (task, _) = *due.min_by_key(|(task, at)| (*at, *task))?;
-        self.cancel(task);
-        Some(task)
+        let mut first: Option<usize> = None;
+        for (place, (task, at)) in self.row.iter().enumerate() {
+            let is_first = |(other, then): &(T, Time)| (*at, task) < (*then, other);
+            if *at <= now && first.is_none_or(|first| is_first(&self.row[first])) {
+                first = Some(place);
+            }
+        }
+        first.map(|place| self.row.swap_remove(place).0)
     }
 
     /// The timer ran out.

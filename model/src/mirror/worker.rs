@@ -231,9 +231,9 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
                 self.worker.consumer.step(self.now, &input, self.effects);
                 self.step_producer(&input);
             }
-            other => {
-                if !self.worker.consumer.step(self.now, &other, self.effects) {
-                    self.step_producer(&other);
+            _ => {
+                if !self.worker.consumer.step(self.now, &input, self.effects) {
+                    self.step_producer(&input);
                 }
             }
         }

@@ -22,6 +22,7 @@ pub use strike::{Circle, Moment, ReadyFault, Side, Staged, Strike, Struck};
 
 use cutover_model::history::{Entry, Event};
 use cutover_model::hosts::{Given, Hosts};
+use cutover_model::in_place::put;
 use cutover_model::machine::{After, Effects, Input, Machine, Process, TimerEffect};
 use cutover_model::message::Message;
 use cutover_model::record::NodeId;
@@ -220,7 +221,7 @@ impl<M: Machine> World<M> {
     pub fn write(&mut self, node: NodeId, event: Event) {
         event.hash(&mut self.digest);
         self.notice(&event);
-        self.history.push(Entry { at: self.now, node, event });
+        put(&mut self.history, || Entry { at: self.now, node, event });
     }
 
     #[inline(always)]

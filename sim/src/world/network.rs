@@ -100,15 +100,15 @@ pub struct Network {
     sites: Vec<u8>,
     latencies: Vec<Vec<Latency>>,
     rules: Vec<Rule>,
-    /// By sender and receiver: the latest arrival, so that a link stays first in first out.
-    links: Vec<Vec<Time>>,
+    /// By sender and receiver, row after row: the latest arrival, so that a link stays first in first out.
+    links: Vec<Time>,
     stream: Stream,
 }
 
 impl Network {
     /// A network of nodes that stand at these sites, with the latencies from site to site.
     pub fn new(sites: Vec<u8>, latencies: Vec<Vec<Latency>>, stream: Stream) -> Network {
-        let links = vec![vec![Time::ZERO; sites.len()]; sites.len()];
+        let links = vec![Time::ZERO; sites.len() * sites.len()];
         Network { sites, latencies, rules: Vec::new(), links, stream }
     }
 
@@ -173,13 +173,17 @@ impl Network {
 
     /// A connection is given up: what is sent from now on does not wait for what was sent before.
     pub fn reconnect(&mut self, one: NodeId, other: NodeId) {
-        self.links[one.0 as usize][other.0 as usize] = Time::ZERO;
-        self.links[other.0 as usize][one.0 as usize] = Time::ZERO;
+        *self.link(one, other) = Time::ZERO;
+        *self.link(other, one) = Time::ZERO;
+    }
+
+    fn link(&mut self, from: NodeId, to: NodeId) -> &mut Time {
+        &mut self.links[from.0 as usize * self.sites.len() + to.0 as usize]
     }
 
     /// Not before what was sent on the link earlier.
     fn in_order(&mut self, from: NodeId, to: NodeId, at: Time) -> Time {
-        let latest = &mut self.links[from.0 as usize][to.0 as usize];
+        let latest = self.link(from, to);
         *latest = at.max(*latest);
         *latest
     }

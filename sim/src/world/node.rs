@@ -7,6 +7,7 @@ use cutover_model::machine::{Input, Machine, Now, Timer};
 use cutover_model::record::NodeId;
 use cutover_model::units::{Span, Time};
 use serde::Serialize;
+use smallvec::SmallVec;
 
 /// A node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -36,8 +37,8 @@ pub struct Node<M> {
     /// What befell it and lasts.
     pub(super) incidents: Vec<Incident>,
     pub(super) backlog: Vec<Waiting>,
-    /// By the other node: whether there is a connection with it.
-    connections: Vec<bool>,
+    /// A bit for each other node: whether there is a connection with it. Every message asks, and so they lie in place.
+    connections: SmallVec<[u64; 2]>,
     pub(super) stream: Stream,
     /// In no order, few: a look at each beats what keeps them sorted.
     timers: Vec<(Timer, u64)>,
@@ -50,6 +51,11 @@ pub(super) enum Waiting {
     Input(Input),
     /// A timer that has run out; it may still be cancelled by an input before it.
     Timer(u64),
+}
+
+/// Where the bit of a connection lies: its word's place, and the word with that bit alone.
+fn connection(other: NodeId) -> (usize, u64) {
+    ((other.0 / u64::BITS) as usize, 1 << (other.0 % u64::BITS))
 }
 
 impl<M: Machine> Node<M> {
@@ -69,7 +75,7 @@ impl<M: Machine> Node<M> {
             disk: Disk::default(),
             incidents: Vec::new(),
             backlog: Vec::new(),
-            connections: Vec::new(),
+            connections: SmallVec::new(),
             stream,
             timers: Vec::new(),
         }
@@ -141,23 +147,29 @@ impl<M: Machine> Node<M> {
 
     /// Note that there is no connection with that node any more, until the next message.
     pub(super) fn disconnect(&mut self, other: NodeId) {
-        if let Some(connected) = self.connections.get_mut(other.0 as usize) {
-            *connected = false;
+        let (word, bit) = connection(other);
+        if let Some(connections) = self.connections.get_mut(word) {
+            *connections &= !bit;
         }
     }
 
     /// Note that there is a connection with that node.
+    #[inline]
     pub(super) fn connect(&mut self, other: NodeId) {
-        let other = other.0 as usize;
-        if self.connections.len() <= other {
-            self.connections.resize(other + 1, false);
+        let (word, bit) = connection(other);
+        if self.connections.len() <= word {
+            self.connections.resize(word + 1, 0);
         }
-        self.connections[other] = true;
+        self.connections[word] |= bit;
     }
 
     /// The nodes with which there is a connection, in order.
     pub(super) fn connected(&self) -> Vec<NodeId> {
-        let numbered = (0..).zip(&self.connections);
-        numbered.filter(|(_, connected)| **connected).map(|(other, _)| NodeId(other)).collect()
+        let nodes = (0..).map(NodeId).take(self.connections.len() * u64::BITS as usize);
+        let is_connected = |other: &NodeId| {
+            let (word, bit) = connection(*other);
+            self.connections[word] & bit != 0
+        };
+        nodes.filter(is_connected).collect()
     }
 }

@@ -37,8 +37,9 @@ const SOON_MOST: usize = 64;
 /// A queue of events. Two queues are equal when they would yield the same events at the same times.
 #[derive(Clone, Debug)]
 pub struct Queue<E> {
-    /// In descending order.
+    /// In ascending order, from `soon_first` on; what stands before was taken out. What is put in comes mostly last, or nearly so.
     soon: Vec<HeapKey>,
+    soon_first: usize,
     later: BinaryHeap<Reverse<HeapKey>>,
     /// When the last event that was taken out was due.
     reached: Time,
@@ -51,7 +52,8 @@ pub struct Queue<E> {
 impl<E> Default for Queue<E> {
     fn default() -> Queue<E> {
         Queue {
-            soon: Vec::with_capacity(SOON_MOST),
+            soon: Vec::with_capacity(2 * SOON_MOST),
+            soon_first: 0,
             later: BinaryHeap::new(),
             reached: Time::ZERO,
             slots: Vec::new(),
@@ -62,40 +64,50 @@ impl<E> Default for Queue<E> {
 }
 
 impl<E> Queue<E> {
-    /// Put an event in.
+    /// Put an event in. It is put down where it stays: to copy what was only just written piece by piece makes the processor wait.
+    #[inline(always)]
     pub fn push(&mut self, at: Time, event: E) {
         let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot] = Some(event);
-                slot
-            }
+            Some(slot) => slot,
             None => {
-                self.slots.push(Some(event));
+                self.slots.push(None);
                 self.slots.len() - 1
             }
         };
+        let before = std::mem::replace(&mut self.slots[slot], Some(event));
+        debug_assert!(before.is_none(), "a free slot is empty");
+        std::mem::forget(before);
+        self.line_up(at, slot);
+    }
+
+    fn line_up(&mut self, at: Time, slot: usize) {
         let key = heap_key(at, self.pushed, slot);
         self.pushed += 1;
-        if at.since(self.reached) < SOON && self.soon.len() < SOON_MOST {
-            let place = self.soon.iter().rposition(|earlier| *earlier > key).map_or(0, |place| place + 1);
-            self.soon.insert(place, key);
-        } else {
+        if at.since(self.reached) >= SOON || self.soon().len() >= SOON_MOST {
             self.later.push(Reverse(key));
+            return;
         }
+        self.soon.push(key);
+        let mut place = self.soon.len() - 1;
+        while place > self.soon_first && self.soon[place - 1] > key {
+            self.soon[place] = self.soon[place - 1];
+            place -= 1;
+        }
+        self.soon[place] = key;
     }
 
     /// Take the earliest event out, if it is due before that moment.
     #[inline]
     pub fn pop_before(&mut self, limit: Time) -> Option<(Time, E)> {
         let later = self.later.peek().map_or(HeapKey::MAX, |Reverse(key)| *key);
-        let key = self.soon.last().map_or(later, |soon| later.min(*soon));
+        let key = self.soon().first().map_or(later, |soon| later.min(*soon));
         if key >= heap_key(limit, 0, 0) {
             return None;
         }
         if key == later {
             self.later.pop();
         } else {
-            self.soon.pop();
+            self.drop_first_soon();
         }
         self.reached = due_at(key);
         let slot = slot_of(key);
@@ -104,26 +116,40 @@ impl<E> Queue<E> {
         Some((due_at(key), event))
     }
 
+    fn soon(&self) -> &[HeapKey] {
+        &self.soon[self.soon_first..]
+    }
+
+    /// Its place is given back when there is nothing behind it, or as many are gone as the row may be long.
+    #[inline]
+    fn drop_first_soon(&mut self) {
+        self.soon_first += 1;
+        if self.soon_first == self.soon.len() || self.soon_first == SOON_MOST {
+            self.soon.drain(..self.soon_first);
+            self.soon_first = 0;
+        }
+    }
+
     /// When the earliest event is due.
     pub fn next_at(&self) -> Option<Time> {
         let later = self.later.peek().map(|Reverse(key)| *key);
-        self.soon.last().copied().into_iter().chain(later).min().map(due_at)
+        self.soon().first().copied().into_iter().chain(later).min().map(due_at)
     }
 
     /// How many events are pending.
     pub fn len(&self) -> usize {
-        self.soon.len() + self.later.len()
+        self.soon().len() + self.later.len()
     }
 
     /// Whether nothing is pending.
     pub fn is_empty(&self) -> bool {
-        self.soon.is_empty() && self.later.is_empty()
+        self.soon().is_empty() && self.later.is_empty()
     }
 
     /// The pending events in the order in which they would be taken out.
     fn in_order(&self) -> Vec<(Time, &E)> {
         let mut keys: Vec<_> =
-            self.later.iter().map(|Reverse(key)| *key).chain(self.soon.iter().copied()).collect();
+            self.later.iter().map(|Reverse(key)| *key).chain(self.soon().iter().copied()).collect();
         keys.sort_unstable();
         let event = |key| self.slots[slot_of(key)].as_ref().expect("a heap entry's slot is filled");
         keys.into_iter().map(|key| (due_at(key), event(key))).collect()

@@ -111,7 +111,7 @@ impl<C: ProducerLibrary, K: ProducerLibrary> ProducerApplication<C, K> {
     pub(super) fn send_due(&mut self, now: Now, source: TopicPartition, effects: &mut Effects) {
         let Some(switches) = self.volatile.subscription.switches() else { return };
         let way = switches.write;
-        if switches.hold.covers(source) || self.volatile.resting.contains(&source) {
+        if switches.hold.covers(source) || self.volatile.resting.contains(source) {
             return;
         }
         while let Some(open) = self.next_to_send(source) {

@@ -9,6 +9,7 @@ use crate::record::{Key, RecordId};
 use crate::switch::{self, Switches};
 use crate::units::Span;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const CENTRE: NodeId = NodeId(3);
 const SOURCES: u16 = 2;

@@ -157,7 +157,7 @@ impl KafkaConsumer {
             };
             if !own.network.ready(node) {
                 broken.insert(node);
-            } else if !own.fetching.contains(&node) {
+            } else if !own.fetching.contains(node) {
                 requests.entry(node).or_default().push(FetchPartition {
                     partition,
                     offset: held.position,

@@ -25,13 +25,14 @@ use crate::machine::{Effects, Input, Now, Timer};
 use crate::message::Message;
 use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::Time;
 use commits::Commits;
 use fetching::Buffers;
 use membership::{Membership, Stage};
 use positions::Held;
 use serde::Serialize;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 const NAMES: TimerNames = TimerNames {
     request: "kafka-consumer/request",
@@ -103,7 +104,7 @@ struct Volatile {
     buffers: Buffers,
     commits: Commits,
     /// Brokers with a fetch unanswered.
-    fetching: BTreeSet<NodeId>,
+    fetching: SmallSet<NodeId>,
     offsets_resting: bool,
     offsets_failures: u32,
     paused: bool,
@@ -135,7 +136,7 @@ impl Volatile {
             assignments: 0,
             buffers: Buffers::default(),
             commits: Commits::default(),
-            fetching: BTreeSet::new(),
+            fetching: SmallSet::default(),
             offsets_resting: false,
             offsets_failures: 0,
             paused: false,
@@ -274,7 +275,7 @@ impl KafkaConsumer {
                 self.validated(&asked, partitions, effects);
             }
             (Purpose::Fetch(node, asked), Response::Fetch { partitions, .. }) => {
-                self.volatile.fetching.remove(&node);
+                self.volatile.fetching.remove(node);
                 self.fetched(&asked, partitions);
             }
             (Purpose::Commit(member, generation), Response::OffsetCommit { partitions }) => {
@@ -299,7 +300,7 @@ impl KafkaConsumer {
                 self.positions_failed(&asked, effects);
             }
             Purpose::Fetch(node, asked) => {
-                self.volatile.fetching.remove(&node);
+                self.volatile.fetching.remove(node);
                 self.await_metadata(asked.iter().map(|(partition, _)| *partition));
             }
             Purpose::Commit(member, generation) => {

@@ -9,7 +9,7 @@ use crate::record::TopicId;
 
 impl Ask {
     fn instance(self) -> Instance {
-        Instance { node: self.from, incarnation: self.id.incarnation }
+        Instance { node: self.from, incarnation: self.id.incarnation() }
     }
 }
 
@@ -82,7 +82,7 @@ impl Broker {
         if !self.is_master() {
             return ask.refuse(Refusal::NotMaster, effects);
         }
-        let (holder, span) = ((ask.instance(), ask.id.number), self.settings.lease);
+        let (holder, span) = ((ask.instance(), ask.id.number()), self.settings.lease);
         let groups = &mut self.volatile.master.groups;
         let wanted = partitions.iter().copied();
         let granted = wanted
@@ -105,7 +105,7 @@ impl Broker {
         let mut freed = false;
         for (partition, offset) in partitions {
             let groups = &mut self.volatile.master.groups;
-            if groups.unlock(group, *partition, ask.instance(), ask.id.number) {
+            if groups.unlock(group, *partition, ask.instance(), ask.id.number()) {
                 freed = true;
                 if let Some(offset) = offset {
                     self.set_offset(group, *partition, *offset, effects);

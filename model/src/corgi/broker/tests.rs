@@ -51,7 +51,7 @@ impl Dialogue {
     /// Asks as that node, and returns the answers to that node.
     fn ask(&mut self, from: NodeId, request: Request) -> Vec<Response> {
         self.number += 1;
-        let id = RequestId { incarnation: 1, lane: 0, number: self.number };
+        let id = RequestId::new(1, 0, self.number);
         let message = Message::CorgiRequest(id, Box::new(request));
         answers(self.input(Input::Message { from, message }), from)
     }

@@ -9,10 +9,10 @@ use crate::kafka::stored::Stored;
 use crate::machine::RequestId;
 use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::{Span, Time};
 use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Who waits for the high watermark.
@@ -30,7 +30,8 @@ pub(crate) struct Appends {
     last: u64,
     produces: LiteMap<u64, WaitingProduce>,
     stored: LiteMap<u64, WaitingStored>,
-    by_partition: PartitionMap<BTreeSet<(Offset, Waiter)>>,
+    /// By partition: who waits for which offset. A partition that was written once is written again, and keeps its place.
+    by_partition: PartitionMap<SmallSet<(Offset, Waiter)>>,
 }
 
 /// How one batch of a produce request went: its partition, error, base offset and log start.
@@ -103,7 +104,7 @@ impl Broker {
             self.volatile.touched.insert(at);
         }
         appends.produces.insert(number, WaitingProduce { client, cost, results, open });
-        self.volatile.deadlines.set(Task::EndProduce(number), cx.time() + timeout);
+        self.volatile.deadlines.add(Task::EndProduce(number), cx.time() + timeout);
     }
 
     /// Write a coordinator's record and go on with `then` when the replicas have it, or when that has failed.
@@ -149,7 +150,7 @@ impl Broker {
         appends.by_partition.or_default(partition).insert((required, Waiter::Stored(number)));
         appends.stored.insert(number, WaitingStored { partition, required, then });
         let patience = self.settings.offsets_commit_timeout;
-        self.volatile.deadlines.set(Task::EndStored(number), cx.time() + patience);
+        self.volatile.deadlines.add(Task::EndStored(number), cx.time() + patience);
     }
 
     /// The high watermark may have moved: answer those who waited for it.
@@ -160,9 +161,6 @@ impl Broker {
         while let Some(first) = waiting.first().filter(|first| first.0 <= hosted.high_watermark) {
             reached.push(first.1);
             waiting.pop_first();
-        }
-        if waiting.is_empty() {
-            self.volatile.appends.by_partition.remove(at);
         }
         if reached.is_empty() {
             return;
@@ -176,7 +174,7 @@ impl Broker {
 
     /// Nothing that waits for this partition will be acknowledged any more.
     pub(super) fn fail_appends(&mut self, cx: &mut Context<'_>, at: TopicPartition, error: ErrorCode) {
-        for (_, waiter) in self.volatile.appends.by_partition.remove(at).unwrap_or_default() {
+        for (_, waiter) in self.volatile.appends.by_partition.remove(at).unwrap_or_default().iter() {
             self.resolve(cx, waiter, error);
         }
     }
@@ -216,7 +214,7 @@ impl Broker {
             waiting.results[place].1 = ErrorCode::RequestTimedOut;
             let at = waiting.results[place].0;
             if let Some(set) = self.volatile.appends.by_partition.get_mut(at) {
-                set.remove(&(required, Waiter::Produce(number, place)));
+                set.remove((required, Waiter::Produce(number, place)));
             }
         }
         self.answer_produce(cx, number);
@@ -225,7 +223,7 @@ impl Broker {
     pub(super) fn end_stored(&mut self, cx: &mut Context<'_>, number: u64) {
         let Some(waiting) = self.volatile.appends.stored.remove(&number) else { return };
         if let Some(set) = self.volatile.appends.by_partition.get_mut(waiting.partition) {
-            set.remove(&(waiting.required, Waiter::Stored(number)));
+            set.remove((waiting.required, Waiter::Stored(number)));
         }
         self.stored(cx, waiting.then, ErrorCode::RequestTimedOut, waiting.required - 1);
     }

@@ -11,10 +11,10 @@ use crate::kafka::replica::Replica;
 use crate::machine::RequestId;
 use crate::partition_map::PartitionMap;
 use crate::record::{NodeId, Offset, TopicPartition};
+use crate::small_set::SmallSet;
 use crate::units::Span;
 use litemap::LiteMap;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 /// What a consumer asks for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -30,7 +30,8 @@ pub(super) struct ConsumerFetch {
 pub(super) struct Fetches {
     last: u64,
     waiting: LiteMap<u64, ((NodeId, RequestId), ConsumerFetch)>,
-    by_partition: PartitionMap<BTreeSet<u64>>,
+    /// By partition: the fetches that ask for it. A partition that was asked for once is asked for again, and keeps its place.
+    by_partition: PartitionMap<SmallSet<u64>>,
 }
 
 /// What a fetch of one partition may see.
@@ -62,7 +63,7 @@ impl Broker {
             fetches.by_partition.or_default(asked.partition).insert(number);
         }
         fetches.waiting.insert(number, (client, fetch));
-        self.volatile.deadlines.set(Task::EndFetch(number), cx.time() + max_wait);
+        self.volatile.deadlines.add(Task::EndFetch(number), cx.time() + max_wait);
     }
 
     /// A partition changed: answer the fetches that have something to say now.
@@ -70,7 +71,6 @@ impl Broker {
         let Some(numbers) = self.volatile.fetches.by_partition.get(at) else { return };
         let ready: Vec<u64> = numbers
             .iter()
-            .copied()
             .filter(|number| {
                 self.volatile.fetches.waiting.get(number).is_some_and(|(_, fetch)| self.is_ready(fetch))
             })
@@ -86,10 +86,7 @@ impl Broker {
         let Some((client, fetch)) = fetches.waiting.remove(&number) else { return };
         for asked in &fetch.partitions {
             if let Some(numbers) = fetches.by_partition.get_mut(asked.partition) {
-                numbers.remove(&number);
-                if numbers.is_empty() {
-                    fetches.by_partition.remove(asked.partition);
-                }
+                numbers.remove(number);
             }
         }
         self.volatile.deadlines.cancel(Task::EndFetch(number));

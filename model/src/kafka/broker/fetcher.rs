@@ -88,12 +88,13 @@ impl Broker {
         }
     }
 
-    fn send_fetch(&mut self, cx: &mut Context<'_>, leader: BrokerId) {
+    /// Send the next fetch to a leader. Returns whether there was one to send.
+    fn send_fetch(&mut self, cx: &mut Context<'_>, leader: BrokerId) -> bool {
         let (Some(node), Some(replica_epoch)) = (self.wiring.node(leader), self.volatile.epoch) else {
-            return;
+            return false;
         };
         let Volatile { fetchers, roles, last_fetcher_session, incarnation, .. } = &mut self.volatile;
-        let Some(fetcher) = fetchers.get_mut(&leader) else { return };
+        let Some(fetcher) = fetchers.get_mut(&leader) else { return false };
         if fetcher.number == 0 {
             *last_fetcher_session += 1;
             fetcher.session = u64::from(*incarnation) << 32 | u64::from(*last_fetcher_session);
@@ -118,6 +119,7 @@ impl Broker {
         cx.effects.send(node, Internal::ReplicaFetch(fetch));
         let patience = self.settings.replica_fetch_timeout;
         self.volatile.deadlines.set(Task::GiveFetchUp(leader), cx.time() + patience);
+        true
     }
 
     pub(super) fn take_copies(&mut self, cx: &mut Context<'_>, from: NodeId, answer: ReplicaFetchAnswer) {
@@ -129,11 +131,12 @@ impl Broker {
         }
         fetcher.asked = false;
         fetcher.number = if answer.unknown_session { 0 } else { fetcher.number + 1 };
-        self.volatile.deadlines.cancel(Task::GiveFetchUp(leader));
         for copied in answer.partitions {
             self.take_copy(cx, leader, copied);
         }
-        self.send_fetch(cx, leader);
+        if !self.send_fetch(cx, leader) {
+            self.volatile.deadlines.cancel(Task::GiveFetchUp(leader));
+        }
     }
 
     fn take_copy(&mut self, cx: &mut Context<'_>, leader: BrokerId, copied: CopiedPartition) {

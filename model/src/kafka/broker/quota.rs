@@ -123,7 +123,7 @@ impl Broker {
         let meter = &mut self.volatile.quotas.produced;
         meter.record(cx.time(), cost);
         let throttle = meter.excess(cx.time(), share);
-        self.mute(cx, (client, request.lane), throttle);
+        self.mute(cx, (client, request.lane()), throttle);
         throttle
     }
 
@@ -154,7 +154,7 @@ impl Broker {
             return (partitions, throttle);
         }
         meter.take_back(bytes);
-        self.mute(cx, (client, request.lane), throttle);
+        self.mute(cx, (client, request.lane()), throttle);
         (Vec::new(), throttle)
     }
 
@@ -187,7 +187,7 @@ impl Broker {
                 | Request::ListOffsets { .. }
                 | Request::OffsetForLeaderEpoch { .. }
         );
-        match self.volatile.quotas.muted.get_mut(&(from, id.lane)).filter(|_| of_data) {
+        match self.volatile.quotas.muted.get_mut(&(from, id.lane())).filter(|_| of_data) {
             Some(muted) => {
                 muted.held.push_back((id, request));
                 None

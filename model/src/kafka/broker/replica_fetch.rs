@@ -55,8 +55,9 @@ impl Broker {
             return;
         }
         let follower = fetch.replica;
+        let known = self.volatile.followers.get(&follower);
+        let waited = known.is_some_and(|known| known.waits);
         if fetch.number > 0 {
-            let known = self.volatile.followers.get(&follower);
             match known.filter(|known| known.session == fetch.session) {
                 // A fetch that was served already was delivered twice.
                 Some(known) if fetch.number <= known.number => return,
@@ -92,8 +93,11 @@ impl Broker {
             session.waits = true;
             session.woken = false;
         }
-        self.volatile.deadlines.set(Task::EndReplicaFetch(follower), cx.time() + fetch.wait);
-        self.answer_follower(cx, follower, false);
+        if !self.answer_follower(cx, follower, false) {
+            self.volatile.deadlines.set(Task::EndReplicaFetch(follower), cx.time() + fetch.wait);
+        } else if waited {
+            self.volatile.deadlines.cancel(Task::EndReplicaFetch(follower));
+        }
     }
 
     fn take_positions(&mut self, cx: &mut Context<'_>, fetch: &ReplicaFetch) {
@@ -195,7 +199,9 @@ impl Broker {
             .map(|(follower, _)| *follower)
             .collect();
         for follower in woken {
-            self.answer_follower(cx, follower, false);
+            if self.answer_follower(cx, follower, false) {
+                self.volatile.deadlines.cancel(Task::EndReplicaFetch(follower));
+            }
         }
     }
 
@@ -204,10 +210,11 @@ impl Broker {
         self.answer_follower(cx, follower, true);
     }
 
-    /// Answer a follower's fetch if it waits and there are records or errors, or if it must be answered now.
-    fn answer_follower(&mut self, cx: &mut Context<'_>, follower: BrokerId, now: bool) {
+    /// Answer a follower's fetch if it waits and there are records or errors, or if it must be answered now. Returns whether it
+    /// was: then its deadline is nobody's any more.
+    fn answer_follower(&mut self, cx: &mut Context<'_>, follower: BrokerId, now: bool) -> bool {
         let Some(session) = self.volatile.followers.get(&follower).filter(|session| session.waits) else {
-            return;
+            return false;
         };
         let changed = session.changed.iter();
         let asked = changed.filter_map(|at| session.partitions.get(at).map(|asked| (at, asked)));
@@ -215,10 +222,10 @@ impl Broker {
         let urgent = now || asked.clone().any(|(at, asked)| self.is_urgent(at, asked));
         let partitions: Vec<CopiedPartition> =
             if urgent { asked.filter_map(|(at, asked)| self.copy(at, asked)).collect() } else { Vec::new() };
-        let Some(session) = self.volatile.followers.get_mut(&follower) else { return };
+        let Some(session) = self.volatile.followers.get_mut(&follower) else { return false };
         session.woken = false;
         if !urgent {
-            return;
+            return false;
         }
         session.changed.clear();
         session.waits = false;
@@ -234,9 +241,8 @@ impl Broker {
             unknown_session: false,
             partitions,
         };
-        let node = session.node;
-        self.volatile.deadlines.cancel(Task::EndReplicaFetch(follower));
-        cx.effects.send(node, Internal::ReplicaFetchAnswer(answer));
+        cx.effects.send(session.node, Internal::ReplicaFetchAnswer(answer));
+        true
     }
 
     /// Whether a follower is to be told of a partition at once: of records, or that something is wrong.

@@ -142,7 +142,7 @@ impl Switchboard {
         let (to, request) = question;
         let to = to.unwrap_or_else(|| self.any_broker());
         let id = self.ids.next_id();
-        self.open.insert(id.number, party);
+        self.open.insert(id.number(), party);
         conversation.talk = Talk::Asked { id, to, expires: now + self.settings.request_timeout };
         effects.send(to, Message::KafkaRequest(id, Box::new(request)));
     }
@@ -155,7 +155,7 @@ impl Switchboard {
 
     /// Whose answer that is; none for an answer that nobody waits for any more.
     pub(super) fn party(&mut self, id: RequestId) -> Option<Party> {
-        if self.ids.issued(id) { self.open.remove(&id.number) } else { None }
+        if self.ids.issued(id) { self.open.remove(&id.number()) } else { None }
     }
 
     /// That node is not in charge of anything any more, as far as is known.
