@@ -1,6 +1,6 @@
 //! Putting things at the end of a vector where they stay. A thing that is built first and pushed then is written piece by piece
-//! and copied in greater pieces at once, for which the processor has to wait until the first are written: of what a run is made of
-//! by the hundred thousand, that was one twentieth of its time.
+//! and at once copied in greater pieces, for which the processor has to wait until the small ones are written. A run makes messages,
+//! timers and events by the hundred thousand, and there it shows; elsewhere `push` does as well.
 
 /// Build something at the end of a vector.
 #[inline(always)]

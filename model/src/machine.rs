@@ -273,3 +273,34 @@ impl RequestIds {
         of_this_library && id <= self.last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_tells_its_three_numbers_and_is_ordered_by_them() {
+        let ids = [(1, 0, 0), (1, 0, 7), (1, 255, 3), (2, 0, 1), (u32::MAX, 4, (1 << 24) - 1)];
+        let packed = ids.map(|(incarnation, lane, number)| RequestId::new(incarnation, lane, number));
+        assert_eq!(packed.map(|id| (id.incarnation(), id.lane(), id.number())), ids);
+        assert!(packed.is_sorted());
+    }
+
+    #[test]
+    fn ids_are_known_to_the_library_and_the_life_that_handed_them_out() {
+        let mut ids = RequestIds::new(3, 1);
+        let (first, second) = (ids.next_id(), ids.next_id());
+        assert_eq!((first.number(), second.number()), (1, 2));
+        assert!(ids.issued(first) && ids.issued(second));
+        for other in [RequestId::new(3, 1, 3), RequestId::new(3, 0, 1), RequestId::new(2, 1, 1)] {
+            assert!(!ids.issued(other), "{other:?}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "asked too often")]
+    fn a_library_does_not_run_into_the_next_ones_numbers() {
+        let mut ids = RequestIds { last: RequestId::new(1, 2, (1 << 24) - 1) };
+        ids.next_id();
+    }
+}

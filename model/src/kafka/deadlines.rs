@@ -120,7 +120,7 @@ mod tests {
     fn tasks_come_by_time_and_then_in_their_order() {
         let mut deadlines = Deadlines::default();
         for (task, at) in [(7, 20), (5, 10), (3, 20), (9, 10), (1, 30)] {
-            deadlines.set(task, Time(at));
+            deadlines.add(task, Time(at));
         }
         deadlines.cancel(9);
         deadlines.set(1, Time(5));

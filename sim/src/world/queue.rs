@@ -74,7 +74,7 @@ impl<E> Queue<E> {
                 self.slots.len() - 1
             }
         };
-        let before = std::mem::replace(&mut self.slots[slot], Some(event));
+        let before = self.slots[slot].replace(event);
         debug_assert!(before.is_none(), "a free slot is empty");
         std::mem::forget(before);
         self.line_up(at, slot);
