@@ -4,7 +4,6 @@
 //! filled from a later place.
 
 use crate::corgi::protocol::Epoch;
-use crate::in_place::put;
 use crate::partition_map::PartitionMap;
 use crate::record::{Offset, Record, TopicPartition};
 use crate::units::Time;
@@ -120,7 +119,7 @@ impl Log {
         if self.entries.capacity() == 0 {
             self.entries.reserve_exact(ENTRIES_AT_FIRST);
         }
-        put(&mut self.entries, || entry);
+        self.entries.push(entry);
         if let Some(due) = entry.due {
             self.waiting.insert((due, position));
             return self.waiting.len() as Offset - 1;

@@ -27,15 +27,8 @@ impl<T> Default for Deadlines<T> {
 impl<T: Ord + Copy> Deadlines<T> {
     /// Do this then, and not when it was said before.
     pub fn set(&mut self, task: T, at: Time) {
-        match self.place_of(task) {
-            Some(place) => {
-                // Where it is looked for first: it is most likely the next to be set or cancelled.
-                self.row.swap_remove(place);
-                self.row.push((task, at));
-            }
-            None => self.row.push((task, at)),
-        }
-        self.to_arm |= self.armed.is_none_or(|armed| at < armed);
+        self.cancel(task);
+        self.add(task, at);
     }
 
     /// Do this then; it is something new, that was never said before.
@@ -46,7 +39,7 @@ impl<T: Ord + Copy> Deadlines<T> {
     }
 
     fn place_of(&self, task: T) -> Option<usize> {
-        // What was set last stands at the end.
+        // What was set last stands at the end, and is most likely the next to be set or cancelled.
         self.row.iter().rposition(|(other, _)| *other == task)
     }
 

@@ -4,7 +4,6 @@
 
 use super::protocol::ProducerStamp;
 use super::stored::Stored;
-use crate::in_place::put;
 use crate::record::{Offset, Record};
 use crate::units::Time;
 use serde::Serialize;
@@ -114,7 +113,7 @@ impl Log {
     /// Add an entry at the end.
     pub fn push(&mut self, entry: Entry) {
         self.begin_epoch(entry.leader_epoch, self.end());
-        put(&mut self.entries, || entry);
+        self.entries.push(entry);
     }
 
     /// Note that an epoch begins at an offset. Entries of the cache that contradict it are dropped, as in Kafka's
