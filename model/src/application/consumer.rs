@@ -84,8 +84,8 @@ struct Volatile<C, K> {
     /// Counts the libraries that this process has started.
     libraries_started: u32,
     stage: Stage,
-    /// The library of the queue that it reads from, or leaves.
-    library: Option<Library<C, K>>,
+    /// The library that it opened for the queue that it reads from, or leaves.
+    opened: Option<Library<C, K>>,
     subscription: Subscription,
     /// Whether the pause was last set, or lifted.
     obeyed_pause: bool,
@@ -144,7 +144,7 @@ impl<C, K> Default for Volatile<C, K> {
             incarnation: 0,
             libraries_started: 0,
             stage: Stage::Waiting,
-            library: None,
+            opened: None,
             subscription: Subscription::default(),
             obeyed_pause: false,
             said_paused: false,
@@ -192,7 +192,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     }
 
     fn report(&self) -> Report {
-        let reading = self.volatile.library.as_ref().map_or(self.is_to_read(), Library::queue);
+        let reading = self.volatile.opened.as_ref().map_or(self.is_to_read(), Library::queue);
         Report::Consumer {
             group: self.setup.group,
             new_client: self.setup.switch_centre.is_some(),
@@ -204,7 +204,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     }
 
     fn hand_to_library(&mut self, now: Now, input: &Input, effects: &mut Effects) {
-        if let Some(library) = &mut self.volatile.library {
+        if let Some(library) = &mut self.volatile.opened {
             library.consumer().step(now, input, effects);
         }
     }

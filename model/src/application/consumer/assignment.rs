@@ -13,7 +13,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     pub(super) fn take_assignments(&mut self, now: Now, effects: &mut Effects) -> bool {
         let mut were_any = false;
         while let Some(change) =
-            self.volatile.library.as_mut().and_then(|library| library.consumer().assigned())
+            self.volatile.opened.as_mut().and_then(|library| library.consumer().assigned())
         {
             were_any = true;
             match change {
@@ -33,7 +33,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         }
         self.volatile.revoked.extend(partitions);
         if self.volatile.revoked.is_empty()
-            && let Some(library) = &mut self.volatile.library
+            && let Some(library) = &mut self.volatile.opened
         {
             // Of nothing, there is nothing to finish.
             library.consumer().release(now, effects);
@@ -42,7 +42,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     }
 
     fn granted(&mut self, now: Now, partitions: Vec<(TopicPartition, Offset)>, effects: &mut Effects) {
-        let Some(library) = &mut self.volatile.library else { return };
+        let Some(library) = &mut self.volatile.opened else { return };
         let queue = library.queue();
         // Where the pause belongs to the client, a partition that comes is paused as well; where it belongs to the
         // assignment, it is set in the first one and lost in the next (observed with Kafka's client, row 13). One
@@ -79,7 +79,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         let partitions: Vec<TopicPartition> =
             std::mem::take(&mut self.volatile.revoked).into_iter().collect();
         self.commit(now, &partitions, effects);
-        let Some(library) = &mut self.volatile.library else { return };
+        let Some(library) = &mut self.volatile.opened else { return };
         let queue = library.queue();
         library.consumer().release(now, effects);
         partitions.iter().for_each(|partition| drop(self.volatile.tracks.remove(partition)));
@@ -88,7 +88,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Somebody else may have them already. What is in process is finished: nothing can call it back.
     fn lost(&mut self, partitions: Vec<TopicPartition>, effects: &mut Effects) {
-        let Some(library) = &self.volatile.library else { return };
+        let Some(library) = &self.volatile.opened else { return };
         let queue = library.queue();
         let lost: BTreeSet<TopicPartition> = partitions.iter().copied().collect();
         self.volatile.tracks.retain(|partition, _| !lost.contains(partition));

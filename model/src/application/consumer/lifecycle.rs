@@ -70,11 +70,11 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Whether it reads, is to go on reading there, and finds nothing: most inputs leave it so.
     fn reads_in_vain(&self) -> bool {
-        let Volatile { stage, stopping, revoked, library, .. } = &self.volatile;
+        let Volatile { stage, stopping, revoked, opened, .. } = &self.volatile;
         *stage == Stage::Reading
             && !*stopping
             && revoked.is_empty()
-            && library
+            && opened
                 .as_ref()
                 .is_some_and(|library| library.is_quiet() && library.queue() == self.is_to_read())
     }
@@ -120,7 +120,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     fn go_on_reading(&mut self, now: Now, effects: &mut Effects) {
         let reads_elsewhere =
-            self.volatile.library.as_ref().is_some_and(|library| library.queue() != self.is_to_read());
+            self.volatile.opened.as_ref().is_some_and(|library| library.queue() != self.is_to_read());
         if self.volatile.stopping || reads_elsewhere {
             self.volatile.stage = Stage::Finishing;
         } else {
@@ -137,7 +137,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     }
 
     fn go_on_closing(&mut self, now: Now, effects: &mut Effects) {
-        let is_committing = match &self.volatile.library {
+        let is_committing = match &self.volatile.opened {
             Some(Library::Corgi(corgi)) => corgi.committing(),
             Some(Library::Kafka(kafka)) => kafka.committing(),
             None => false,
@@ -153,7 +153,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         if self.volatile.stage != Stage::Closing {
             return;
         }
-        if let Some(mut library) = self.volatile.library.take() {
+        if let Some(mut library) = self.volatile.opened.take() {
             self.deregister(effects);
             library.consumer().close(now, effects);
             let partitions =
@@ -194,7 +194,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         if self.volatile.obeyed_pause {
             consumer.pause(now, effects);
         }
-        self.volatile.library = Some(library);
+        self.volatile.opened = Some(library);
         self.volatile.first_assignment = None;
         self.register(effects);
     }
@@ -210,7 +210,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             effects.record(Event::Paused { group: self.setup.group, paused: false });
         }
         self.volatile.tracks.iter_mut().for_each(|(_, track)| track.is_paused = pauses);
-        let Some(library) = &mut self.volatile.library else { return };
+        let Some(library) = &mut self.volatile.opened else { return };
         match pauses {
             true => library.consumer().pause(now, effects),
             false => library.consumer().resume(now, effects),

@@ -98,7 +98,7 @@ impl Surroundings {
     }
 
     fn library(&mut self) -> Option<(Queue, &mut ScriptedConsumer)> {
-        match self.application.volatile.library.as_mut()? {
+        match self.application.volatile.opened.as_mut()? {
             Library::Corgi(library) => Some((Queue::Corgi, library)),
             Library::Kafka(library) => Some((Queue::Kafka, library)),
         }

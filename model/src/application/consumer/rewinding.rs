@@ -89,7 +89,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Say in Redis where it is, as long as it reads from Kafka. A word that got lost is said again at the next turn.
     pub(super) fn register(&mut self, effects: &mut Effects) {
-        let (Some(registry), Some(Library::Kafka(_))) = (self.setup.registry, &self.volatile.library) else {
+        let (Some(registry), Some(Library::Kafka(_))) = (self.setup.registry, &self.volatile.opened) else {
             return;
         };
         let value = self.registration(registry);
@@ -132,7 +132,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
     fn refuses(&self, now: Now, registry: Registry, command: &Command) -> Option<Refusal> {
         let own = self.registration(registry);
         let is_mine = (command.to.group, command.to.instance) == (own.group, own.instance);
-        let reads_kafka = matches!(self.volatile.library, Some(Library::Kafka(_)));
+        let reads_kafka = matches!(self.volatile.opened, Some(Library::Kafka(_)));
         if self.settings.rewind.check_instance && !is_mine {
             Some(Refusal::OtherInstance)
         } else if command.valid_until.is_some_and(|until| now.wall > until) {
@@ -178,7 +178,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         effects: &mut Effects,
     ) -> bool {
         let (Some(library), Some(track)) =
-            (&mut self.volatile.library, self.volatile.tracks.get_mut(&partition))
+            (&mut self.volatile.opened, self.volatile.tracks.get_mut(&partition))
         else {
             return false;
         };
@@ -204,7 +204,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         is_repeated: bool,
         effects: &mut Effects,
     ) {
-        let Some(library) = &mut self.volatile.library else { return };
+        let Some(library) = &mut self.volatile.opened else { return };
         let consumer = library.consumer();
         let is_settled = is_repeated && consumer.watched_commit_is_acknowledged(partition);
         if self.settings.rewind.commit && !is_settled {
@@ -224,7 +224,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         for mut open in open {
             let rewinds = &self.volatile.rewinds;
             open.partitions.retain(|at| rewinds.done.get(at) == Some(&open.command.rewind));
-            let is_confirmed = |at: &TopicPartition| match &self.volatile.library {
+            let is_confirmed = |at: &TopicPartition| match &self.volatile.opened {
                 Some(Library::Kafka(kafka)) => !commits || kafka.watched_commit_is_acknowledged(*at),
                 _ => false,
             };

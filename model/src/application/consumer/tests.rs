@@ -91,7 +91,7 @@ impl Bench {
     }
 
     fn library(&mut self) -> &mut ScriptedConsumer {
-        match self.application.volatile.library.as_mut().unwrap() {
+        match self.application.volatile.opened.as_mut().unwrap() {
             Library::Corgi(library) | Library::Kafka(library) => library,
         }
     }
@@ -240,7 +240,7 @@ fn partitions_lost_before_their_release_are_not_released() {
 #[test]
 fn a_new_client_consumes_nothing_before_it_has_heard_the_switches() {
     let mut bench = Bench::new(Settings::default(), true, true);
-    assert!(bench.application.volatile.library.is_none());
+    assert!(bench.application.volatile.opened.is_none());
     assert!(!bench.said(&deployment::Message::Ready));
     bench.push(Queue::Kafka, false);
     assert!(bench.said(&deployment::Message::Ready));

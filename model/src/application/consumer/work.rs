@@ -83,8 +83,8 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         // This is done after every input, and mostly finds nothing: it goes through the partitions without a list.
         // Beginning a record may add to the tracks' records, and not to the tracks.
         for place in 0..self.volatile.tracks.len() {
-            let Volatile { tracks, tasks, library, .. } = &mut self.volatile;
-            let (Some((at, track)), Some(library)) = (tracks.get_indexed(place), library) else { return };
+            let Volatile { tracks, tasks, opened, .. } = &mut self.volatile;
+            let (Some((at, track)), Some(library)) = (tracks.get_indexed(place), opened) else { return };
             let worker = timer_index(*at);
             // Busy also with a record from before the partition was lost and came back.
             if !track.is_open() || tasks.contains_key(&worker) {
@@ -114,8 +114,8 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
         if self.volatile.tracks.is_empty() {
             return None;
         }
-        let Volatile { tracks, library, .. } = &mut self.volatile;
-        let consumer = library.as_mut()?.consumer();
+        let Volatile { tracks, opened, .. } = &mut self.volatile;
+        let consumer = opened.as_mut()?.consumer();
         if tracks.values().all(Track::is_open) {
             return consumer.receive(now, effects);
         }
@@ -130,7 +130,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             track.in_process.insert(offset);
         }
         self.volatile.tasks.insert(worker, Task { received });
-        let queue = self.volatile.library.as_ref().expect("a record comes from a library").queue();
+        let queue = self.volatile.opened.as_ref().expect("a record comes from a library").queue();
         let (group, source, copied_from) = (self.setup.group, record.source_partition(), record.copied_from);
         effects.record(Event::Delivered {
             group,
@@ -189,7 +189,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
             if offsets.is_empty() {
                 return;
             }
-            if let Some(library) = &mut self.volatile.library {
+            if let Some(library) = &mut self.volatile.opened {
                 library.consumer().commit(now, &offsets, effects);
             }
         }
@@ -198,7 +198,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Commit the position of a partition, whatever was committed of it before.
     pub(super) fn commit_again(&mut self, now: Now, partition: TopicPartition, effects: &mut Effects) {
-        let Some(library) = &mut self.volatile.library else { return };
+        let Some(library) = &mut self.volatile.opened else { return };
         let (group, queue) = (self.setup.group, library.queue());
         let Some(track) = self.volatile.tracks.get_mut(&partition) else { return };
         let offset = track.position(self.settings.commit);
@@ -209,7 +209,7 @@ impl<C: ConsumerLibrary, K: ConsumerLibrary> ConsumerApplication<C, K> {
 
     /// Commit how far those partitions were worked through, where it is not committed yet.
     pub(super) fn commit(&mut self, now: Now, partitions: &[TopicPartition], effects: &mut Effects) {
-        let Some(library) = &mut self.volatile.library else { return };
+        let Some(library) = &mut self.volatile.opened else { return };
         let (group, queue) = (self.setup.group, library.queue());
         let mut offsets = Vec::new();
         for partition in partitions {
