@@ -6,7 +6,7 @@ use crate::results::{GuaranteeResult, RunResult, SweepResult};
 use cutover_model::check::{Condition, Figure, Finding, Guarantee, Judgement, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::sync_channel;
 use strum::IntoEnumIterator;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -23,14 +23,16 @@ pub fn sweep(
     case: &str,
 ) -> SweepResult {
     let mut folded = Folded::new(case, seeds.start);
-    let next = Mutex::new(seeds.clone());
+    let next = AtomicU64::new(seeds.start);
     // A bounded channel: a slow reader holds the runners back, so that results do not pile up.
     let (sender, receiver) = sync_channel::<RunResult>(jobs.max(1) * 2);
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
-            let (sender, next, run) = (sender.clone(), &next, &run);
+            let (sender, next, run, end) = (sender.clone(), &next, &run, seeds.end);
+            // A number and no lock: what guards the next seed must not be held while a seed is run.
+            let take = move || Some(next.fetch_add(1, Relaxed)).filter(|seed| *seed < end);
             scope.spawn(move || {
-                while let Some(seed) = next.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next() {
+                while let Some(seed) = take() {
                     if sender.send(run(seed)).is_err() {
                         return;
                     }
@@ -272,6 +274,23 @@ mod tests {
             (Figure { name: "reordered_records".into(), value: 6, place: String::new() }, 13)
         );
         assert_eq!((result.conditions["reached-on-even"], &result.listed_struck[..]), (25, &[25][..]));
+    }
+
+    #[test]
+    fn as_many_runs_as_there_are_jobs_go_on_at_once() {
+        let (started, starts) = sync_channel::<()>(1);
+        let starts = std::sync::Mutex::new(starts);
+        // The first run ends when the second one has begun, which one job would never come to.
+        let run = |seed| {
+            if seed == 0 {
+                let patience = std::time::Duration::from_secs(60);
+                starts.lock().expect("no panic").recv_timeout(patience).expect("another run beside this one");
+            } else {
+                started.send(()).expect("somebody waits");
+            }
+            result(seed)
+        };
+        assert_eq!(sweep(0..2, 2, run, |_, _| {}, "case").seeds, 2);
     }
 
     #[test]
