@@ -466,6 +466,11 @@ pub enum Event {
         /// With which error.
         error: ErrorCode,
     },
+    /// Kafka fenced a mirror worker: it has no say any more in the transactions of these partitions.
+    WorkerFenced {
+        /// The source partitions that it copied in them.
+        partitions: Vec<TopicPartition>,
+    },
     /// A Corgi broker became master, with the log that it has.
     MastershipTaken {
         /// The partitions of its set, each with the end of its log there: what stood at this offset or beyond it does not have.

@@ -136,7 +136,9 @@ fn a_worker_that_thaws_when_another_has_its_partitions_copies_twice_and_does_no_
 fn a_worker_that_copies_exactly_once_is_fenced_where_its_id_is_the_partitions_and_not_where_it_is_its_own() {
     let fenced = holds("mirror-zombie-atomic", 0..10);
     assert_eq!(fenced.conditions["mirror-wrote-after-another-was-granted"], 0);
+    assert!(fenced.conditions["mirror-worker-was-fenced"] > 0, "nobody was fenced");
     let free = holds("mirror-zombie-own-ids", 0..10);
+    assert!(free.conditions["mirror-worker-was-fenced"] < free.seeds, "ids of the workers' own fence nobody");
     assert!(free.conditions["mirror-wrote-after-another-was-granted"] > 0, "nobody committed late");
     assert!(free.conditions["record-copied-twice"] > 0, "no seed saw a copy twice");
 }

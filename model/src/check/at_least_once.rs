@@ -4,7 +4,7 @@
 //! A record that is missing is *lost* where the run drained; where its time ran out, only if the history shows that it
 //! was passed over for good (otherwise it is *pending*, and the guarantee unknown); in a run that broke off, never.
 
-use super::ledger::{Loss, Passed, Stored, Whereabouts};
+use super::ledger::{Loss, Passed, ReadAt, Reader, Stored, Whereabouts};
 use super::tables::{ByRecord, Hop, Place, Places, Readers, grown};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject, Verdict};
@@ -12,6 +12,7 @@ use crate::history::{EndReason, Entry, Event};
 use crate::record::{GroupId, Queue, RecordId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use strum::IntoEnumIterator;
@@ -79,6 +80,10 @@ struct Ledger {
     acknowledged: u64,
     /// What is lost, and to which group.
     missing: Vec<(GroupId, RecordId)>,
+    /// What was read in Corgi, asked for by the first loss of which it may be the reason.
+    read_at: OnceCell<ReadAt>,
+    /// What was found in the place of which lost record.
+    instead: BTreeMap<RecordId, RecordId>,
 }
 
 impl AtLeastOnce {
@@ -177,10 +182,15 @@ impl AtLeastOnce {
                 continue;
             }
             let delivered = service.is_some_and(|service| service.places.delivered());
-            let passed = self.whereabouts.passed(*group, source, &account.stored, delivered);
+            let mut passed = self.whereabouts.passed(*group, source, &account.stored, delivered);
             if !self.for_good(&passed) {
                 fate = fate.min(Fate::Pending);
                 continue;
+            }
+            let read_at = || ledger.read_at.get_or_init(|| self.read_at());
+            if let Some(other) = self.whereabouts.instead(passed.loss, *group, id, &account.stored, read_at) {
+                passed.loss = Loss::ReplacedInCorgi;
+                ledger.instead.insert(id, other);
             }
             fate = Fate::Lost;
             ledger.missing.push((*group, id));
@@ -197,7 +207,28 @@ impl AtLeastOnce {
         fate
     }
 
-    fn summary(&self, kind: &Kind, gathered: &Gathered) -> String {
+    /// What the mirror and the groups read in Corgi, and where, and what else stands there.
+    fn read_at(&self) -> ReadAt {
+        let mut read_at = ReadAt::default();
+        for (place, id) in self.whereabouts.copied() {
+            read_at.found(Reader::Mirror, place, id);
+        }
+        for (id, account) in self.records.iter() {
+            if let Some((place, since)) = account.stored.in_corgi() {
+                read_at.stands(place, id, since);
+            }
+        }
+        for (group, records) in (0..).map(GroupId).zip(&self.groups) {
+            for (id, service) in records.iter() {
+                for place in service.places.of(Queue::Corgi) {
+                    read_at.found(Reader::Group(group), (place.partition, place.offset), id);
+                }
+            }
+        }
+        read_at
+    }
+
+    fn summary(&self, kind: &Kind, gathered: &Gathered, ledger: &Ledger) -> String {
         let record = gathered.first();
         let group = self.subject.group_name(kind.group.unwrap_or_default());
         let phase = self.subject.phase_name(kind.phase);
@@ -215,7 +246,8 @@ impl AtLeastOnce {
         let acknowledged_at = account.and_then(|account| account.acknowledged_at).unwrap_or_default();
         let loss = Loss::iter().find(|loss| *loss as u8 == kind.detail).unwrap_or(Loss::LeftInCorgi);
         let explanation = account.map_or_else(String::new, |account| {
-            self.whereabouts.explain(loss, kind.group.unwrap_or_default(), &account.stored)
+            let instead = ledger.instead.get(&record).copied();
+            self.whereabouts.explain(loss, kind.group.unwrap_or_default(), &account.stored, instead)
         });
         format!(
             "{group} never processed {record}{stands}{more}, acknowledged at {acknowledged_at}: \
@@ -310,8 +342,9 @@ impl AtLeastOnce {
     pub(super) fn conclude(&self) -> (Judgement, Vec<(GroupId, RecordId)>) {
         let ledger = self.ledger();
         let guarantee = Guarantee::AtLeastOnce;
-        let mut findings = ledger.lost.findings(guarantee, |kind, gathered| self.summary(kind, gathered));
-        findings.extend(self.phantoms.findings(guarantee, |kind, gathered| self.summary(kind, gathered)));
+        let summary = |kind: &Kind, gathered: &Gathered| self.summary(kind, gathered, &ledger);
+        let mut findings = ledger.lost.findings(guarantee, summary);
+        findings.extend(self.phantoms.findings(guarantee, summary));
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
         findings.truncate(super::tally::FINDINGS_AT_MOST);
         let total = ledger.lost.total + self.phantoms.total;

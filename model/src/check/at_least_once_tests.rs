@@ -80,6 +80,49 @@ fn what_the_mirror_committed_beyond_is_lost_there() {
 }
 
 #[test]
+fn what_two_masters_gave_one_offset_is_lost_by_that_and_not_by_its_reader() {
+    // p1#0 has the offset of p0#1 in another master's log, and is what the mirror finds there.
+    let mut mirrored = Scene::new();
+    mirrored.sends(2).copy((0, 0), 0, 0).invoke((1, 0)).copy((1, 0), 1, 1);
+    let source = mirrored.partition;
+    mirrored.event(MIRROR, Event::MirrorCommitted { source, offset: 2 });
+    mirrored.read_copy(A, (0, 0), 0, 0).read_copy(A, (1, 0), 1, 1).drained();
+    let mut read = Scene::new();
+    read.sends(3).invoke((1, 0)).reads(A, &[0]).read(A, (1, 0), 1).reads(A, &[2]).drained();
+    for scene in [mirrored, read] {
+        let (place, summary) = lost(&scene);
+        assert_eq!(place, ["lost_replaced_in_corgi_records"]);
+        let words = "Corgi gave orders/0 at offset 1 out twice, in the logs of two masters, and p1#0 is what was found there";
+        assert!(summary.contains(words), "{summary}");
+    }
+    // What the group read there says nothing of the mirror, which never came by.
+    let mut other = Scene::new();
+    other.sends(2).copy((0, 0), 0, 0).invoke((1, 0)).read(A, (1, 0), 1);
+    other.event(MIRROR, Event::MirrorCommitted { source, offset: 2 });
+    other.read_copy(A, (0, 0), 0, 0).drained();
+    assert_eq!(lost(&other).0, ["lost_passed_by_the_mirror_records"]);
+}
+
+#[test]
+fn what_nobody_read_was_left_in_one_of_two_logs_where_two_masters_gave_its_offset_out() {
+    let left = |led_between: bool| {
+        let mut scene = Scene::new();
+        scene.sends(1).reads(A, &[0]).send((1, 0), 1).copy((1, 0), 1, 0).read_copy(A, (1, 0), 0, 1);
+        if led_between {
+            scene.leads(B, Queue::Corgi, 1);
+        }
+        scene.send((0, 1), 1).drained();
+        lost(&scene).0
+    };
+    assert_eq!(left(false), ["lost_replaced_in_corgi_records"]);
+    assert_eq!(
+        left(true),
+        ["lost_left_in_corgi_records"],
+        "the next master gave it out after the one before"
+    );
+}
+
+#[test]
 fn what_is_before_the_prepared_offset_is_lost_there() {
     let mut scene = Scene::new();
     scene.sends(4).copies(4).reads_copies(A, &[2, 3]);
@@ -312,6 +355,11 @@ fn a_reverse_mirror_that_runs_may_still_bring_it_unless_it_went_beyond() {
     let source = scene.partition;
     scene.event(MIRROR, Event::CommittedBack { source, offset: 1 }).quiet().end(EndReason::TimeBudget);
     assert!(lost(&scene).1.contains("committed beyond it"));
+    let mut scene = running();
+    scene.invoke((0, 2)).acknowledge((0, 2), Queue::Kafka, 1);
+    copy_back(&mut scene, (0, 2), 1, 1);
+    scene.event(MIRROR, Event::CommittedBack { source, offset: 2 }).quiet().end(EndReason::TimeBudget);
+    assert!(lost(&scene).1.contains("began behind it, at offset 1"), "{}", lost(&scene).1);
     let mut scene = running();
     scene.event(MIRROR, Event::SkippedBack { record: id((0, 1)), source, source_offset: 0 });
     scene.quiet().end(EndReason::TimeBudget);

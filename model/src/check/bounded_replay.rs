@@ -248,7 +248,7 @@ impl BoundedReplay {
         stream.ranked[ranks].iter().copied().filter(|record| {
             let stored = self.stored.get(*record).is_some_and(|stored| stored.queues[hole.queue as usize]);
             let delivery = replays.deliveries.get(*record);
-            stored && !delivery.is_some_and(|delivery| delivery.places.delivered_from(hole.queue))
+            stored && delivery.is_none_or(|delivery| delivery.places.of(hole.queue).next().is_none())
         })
     }
 

@@ -49,6 +49,7 @@ enum Anytime {
     RecordStoredTwiceByAProducer,
     RecordCopiedTwice,
     MirrorWroteAfterAnotherWasGranted,
+    MirrorWorkerWasFenced,
     RecordReadFromBothQueues,
     RedeliveryHappened,
     GroupRebalancedWhilePaused,
@@ -83,6 +84,7 @@ impl Anytime {
             Anytime::RecordStoredTwiceByAProducer
             | Anytime::RecordCopiedTwice
             | Anytime::MirrorWroteAfterAnotherWasGranted
+            | Anytime::MirrorWorkerWasFenced
             | Anytime::RecordReadFromBothQueues
             | Anytime::RedeliveryHappened => Guarantee::BoundedReplay,
             Anytime::GroupRebalancedWhilePaused => Guarantee::Exclusive,
@@ -252,6 +254,7 @@ impl Conditions {
                 self.leader_changed(*queue, *partition, *leader);
             }
             Event::Truncated { .. } => self.during(InPhase::LogTruncated),
+            Event::WorkerFenced { .. } => self.reach(Anytime::MirrorWorkerWasFenced),
             Event::FaultBegun { .. } => self.during(InPhase::FaultStruck),
             Event::PhaseBegun { .. } | Event::StepDone { .. } | Event::GateOpened { .. } => {
                 self.role(entry.node).operates = true;

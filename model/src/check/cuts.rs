@@ -81,6 +81,14 @@ impl Cuts {
         self.list.iter().rev().find(taken)
     }
 
+    /// Whether somebody began to lead between those moments with a log that ends before that offset: then what has it later has
+    /// it after the other, and not beside it in the log of a second leader.
+    pub(super) fn gives_out_again(&self, offset: Offset, one: Time, other: Time) -> bool {
+        let (earlier, later) = (one.min(other), one.max(other));
+        let taken = |cut: &Cut| cut.cause == Cause::Leadership && cut.takes(offset);
+        self.list.iter().any(|cut| taken(cut) && earlier < cut.at && cut.at <= later)
+    }
+
     /// The cut by which a record was lost that stood at that offset since then; none if the log has it still, as far as the
     /// history tells.
     pub(super) fn lost_by(&self, first: Option<NodeId>, offset: Offset, since: Time) -> Option<Cut> {

@@ -102,6 +102,10 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
         Event::TransactionsRefused { error } => {
             format!("Kafka refuses the transactions of {node} with {error}, and it exits")
         }
+        Event::WorkerFenced { partitions } => {
+            let partitions = partition_names(subject, partitions);
+            format!("{node} is fenced by Kafka: what it had not committed of {partitions} is gone")
+        }
         _ => return None,
     })
 }

@@ -2,14 +2,16 @@
 
 mod explain;
 mod log;
+mod read_at;
 
 use super::Subject;
 use super::cuts::{Cut, cuts_of};
 use super::tables::{ByPartition, grown};
 use crate::history::{Entry, Event};
-use crate::record::{GroupId, NodeId, Offset, Queue, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::units::Time;
 use log::{InLog, Log};
+pub(super) use read_at::{ReadAt, Reader};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -53,6 +55,8 @@ pub enum Loss {
     BehindTheReaderInCorgi,
     /// A new leader of Kafka's did so.
     BehindTheReaderInKafka,
+    /// Corgi gave its offset out twice, in the logs of two masters, and its reader found the other record there.
+    ReplacedInCorgi,
 }
 
 /// A place in a log, and since when a record is known to stand there.
@@ -88,6 +92,11 @@ impl Stored {
             Queue::Kafka => &mut self.kafka,
         };
         *place = Some(Placed { partition, offset, at });
+    }
+
+    /// Its partition and its offset in Corgi, and since when it is known to stand there.
+    pub(super) fn in_corgi(&self) -> Option<((TopicPartition, Offset), Time)> {
+        self.corgi.map(|placed| ((placed.partition, placed.offset), placed.at))
     }
 
     fn in_queue(&self, queue: Queue) -> Option<&Placed> {
@@ -160,6 +169,9 @@ impl Whereabouts {
                 let reach = self.log(*queue, *partition).group(*group);
                 reach.committed = reach.committed.max(*offset);
             }
+            Event::Copied { record, source, source_offset, .. } => {
+                self.corgi.at(*source).copied.push((*source_offset, *record));
+            }
             Event::MirrorCommitted { source, offset } => {
                 let log = self.corgi.at(*source);
                 log.mirrored = log.mirrored.max(*offset);
@@ -167,6 +179,9 @@ impl Whereabouts {
             Event::CommittedBack { source, offset } => {
                 let log = self.kafka.at(*source);
                 log.mirrored = log.mirrored.max(*offset);
+            }
+            Event::CopiedBack { source, source_offset, .. } => {
+                self.kafka.at(*source).copied_back_from.get_or_insert(*source_offset);
             }
             Event::Granted { group, queue: Queue::Kafka, .. } => {
                 self.joined_kafka.insert(*group);
@@ -213,6 +228,39 @@ impl Whereabouts {
         let placed = stored.in_queue(queue)?;
         let log = self.logs(queue).get(placed.partition)?;
         log.lost_by(self.first_leader(queue, placed.partition), placed)
+    }
+
+    /// What the mirror found in Corgi, and where.
+    pub(super) fn copied(&self) -> impl Iterator<Item = ((TopicPartition, Offset), RecordId)> {
+        let of = |(partition, log): (TopicPartition, &Log)| {
+            let copied = log.copied.clone();
+            copied.into_iter().map(move |(offset, record)| ((partition, offset), record))
+        };
+        self.corgi.iter().flat_map(of)
+    }
+
+    /// What stands in Corgi's other log at the place of a record that was passed over, or left there.
+    pub(super) fn instead<'a>(
+        &self,
+        passed: Loss,
+        group: GroupId,
+        record: RecordId,
+        stored: &Stored,
+        read_at: impl FnOnce() -> &'a ReadAt,
+    ) -> Option<RecordId> {
+        let placed = stored.corgi?;
+        let place = (placed.partition, placed.offset);
+        match passed {
+            Loss::PassedByTheMirror => read_at().instead(Reader::Mirror, place, record),
+            Loss::PassedInCorgi => read_at().instead(Reader::Group(group), place, record),
+            Loss::LeftInCorgi => {
+                let mut others = read_at().others(place, record);
+                let log = self.corgi.get(placed.partition)?;
+                let both = |since: Time| !log.cuts.gives_out_again(placed.offset, since, placed.at);
+                others.find(|(_, since)| both(*since)).map(|(other, _)| other)
+            }
+            _ => None,
+        }
     }
 
     /// The queues whose logs lost a record that is known to have stood there.

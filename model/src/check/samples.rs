@@ -40,7 +40,7 @@ pub(super) fn known(event: &Event) {
         Event::StartMoved { .. } | Event::Due { .. } => {}
         Event::Widened { .. } | Event::Narrowed { .. } => {}
         Event::Listening { .. } | Event::RewindRefused { .. } => {}
-        Event::TransactionsRefused { .. } => {}
+        Event::TransactionsRefused { .. } | Event::WorkerFenced { .. } => {}
     }
 }
 
@@ -104,6 +104,7 @@ fn of_systems() -> Vec<Event> {
         },
         Event::Listening { host: 1, port: 9_000, before: Some(NodeId(1)) },
         Event::TransactionsRefused { error: ErrorCode::InvalidTransactionTimeout },
+        Event::WorkerFenced { partitions: vec![partition] },
         Event::Due { record: RecordId::default(), partition, offset: 4 },
         Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
         Event::FaultBegun {

@@ -59,6 +59,37 @@ fn a_loss_is_told_with_the_commit_that_passed_it() {
 }
 
 #[test]
+fn an_offset_that_two_masters_gave_out_is_told_by_what_was_read_there() {
+    let mut scene = Scene::new();
+    scene.phase(1).sends(2).copy((0, 0), 0, 0).invoke((1, 0)).copy((1, 0), 1, 1);
+    let source = scene.partition;
+    scene.event(MIRROR, Event::MirrorCommitted { source, offset: 2 });
+    scene.read_copy(A, (0, 0), 0, 0).read_copy(A, (1, 0), 1, 1).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let expected = "mirror-1 has copied p1#0 from Corgi orders/0 offset 1 to Kafka orders/0 offset 1: in another \
+                    master's log p0#1 was acknowledged there";
+    assert!(texts(&lines).contains(&expected), "{lines:#?}");
+}
+
+#[test]
+fn a_reverse_mirror_that_begins_too_late_is_told_by_the_first_that_it_brings() {
+    let mut scene = Scene::new();
+    scene.phase(1).invoke((0, 0)).acknowledge((0, 0), Queue::Kafka, 0).act(Act::StartReverseMirror);
+    scene.invoke((0, 1)).acknowledge((0, 1), Queue::Kafka, 1);
+    let (source, target) = (scene.partition, scene.partition);
+    let record = crate::record::RecordId { producer: 0, sequence: 1 };
+    scene.event(MIRROR, Event::CopiedBack { record, source, source_offset: 1, target, target_offset: 0 });
+    scene.read(A, (0, 1), 0).drained();
+    let lines = told(&scene, &scene.judged(AtLeastOnce::new), 20);
+    let texts = texts(&lines);
+    assert!(
+        texts.iter().any(|text| text.ends_with(": it began there, behind p0#0 at offset 0")),
+        "{texts:#?}"
+    );
+    assert!(texts.contains(&"the operator starts the reverse mirror"), "{texts:#?}");
+}
+
+#[test]
 fn a_stuck_plan_is_told_by_its_last_wait() {
     let mut scene = Scene::new();
     scene.sends(1).reads(A, &[0]).phase(2).act(Act::StartMirror);

@@ -2,6 +2,7 @@ use super::Suite;
 use crate::check::scene::{A, B, BILLING, MIRROR, OPERATOR, PRODUCER, Scene, subject};
 use crate::check::{Condition, Guarantee, Judgement, Outline, Subject, Verdict};
 use crate::history::{EndReason, Event};
+use crate::mirror::settings::Commit;
 use crate::plan::{Act, Phase, Plan, Step};
 use crate::record::{GroupId, NodeId, Queue, TopicPartition};
 use crate::switch::{Hold, WriteTo};
@@ -195,7 +196,7 @@ fn what_the_plan_cannot_reach_is_told_from_what_no_run_reached() {
             phase("cut-write", &[Act::Release, Act::StopCorgi]),
         ],
     };
-    let subject = Subject { outline: Some(Outline::of(&plan)), ..subject() };
+    let subject = Subject { outline: Some(Outline::of(&plan, Commit::AfterAcknowledgement)), ..subject() };
     let conditions = super::Conditions::new(std::sync::Arc::new(subject)).all();
     let possible = |name: &str| conditions.iter().find(|condition| condition.name == name).unwrap().possible;
     for name in [
@@ -217,6 +218,7 @@ fn what_the_plan_cannot_reach_is_told_from_what_no_run_reached() {
         "gate-timed-out",
         "group-rebalanced-while-paused",
         "group-crossed-to-kafka",
+        "mirror-worker-was-fenced",
     ] {
         assert!(!possible(name), "{name}");
     }

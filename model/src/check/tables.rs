@@ -240,9 +240,9 @@ impl Places {
         !self.list.is_empty()
     }
 
-    /// Whether the record was delivered from that queue.
-    pub(super) fn delivered_from(&self, queue: Queue) -> bool {
-        self.list.iter().any(|place| place.queue == queue)
+    /// Where the record was delivered in that queue.
+    pub(super) fn of(&self, queue: Queue) -> impl Iterator<Item = &Place> {
+        self.list.iter().filter(move |place| place.queue == queue)
     }
 
     /// Take a delivery of a record that was `rounded`: copied into Kafka and back into Corgi. Returns the hop that made it a

@@ -153,7 +153,7 @@ impl Case {
             rewinds: self.plan.rewinds(),
             widens: self.plan.widens(),
             waits_for_time: self.plan.waits_for_time(),
-            outline: Some(Outline::of(&self.plan)),
+            outline: Some(Outline::of(&self.plan, self.mirror.commit)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Which conditions a plan can reach at all: a zero of one that it cannot tells nothing.
 
 use super::{Anytime, InPhase};
+use crate::mirror::settings::Commit;
 use crate::plan::{Act, Phase, Plan, Step};
 use crate::record::Queue;
 use crate::switch::WriteTo;
@@ -28,6 +29,8 @@ pub struct Outline {
     crosses: bool,
     /// Whether it has producers write to Kafka.
     writes_to_kafka: bool,
+    /// Whether the mirror copies exactly once: only one that does can be fenced.
+    copies_exactly_once: bool,
 }
 
 fn acts(phase: &Phase) -> impl Iterator<Item = &Act> {
@@ -38,8 +41,8 @@ fn acts(phase: &Phase) -> impl Iterator<Item = &Act> {
 }
 
 impl Outline {
-    /// Of that plan.
-    pub fn of(plan: &Plan) -> Outline {
+    /// Of that plan, with a mirror that commits so.
+    pub fn of(plan: &Plan, commit: Commit) -> Outline {
         let has = |is: &dyn Fn(&Act) -> bool| plan.acts().any(is);
         let mut lasting = Stretch { corgi: true, ..Stretch::default() };
         let stretch = |phase: &Phase| {
@@ -66,6 +69,7 @@ impl Outline {
             writes_to_kafka: has(&|act| {
                 matches!(act, Act::SwitchWrite { to: WriteTo::Kafka | WriteTo::Both })
             }),
+            copies_exactly_once: commit == Commit::Atomic,
         }
     }
 
@@ -88,6 +92,7 @@ impl Outline {
         let mirrors = self.phases.iter().any(|phase| phase.mirror);
         match condition {
             Anytime::RecordCopiedTwice | Anytime::MirrorWroteAfterAnotherWasGranted => mirrors,
+            Anytime::MirrorWorkerWasFenced => mirrors && self.copies_exactly_once,
             Anytime::RecordReadFromBothQueues | Anytime::GroupCrossedToKafka => self.crosses,
             Anytime::GroupRebalancedWhilePaused => self.pauses,
             Anytime::WrittenToKafkaWhileTheMirrorLagged => self.writes_to_kafka,

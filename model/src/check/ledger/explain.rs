@@ -1,12 +1,18 @@
 //! A loss as half a sentence.
 
-use super::{Loss, Placed, Stored, Whereabouts};
+use super::{Log, Loss, Placed, Stored, Whereabouts};
 use crate::check::cuts::Cause;
-use crate::record::{GroupId, Offset, Queue, TopicPartition};
+use crate::record::{GroupId, Offset, Queue, RecordId, TopicPartition};
 
 impl Whereabouts {
-    /// Half a sentence about a loss.
-    pub(in crate::check) fn explain(&self, loss: Loss, group: GroupId, stored: &Stored) -> String {
+    /// Half a sentence about a loss; `instead` is what was found in its place.
+    pub(in crate::check) fn explain(
+        &self,
+        loss: Loss,
+        group: GroupId,
+        stored: &Stored,
+        instead: Option<RecordId>,
+    ) -> String {
         let place = |place: Option<Placed>| match place {
             Some(Placed { partition, offset, .. }) => {
                 format!("{} at offset {offset}", self.subject.partition_name(partition))
@@ -60,20 +66,30 @@ impl Whereabouts {
             Loss::LeftInKafka => format!("it is in Kafka ({kafka}), and the group never came to it"),
             Loss::BehindTheReaderInCorgi => self.left_behind(Queue::Corgi, group, stored),
             Loss::BehindTheReaderInKafka => self.left_behind(Queue::Kafka, group, stored),
+            Loss::ReplacedInCorgi => {
+                let other = instead.map_or_else(|| "another record".to_owned(), |other| other.to_string());
+                format!(
+                    "Corgi gave {corgi} out twice, in the logs of two masters, and {other} is what was found there"
+                )
+            }
         }
     }
 
     /// Why nothing brings a record back into Corgi.
-    fn way_back(&self, stored: &Stored) -> &'static str {
-        match stored.kafka {
-            _ if stored.skipped_back_at.is_some() => ", and the reverse mirror gave it up",
-            Some(Placed { partition, offset, .. })
-                if self.kafka.get(partition).is_some_and(|log| log.mirrored > offset) =>
-            {
-                ", and the reverse mirror committed beyond it with no copy acknowledged"
+    fn way_back(&self, stored: &Stored) -> String {
+        let log = stored.kafka.and_then(|placed| Some((placed.offset, self.kafka.get(placed.partition)?)));
+        if stored.skipped_back_at.is_some() {
+            return ", and the reverse mirror gave it up".to_owned();
+        }
+        match log {
+            Some((offset, Log { copied_back_from: Some(began), .. })) if *began > offset => {
+                format!(", and the reverse mirror began behind it, at offset {began}")
             }
-            _ if self.reverse_mirror_runs => "",
-            _ => ", and no reverse mirror brings it back",
+            Some((offset, log)) if log.mirrored > offset => {
+                ", and the reverse mirror committed beyond it with no copy acknowledged".to_owned()
+            }
+            _ if self.reverse_mirror_runs => String::new(),
+            _ => ", and no reverse mirror brings it back".to_owned(),
         }
     }
 

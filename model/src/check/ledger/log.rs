@@ -3,7 +3,7 @@
 use super::Placed;
 use crate::check::cuts::{Cause, Cut, Cuts};
 use crate::check::tables::grown;
-use crate::record::{GroupId, NodeId, Offset};
+use crate::record::{GroupId, NodeId, Offset, RecordId};
 use crate::units::Time;
 use serde::Serialize;
 
@@ -78,6 +78,10 @@ pub(super) struct Log {
     pub(super) groups: Vec<Reach>,
     /// How far the mirror that reads it committed.
     pub(super) mirrored: Offset,
+    /// What the mirror copied from which offset of it; nothing of a log of Kafka's.
+    pub(super) copied: Vec<(Offset, RecordId)>,
+    /// The first that the reverse mirror copied of it.
+    pub(super) copied_back_from: Option<Offset>,
 }
 
 /// How a record stands in one log, for one group.

@@ -27,6 +27,8 @@ impl Teller<'_> {
         self.note_shrinking(history);
         self.note_lost_disk(history);
         self.note_reader_beyond(history);
+        self.note_replaced(history);
+        self.note_late_way_back(history);
         let cut_off = history.iter().any(|entry| self.is_cut_off(entry));
         if self.is_lost_in_corgi() || cut_off {
             self.note_last_leadership(history);
@@ -101,7 +103,7 @@ impl Teller<'_> {
     }
 
     /// A change of leadership in Corgi, and the faults that struck that broker set's brokers shortly before or lasted into it.
-    fn note_change(&mut self, history: &[Entry], change: usize) {
+    pub(super) fn note_change(&mut self, history: &[Entry], change: usize) {
         let Event::LeaderChanged { partition, leader, .. } = &history[change].event else { return };
         let set = self.corgi_set(*partition).and_then(|set| self.subject.corgi_sets.get(set));
         let brokers = set.cloned().unwrap_or_default();

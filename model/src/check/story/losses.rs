@@ -5,6 +5,7 @@ use super::Teller;
 use crate::check::Ground;
 use crate::check::cuts::{Cause, cuts_of};
 use crate::history::{Entry, Event};
+use crate::plan::Act;
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
 use crate::units::Time;
 
@@ -112,6 +113,86 @@ impl Teller<'_> {
             Some(cuts.lost_by(self.first_leader(*queue, *partition), *offset, *since)?.at)
         });
         cut_off.map(|entry| entry.at).into_iter().chain(lost).max()
+    }
+
+    /// Two masters gave the offset of a lost record out: what a reader found there, or what else was acknowledged there, who had
+    /// become master before, and who called himself master beside him.
+    pub(super) fn note_replaced(&mut self, history: &[Entry]) {
+        if !self.is_lost_in_corgi() || self.gone_at(history).is_some() {
+            return;
+        }
+        let replaces = |entry: &Entry, is_read: bool| {
+            let (partition, offset, other) = self.found(entry, is_read)?;
+            let (record, since) = self.positions.get(&(Queue::Corgi, partition, offset))?;
+            let cuts = self.cuts.get(&(Queue::Corgi, partition));
+            let again = || cuts.is_some_and(|cuts| cuts.gives_out_again(offset, *since, entry.at));
+            (*record != other && (is_read || !again())).then_some((partition, *record))
+        };
+        let first = |is_read: bool| {
+            let replaced = |(place, entry)| Some((place, replaces(entry, is_read)?));
+            history.iter().enumerate().find_map(replaced)
+        };
+        let Some((place, (partition, record))) = first(true).or_else(|| first(false)) else { return };
+        self.note_cause(place, 93);
+        self.meanings.insert(place, format!(": in another master's log {record} was acknowledged there"));
+        let changed = |entry: &Entry| match &entry.event {
+            Event::LeaderChanged { queue: Queue::Corgi, partition: of, leader: Some(_), .. } => {
+                self.corgi_set(*of) == self.corgi_set(partition)
+            }
+            _ => false,
+        };
+        let Some(change) = history[..place].iter().rposition(changed) else { return };
+        self.note_change(history, change);
+        let claims = |(_, entry): &(usize, &Entry)| match &entry.event {
+            Event::LeasesAwaited { partition: of, .. } => self.corgi_set(*of) == self.corgi_set(partition),
+            _ => false,
+        };
+        let claims: Vec<usize> =
+            history[..place].iter().enumerate().skip(change).filter(claims).map(|(place, _)| place).collect();
+        claims.into_iter().for_each(|place| self.note_cause(place, 88));
+    }
+
+    /// A record at its place in Corgi, where a reader of the story's finds it, or else where it is acknowledged.
+    fn found(&self, entry: &Entry, is_read: bool) -> Option<(TopicPartition, Offset, RecordId)> {
+        match &entry.event {
+            Event::Copied { record, source, source_offset, .. } if is_read => {
+                Some((*source, *source_offset, *record))
+            }
+            Event::Delivered { record, group, queue: Queue::Corgi, partition, offset, .. } if is_read => {
+                (self.finding.group == Some(*group)).then_some((*partition, *offset, *record))
+            }
+            Event::Acknowledged { record, queue: Queue::Corgi, partition, offset } if !is_read => {
+                Some((*partition, *offset, *record))
+            }
+            _ => None,
+        }
+    }
+
+    /// A reverse mirror that began behind a lost record: the order to start it, and the first that it copied back.
+    pub(super) fn note_late_way_back(&mut self, history: &[Entry]) {
+        let only_in_kafka = !self.positions.keys().any(|(queue, ..)| *queue == Queue::Corgi);
+        if self.finding.ground != Ground::Lost || !only_in_kafka {
+            return;
+        }
+        let stands: Vec<_> =
+            self.positions.iter().map(|((_, at, offset), (id, _))| (*at, *offset, *id)).collect();
+        for (partition, lost, record) in stands {
+            let copies = |entry: &Entry| match &entry.event {
+                Event::CopiedBack { source, source_offset, .. } if *source == partition => {
+                    Some(*source_offset)
+                }
+                _ => None,
+            };
+            let first = history.iter().enumerate().find_map(|(place, entry)| Some((place, copies(entry)?)));
+            let Some((place, _)) = first.filter(|(_, began)| *began > lost) else { continue };
+            self.note_cause(place, 93);
+            self.meanings.insert(place, format!(": it began there, behind {record} at offset {lost}"));
+            let starts =
+                |entry: &Entry| matches!(entry.event, Event::StepDone { act: Act::StartReverseMirror, .. });
+            if let Some(start) = history[..place].iter().rposition(starts) {
+                self.note_cause(start, 92);
+            }
+        }
     }
 
     /// A new leader took a lost record at an offset that its reader had read beyond under the one before, and the reader went on

@@ -193,6 +193,10 @@ impl Teller<'_> {
             Event::MirrorCommitted { source, offset } => {
                 self.first_passing(4, Queue::Corgi, *source, *offset)
             }
+            Event::WorkerFenced { partitions } => {
+                let concerned = partitions.iter().any(|partition| self.stands_in(Queue::Corgi, *partition));
+                if concerned { by(80, 60) } else { 0 }
+            }
             Event::CommittedBack { source, offset } => self.first_passing(8, Queue::Kafka, *source, *offset),
             Event::Committed { group, queue, partition, offset } if self.finding.group == Some(*group) => {
                 self.first_passing(5, *queue, *partition, *offset)

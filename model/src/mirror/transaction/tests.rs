@@ -100,6 +100,7 @@ fn a_zombie_is_fenced_drops_the_partition_and_joins_anew() {
     bench.events.clear();
     bench.wait_long(0);
     assert_eq!(bench.target.copied(), vec![0, 1, 2, 3]);
+    assert!(bench.events.contains(&Event::WorkerFenced { partitions: vec![P] }));
     let revoked = |event: &Event| matches!(event, Event::Revoked { orderly: false, partitions, .. } if partitions == &[P]);
     assert!(bench.events.iter().any(revoked));
     let lives = bench.corgi(0).lives.clone();
@@ -119,6 +120,7 @@ fn ids_of_the_workers_own_fence_nobody_and_both_copies_stand() {
     bench.wait_long(1);
     bench.wait_long(0);
     assert_eq!(bench.target.copied(), vec![0, 1, 2, 0, 1, 2]);
+    assert!(!bench.events.iter().any(|event| matches!(event, Event::WorkerFenced { .. })));
 }
 
 #[test]

@@ -75,6 +75,7 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     /// The target has fenced the producer of these partitions: another owner copies them, or the transaction timed out.
     /// In either case the worker knows no more what is copied: it joins anew (mirror 10d).
     pub(super) fn fenced(&mut self, partitions: Vec<TopicPartition>) {
+        self.effects.record(Event::WorkerFenced { partitions: partitions.clone() });
         if partitions.iter().any(|partition| self.worker.ledger.holds(*partition)) {
             self.lost(partitions);
             self.worker.leaving.get_or_insert_default();
