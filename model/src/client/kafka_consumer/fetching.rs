@@ -1,85 +1,19 @@
 //! Reading ahead: one long poll a broker over the partitions without buffered records, and handing the records out.
 
+use super::buffers::{Buffered, Position};
 use super::membership::Stage;
-use super::{Failure, KafkaConsumer, Purpose};
+use super::positions::Held;
+use super::{Failure, KafkaConsumer, Purpose, Volatile};
 use crate::client::Received;
 use crate::kafka::protocol::{
     Body, ErrorCode, FetchPartition, FetchedPartition, FetchedRecord, Isolation, ProducerId, Request,
 };
 use crate::machine::{Effects, Now};
-use crate::record::{NodeId, Offset, Record, TopicPartition};
+use crate::partition_map::PartitionMap;
+use crate::record::{NodeId, Offset, TopicPartition};
 use crate::small_set::SmallSet;
 use litemap::LiteMap;
-use serde::Serialize;
 use std::collections::{BTreeSet, VecDeque};
-
-/// A record that waits to be handed out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Buffered {
-    offset: Offset,
-    epoch: i32,
-    record: Record,
-}
-
-/// A fetch's records of one partition.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-struct Buffer {
-    records: VecDeque<Buffered>,
-    /// The offset after all that was fetched, markers and aborted records included.
-    end: Offset,
-    /// The leader epoch of what stands before it.
-    end_epoch: i32,
-}
-
-/// The records that were fetched and not handed out.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Buffers {
-    partitions: LiteMap<TopicPartition, Buffer>,
-    /// In the order in which the fetches came; the first is drained before the second, as in Java.
-    order: VecDeque<TopicPartition>,
-    /// What is left of the owner's last poll.
-    poll_left: u32,
-}
-
-impl Buffers {
-    pub(super) fn drop_partition(&mut self, partition: TopicPartition) {
-        self.partitions.remove(&partition);
-        self.order.retain(|other| *other != partition);
-    }
-
-    /// The owner has not been handed all records of its last poll.
-    pub(super) fn in_poll(&self) -> bool {
-        self.poll_left > 0 && !self.order.is_empty()
-    }
-
-    /// Whether nothing is left, of the last poll or for the next.
-    pub(super) fn are_empty(&self) -> bool {
-        self.poll_left == 0 && self.order.is_empty()
-    }
-
-    /// The owner's poll is over, whatever is left of it.
-    pub(super) fn end_poll(&mut self) {
-        self.poll_left = 0;
-    }
-
-    fn add(&mut self, partition: TopicPartition, buffer: Buffer) {
-        self.partitions.insert(partition, buffer);
-        self.order.push_back(partition);
-    }
-
-    /// The next record of that partition, and where its position is then, with the leader epoch before that.
-    fn pop(&mut self, partition: TopicPartition) -> Option<(Buffered, Offset, i32)> {
-        let buffer = self.partitions.get_mut(&partition)?;
-        let next = buffer.records.pop_front()?;
-        self.poll_left = self.poll_left.saturating_sub(1);
-        if !buffer.records.is_empty() {
-            return Some((next, next.offset + 1, next.epoch));
-        }
-        let (end, end_epoch) = (buffer.end, buffer.end_epoch);
-        self.drop_partition(partition);
-        Some((next, end, end_epoch))
-    }
-}
 
 /// The application's records, without markers, and for committed readers without aborted ones.
 fn visible(fetched: &FetchedPartition, isolation: Isolation) -> VecDeque<Buffered> {
@@ -113,14 +47,14 @@ fn visible(fetched: &FetchedPartition, isolation: Isolation) -> VecDeque<Buffere
 }
 
 impl KafkaConsumer {
-    /// Fetch from each leader that owes no answer, for the partitions with nothing buffered.
+    /// Fetch from each leader that owes no answer, for the partitions of which nothing waits for a poll.
     pub(super) fn fetch(&mut self, now: Now, effects: &mut Effects) {
         let polling = match self.volatile.membership.stage {
             Stage::Stable => true,
             Stage::Losing | Stage::Failed => false,
             _ => self.settings.cooperative(),
         };
-        if self.volatile.paused || !polling {
+        if self.volatile.paused || !polling || self.volatile.buffers.await_poll() {
             return;
         }
         let (requests, broken) = self.plan_fetches();
@@ -147,7 +81,7 @@ impl KafkaConsumer {
         let mut broken = SmallSet::default();
         let mut leaderless = false;
         for (partition, held) in own.held.iter() {
-            if !held.fetchable() || own.buffers.partitions.contains_key(&partition) {
+            if !held.fetchable() || own.buffers.has_uncollected(partition) {
                 continue;
             }
             let known = own.metadata.leadership(partition).unwrap_or_default();
@@ -195,26 +129,30 @@ impl KafkaConsumer {
                 _ => self.await_metadata(std::iter::once(partition)),
             }
         }
+        if self.volatile.buffers.apart {
+            self.collect_apart();
+        }
     }
 
     fn buffer(&mut self, answer: &FetchedPartition) {
         let own = &mut self.volatile;
         let partition = answer.partition;
         let Some(last) = answer.records.last() else { return };
-        if own.buffers.partitions.contains_key(&partition) {
+        if own.buffers.has_uncollected(partition) {
             return;
         }
         let mut records = visible(answer, self.settings.isolation);
         let Some(held) = own.held.get_mut(partition) else { return };
         // A batch may begin before the offset that was asked for.
         records.retain(|record| record.offset >= held.position);
-        let end = last.offset + 1;
-        if records.is_empty() {
-            held.position = held.position.max(end);
-            held.epoch = last.leader_epoch;
+        let (from, end) = (held.position, (last.offset + 1, last.leader_epoch));
+        if !records.is_empty() {
+            return own.buffers.add(partition, records, end);
+        }
+        held.read_on(end);
+        if !own.buffers.extend(partition, from, end) {
+            held.shown_to(end.0);
             own.commits.note_epoch(partition, last.offset, last.leader_epoch);
-        } else {
-            own.buffers.add(partition, Buffer { records, end, end_epoch: last.leader_epoch });
         }
     }
 
@@ -228,7 +166,8 @@ impl KafkaConsumer {
         self.volatile.metadata.want();
     }
 
-    /// Hand out the next record; a call after the last record of a poll is the next poll.
+    /// Hand out the next record; a call after the last record of a poll is the next poll: it collects what was fetched, sends the
+    /// next fetches, and only then returns.
     pub(super) fn take_record(&mut self, now: Now, effects: &mut Effects) -> Option<Received> {
         if self.volatile.membership.stage == Stage::Unjoined && !self.in_poll() {
             self.volatile.busy_since = None;
@@ -237,19 +176,20 @@ impl KafkaConsumer {
         if self.volatile.paused {
             return None;
         }
+        self.volatile.buffers.apart = false;
         if !self.volatile.buffers.in_poll() {
-            let buffers = &mut self.volatile.buffers;
-            let buffered: usize = buffers.partitions.values().map(|buffer| buffer.records.len()).sum();
-            buffers.poll_left =
-                self.settings.max_poll_records.min(u32::try_from(buffered).unwrap_or(u32::MAX));
-            self.polled(now, buffered > 0, effects);
-            if buffered == 0 {
-                self.pump(now, effects);
+            let at_most = self.settings.max_poll_records as usize;
+            let Volatile { buffers, held, settled, .. } = &mut self.volatile;
+            let polled = buffers.poll(at_most, |partition, position| read_on(held, partition, position));
+            *settled &= polled == 0;
+            self.polled(now, polled > 0, effects);
+            self.pump(now, effects);
+            if polled == 0 {
                 return None;
             }
         }
-        let partition = *self.volatile.buffers.order.front()?;
-        self.hand_out(now, partition, effects)
+        let partition = self.volatile.buffers.next()?;
+        self.hand_out(partition)
     }
 
     /// Hand out the next record of one partition. Owners that read so have a thread that polls, so nothing waits for
@@ -263,30 +203,45 @@ impl KafkaConsumer {
         if self.volatile.paused {
             return None;
         }
-        if self.in_poll() {
-            self.volatile.buffers.end_poll();
-            self.volatile.settled = false;
-        }
+        self.volatile.settled &= !self.in_poll();
+        self.volatile.buffers.apart = true;
         self.volatile.busy_since = None;
-        let received = self.hand_out(now, partition, effects);
-        if received.is_none() {
+        let collected = self.collect_apart();
+        let received = self.hand_out(partition);
+        if collected || received.is_none() {
             self.pump(now, effects);
         }
         received
     }
 
-    fn hand_out(&mut self, now: Now, partition: TopicPartition, effects: &mut Effects) -> Option<Received> {
+    /// Who reads each partition apart has a thread that collects whatever comes. Returns whether something came.
+    fn collect_apart(&mut self) -> bool {
+        let at_most = self.settings.max_poll_records as usize;
+        let Volatile { buffers, held, settled, .. } = &mut self.volatile;
+        let mut collected = false;
+        buffers.poll_apart(at_most, |partition, position| {
+            read_on(held, partition, position);
+            collected = true;
+        });
+        *settled &= !collected;
+        collected
+    }
+
+    fn hand_out(&mut self, partition: TopicPartition) -> Option<Received> {
         let own = &mut self.volatile;
-        let (next, position, epoch) = own.buffers.pop(partition)?;
+        let (next, (end, end_epoch)) = own.buffers.pop(partition)?;
         own.settled = false;
         if let Some(held) = own.held.get_mut(partition) {
-            held.handed_out(next.offset + 1, position, epoch);
+            held.handed_out(next.offset + 1, end);
         }
         own.commits.note_epoch(partition, next.offset, next.epoch);
-        own.commits.note_epoch(partition, position - 1, epoch);
-        if !own.buffers.partitions.contains_key(&partition) {
-            self.pump(now, effects);
-        }
+        own.commits.note_epoch(partition, end - 1, end_epoch);
         Some(Received { partition, offset: next.offset, record: next.record })
+    }
+}
+
+fn read_on(held: &mut PartitionMap<Held>, partition: TopicPartition, position: Position) {
+    if let Some(held) = held.get_mut(partition) {
+        held.read_on(position);
     }
 }

@@ -7,6 +7,7 @@
 //! Left out: auto commit (the owner commits), the separate connection that Java keeps to the coordinator, fetch
 //! sessions, fetching from followers, and the group protocol of KIP-848.
 
+mod buffers;
 mod commits;
 mod coordinator;
 mod fetching;
@@ -27,8 +28,8 @@ use crate::partition_map::PartitionMap;
 use crate::record::{GroupId, NodeId, Offset, TopicId, TopicPartition};
 use crate::small_set::SmallSet;
 use crate::units::Time;
+use buffers::Buffers;
 use commits::Commits;
-use fetching::Buffers;
 use membership::{Membership, Stage};
 use positions::Held;
 use serde::Serialize;

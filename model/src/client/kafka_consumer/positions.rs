@@ -1,6 +1,7 @@
 //! From where each assigned partition is read: the committed offset, the reset policy, a seek; and whether the log
 //! still has what the position rests on (KIP-320, observed row 15).
 
+use super::buffers::Position;
 use super::{Failure, KafkaConsumer, OFFSETS, Purpose};
 use crate::client::kafka_consumer_settings::AutoOffsetReset;
 use crate::client::kafka_network::backoff;
@@ -34,11 +35,10 @@ pub(super) struct Held {
     asked: bool,
     /// The owner was told of it.
     pub(super) granted: bool,
-    /// The next offset to hand out.
+    /// The next offset to fetch, after all that polls have collected.
     pub(super) position: Offset,
-    /// The offset after the last record handed out, as long as nothing that an application sees lies between it and
-    /// the position.
-    worked_to: Option<Offset>,
+    /// The offset after the last record handed out, and up to where nothing lies behind it that an application sees.
+    worked_to: Option<(Offset, Offset)>,
     /// The leader epoch of the record before it; -1 where it is not known.
     pub(super) epoch: i32,
     /// The leader epoch that the position was checked under.
@@ -74,17 +74,31 @@ impl Held {
         self.worked_to = None;
     }
 
-    /// The record before `worked_to` is handed out, and up to the position there are only markers and what is hidden.
-    pub(super) fn handed_out(&mut self, worked_to: Offset, position: Offset, epoch: i32) {
+    /// A poll has collected everything before that position.
+    pub(super) fn read_on(&mut self, (position, epoch): Position) {
         self.position = position;
         self.epoch = epoch;
-        self.worked_to = Some(worked_to);
+    }
+
+    /// The record before `worked_to` is handed out, and up to `end` there are only markers and what is hidden.
+    pub(super) fn handed_out(&mut self, worked_to: Offset, end: Offset) {
+        self.worked_to = Some((worked_to, end));
+    }
+
+    /// Behind what was handed out last there is nothing to see before that offset.
+    pub(super) fn shown_to(&mut self, offset: Offset) {
+        if let Some((_, end)) = &mut self.worked_to {
+            *end = offset;
+        }
     }
 
     /// What an application that has worked through all records up to an offset commits: Java's consumer commits its
     /// position, markers included, so that a group that has read everything has no lag.
     pub(super) fn to_commit(&self, offset: Offset) -> Offset {
-        if self.worked_to == Some(offset) { self.position.max(offset) } else { offset }
+        match self.worked_to {
+            Some((worked_to, end)) if worked_to == offset => end.max(offset),
+            _ => offset,
+        }
     }
 
     pub(super) fn known_position(&self) -> Option<Offset> {
@@ -243,7 +257,8 @@ impl KafkaConsumer {
     pub(super) fn reset(&mut self, partition: TopicPartition, failure: Failure) {
         let own = &mut self.volatile;
         let Some(held) = own.held.get_mut(partition) else { return };
-        own.buffers.drop_partition(partition);
+        // What a poll has collected is in its owner's hands.
+        own.buffers.drop_uncollected(partition);
         held.standing = match self.settings.auto_offset_reset {
             AutoOffsetReset::Earliest => Standing::Reset(OffsetAt::Earliest),
             AutoOffsetReset::Latest => Standing::Reset(OffsetAt::Latest),
@@ -327,7 +342,7 @@ impl KafkaConsumer {
         if end >= held.position {
             return;
         }
-        own.buffers.drop_partition(partition);
+        own.buffers.drop_uncollected(partition);
         if self.settings.auto_offset_reset == AutoOffsetReset::None {
             held.standing = Standing::Stuck;
             own.failure = own.failure.or(Some(Failure::Truncated(partition, end)));

@@ -1,5 +1,7 @@
 //! Dialogues of the consumer with hand-written answers; rows are those of the observed Java client.
 
+mod polling;
+
 use super::*;
 use crate::client::kafka_consumer_settings::AutoOffsetReset;
 use crate::client::kafka_dialogue::{Asked, Dialogue, metadata, record};
@@ -148,20 +150,6 @@ fn it_joins_twice_for_its_member_id_and_leads_the_assignment() {
     assert_eq!(dialogue.library.assigned(), Some(Assigned::Granted(vec![(P1, 3)])));
     assert_eq!(dialogue.library.assignment(), [P0, P1]);
     assert_eq!(dialogue.names(), ["fetch", "fetch"]);
-}
-
-#[test]
-fn one_fetch_a_broker_for_partitions_with_nothing_buffered() {
-    let mut dialogue = member(earliest(), &[(P0, 10), (P1, 20)]);
-    let first = take_fetch(&mut dialogue, 1);
-    assert_eq!(asked_offset(&first), [(P0, 10)]);
-    dialogue.answer(&first, fetch_answer(fetched(P0, 10..13)));
-    assert_eq!(dialogue.names(), ["fetch"], "the other broker's; this one's partition is buffered");
-    assert_eq!([receive(&mut dialogue), receive(&mut dialogue)], [Some(10), Some(11)]);
-    assert_eq!(dialogue.names(), ["fetch"]);
-    assert_eq!(receive(&mut dialogue), Some(12));
-    assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 13)]);
-    assert_eq!(receive(&mut dialogue), None);
 }
 
 /// Row 11, eager: everything is revoked, and the join waits for the owner and its commits.
