@@ -188,9 +188,10 @@ impl<P: Clone> Network<P> {
         effects.send(to, Message::KafkaRequest(id, Box::new(request)));
     }
 
-    /// Tell a node something whose answer does not matter.
+    /// Tell a node something whose answer does not matter: that the connection breaks is heard all the same.
     pub(crate) fn tell(&mut self, to: NodeId, request: Request, effects: &mut Effects) {
         let id = self.ids.next_id();
+        self.links.entry(to).or_default();
         effects.send(to, Message::KafkaRequest(id, Box::new(request)));
     }
 

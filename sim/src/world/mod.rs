@@ -62,6 +62,17 @@ enum Pending {
     Served { node: NodeId, incarnation: u32, input: Input },
 }
 
+/// Why a process ends of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+enum Why {
+    /// It was asked to stop.
+    Asked,
+    /// Something made it fall, and when that is over it is started again.
+    Fell,
+    /// It cannot go on, and who started it again would see it end once more.
+    GaveUp,
+}
+
 /// What the world dispatched, for a trace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Dispatched {
@@ -417,8 +428,11 @@ impl<M: Machine> World<M> {
                 self.disconnect(actor, peer);
                 self.tell_disconnected(peer, actor);
             }
-            Process::Exit => self.exit(actor, self.nodes[actor.0 as usize].asked_to_stop),
-            Process::Halt => self.exit(actor, false),
+            Process::Exit => {
+                let asked_to_stop = self.nodes[actor.0 as usize].asked_to_stop;
+                self.exit(actor, if asked_to_stop { Why::Asked } else { Why::GaveUp });
+            }
+            Process::Halt => self.exit(actor, Why::Fell),
         }
     }
 
@@ -430,13 +444,17 @@ impl<M: Machine> World<M> {
     }
 
     /// A process ends of itself.
-    fn exit(&mut self, node: NodeId, orderly: bool) {
+    fn exit(&mut self, node: NodeId, why: Why) {
         let at_once = self.nodes[node.0 as usize].start_when_ended;
-        self.end(node, orderly);
-        let slot = &self.nodes[node.0 as usize];
+        self.end(node, why == Why::Asked);
+        let now = self.now;
+        let slot = self.node_mut(node);
         let after = if at_once { Some(Span::ZERO) } else { slot.restart_after };
-        if let (true, Some(after)) = (slot.wanted, after) {
-            self.queue.push(self.now + after, Pending::Restart { node });
+        match after {
+            Some(after) if slot.wanted => self.queue.push(now + after, Pending::Restart { node }),
+            // Nobody looks after it: it is down until somebody orders it to start.
+            None if why == Why::GaveUp => slot.wanted = false,
+            _ => {}
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Node<M> {
     pub incarnation: u32,
     /// How many pauses are in force.
     pub pauses: u32,
-    /// After how long a supervisor starts a process that ended of itself; without it nobody does.
+    /// After how long a supervisor starts a process that ended of itself; without it nobody does, until it is ordered to start.
     pub restart_after: Option<Span>,
     /// Whether it is started as soon as it has ended: it was to be back by now, and still stops.
     pub(super) start_when_ended: bool,

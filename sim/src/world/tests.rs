@@ -195,6 +195,21 @@ fn a_process_that_ends_of_itself_is_started_by_its_supervisor_only_if_it_is_mean
 }
 
 #[test]
+fn nobody_starts_a_process_that_gave_up_without_a_supervisor_not_even_when_all_faults_are_over() {
+    let mut world = world();
+    world.input(NodeId(0), Input::Terminate);
+    world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(0)), None), 1));
+    world.add_fault(at(1), fault(Strike::Crash(Struck::Node(NodeId(1)), None), 60));
+    run_until(&mut world, at(3));
+    world.heal();
+    run_until(&mut world, at(9));
+    let lives = [0, 1].map(|node: usize| (world.nodes()[node].incarnation, world.nodes()[node].running));
+    assert_eq!(lives, [(1, false), (2, true)]);
+    world.start(NodeId(0));
+    assert!(world.nodes()[0].running, "somebody ordered it to start");
+}
+
+#[test]
 fn a_closed_connection_is_told_to_the_other_side_alone_and_the_next_message_opens_another() {
     let mut world = world();
     run_until(&mut world, Time(1_500_000));

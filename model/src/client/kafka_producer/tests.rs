@@ -307,6 +307,9 @@ fn without_acknowledgements_it_answers_itself() {
     send(&mut dialogue, 0..2);
     assert_eq!(outcomes(&mut dialogue).len(), 2);
     assert_eq!(dialogue.names(), ["produce"; 2]);
+    // It hears that the connection broke all the same, and asks who leads now.
+    dialogue.input(&Input::Disconnected(dialogue.asked[0].to));
+    assert_eq!(dialogue.names(), ["produce", "produce", "metadata"]);
 }
 
 #[test]
