@@ -471,6 +471,11 @@ pub enum Event {
         /// The source partitions that it copied in them.
         partitions: Vec<TopicPartition>,
     },
+    /// A log of Corgi's lost records that were not due yet: by its disk, or since it follows another that lacks them.
+    DelayedLost {
+        /// The records.
+        records: Vec<RecordId>,
+    },
     /// A Corgi broker became master, with the log that it has.
     MastershipTaken {
         /// The partitions of its set, each with the end of its log there: what stood at this offset or beyond it does not have.

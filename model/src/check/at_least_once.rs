@@ -10,7 +10,7 @@ use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject, Verdict};
 use crate::history::{EndReason, Entry, Event};
 use crate::record::{GroupId, Queue, RecordId, TopicPartition};
-use crate::units::Time;
+use crate::units::{Span, Time};
 use serde::Serialize;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -183,6 +183,7 @@ impl AtLeastOnce {
             }
             let delivered = service.is_some_and(|service| service.places.delivered());
             let mut passed = self.whereabouts.passed(*group, source, &account.stored, delivered);
+            passed.for_good |= passed.loss == Loss::Unconfirmed && self.was_overtaken(*group, id, source);
             if !self.for_good(&passed) {
                 fate = fate.min(Fate::Pending);
                 continue;
@@ -205,6 +206,18 @@ impl AtLeastOnce {
             *ledger.losses.entry(loss).or_default() += 1;
         }
         fate
+    }
+
+    /// Whether a group has processed a later record of the same producer in the same partition.
+    fn was_overtaken(&self, group: GroupId, record: RecordId, source: TopicPartition) -> bool {
+        let Some(services) = self.groups.get(usize::from(group.0)) else { return false };
+        let later = |(id, service): (RecordId, &Service)| {
+            let is_later = id.producer == record.producer && id.sequence > record.sequence;
+            is_later
+                && service.processed
+                && self.records.get(id).and_then(|account| account.source) == Some(source)
+        };
+        services.iter().any(later)
     }
 
     /// What the mirror and the groups read in Corgi, and where, and what else stands there.
@@ -289,18 +302,31 @@ impl Checker for AtLeastOnce {
                 let account = self.records.at(record.id);
                 account.source = Some(record.source_partition());
                 account.stored.sent_at = entry.at;
-                account.stored.delayed = record.is_delayed();
+                account.stored.delay = record.delay;
             }
             Event::Acknowledged { record, queue, partition, offset } => {
                 let account = self.records.at(*record);
                 account.acknowledged_at.get_or_insert(entry.at);
                 // The acknowledgement of a delayed record names a place among those that wait.
-                if *queue == Queue::Kafka || !account.stored.delayed {
+                if *queue == Queue::Corgi && account.stored.delay > Span::ZERO {
+                    account.stored.due_at = Some(entry.at + account.stored.delay);
+                } else if *offset >= 0 {
                     account.stored.at(*queue, *partition, *offset, entry.at);
+                } else {
+                    account.stored.unconfirmed = true;
                 }
             }
             Event::Due { record, partition, offset } => {
-                self.records.at(*record).stored.at(Queue::Corgi, *partition, *offset, entry.at);
+                let stored = &mut self.records.at(*record).stored;
+                // Who leads no more stores what is due as well, and what it stores nobody reads.
+                if stored.in_corgi().is_none() || self.whereabouts.leads_corgi(entry.node, *partition) {
+                    stored.at(Queue::Corgi, *partition, *offset, entry.at);
+                }
+            }
+            Event::DelayedLost { records } => {
+                for record in records {
+                    self.records.at(*record).stored.lost_undue_at = Some(entry.at);
+                }
             }
             Event::Refused { record } => self.refused(*record),
             Event::Indeterminate { record } => self.records.at(*record).indeterminate = true,
@@ -376,3 +402,7 @@ impl AtLeastOnce {
 #[cfg(test)]
 #[path = "at_least_once_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "at_least_once_unplaced_tests.rs"]
+mod unplaced_tests;

@@ -5,12 +5,12 @@ use crate::history::{EndReason, Event};
 use crate::plan::Act;
 use crate::record::{Offset, Queue, TopicId, TopicPartition};
 
-fn judged(scene: &Scene) -> Judgement {
+pub(super) fn judged(scene: &Scene) -> Judgement {
     scene.judged(AtLeastOnce::new)
 }
 
 /// The one loss of a history: its figure, and its sentence.
-fn lost(scene: &Scene) -> (Vec<String>, String) {
+pub(super) fn lost(scene: &Scene) -> (Vec<String>, String) {
     let judgement = judged(scene);
     assert_eq!(judgement.verdict, Verdict::Violated, "{judgement:?}");
     assert_eq!(judgement.findings.len(), 1, "{:?}", judgement.findings);

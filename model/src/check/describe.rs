@@ -54,6 +54,9 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let position = position(subject, Queue::Corgi, *partition, *offset);
             format!("{record} is due, and {node} has stored it at {position}")
         }
+        Event::DelayedLost { records } => {
+            format!("the log of {node} in Corgi loses {}, not due yet", record_names(records))
+        }
         Event::Refused { record } => format!("{node} is told that {record} is refused"),
         Event::Indeterminate { record } => {
             format!("{node} gives {record} up without knowing whether it is in a log")

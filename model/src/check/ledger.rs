@@ -9,12 +9,15 @@ use super::cuts::{Cut, cuts_of};
 use super::tables::{ByPartition, grown};
 use crate::history::{Entry, Event};
 use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
-use crate::units::Time;
+use crate::units::{Span, Time};
 use log::{InLog, Log};
 pub(super) use read_at::{ReadAt, Reader};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// So long after a delayed record is due it is in its partition, if any broker of a Corgi in order has it: a failover takes less.
+const OVERDUE: Span = Span::secs(60);
 
 /// Where a record was lost, as far as the history tells.
 #[derive(
@@ -49,6 +52,10 @@ pub enum Loss {
     DeletedFromKafka,
     /// Corgi kept it back, and it never became due.
     NeverDue,
+    /// Corgi kept it back, and lost it before it was due.
+    BeforeItWasDue,
+    /// It was sent to Kafka, and nobody was to confirm it.
+    Unconfirmed,
     /// It is in Kafka only, and the group reads from Corgi to the end.
     OnlyInKafka,
     /// A new master of Corgi's took it at an offset that the group had read beyond under the one before.
@@ -80,8 +87,14 @@ pub(super) struct Stored {
     pub(super) copied_back: bool,
     /// When the reverse mirror gave it up.
     pub(super) skipped_back_at: Option<Time>,
-    /// Whether Corgi is to keep it back for a while.
-    pub(super) delayed: bool,
+    /// For how long Corgi is to keep it back.
+    pub(super) delay: Span,
+    /// When it was due at the latest, if it is to be kept back: so long after its acknowledgement.
+    pub(super) due_at: Option<Time>,
+    /// Whether it was sent to Kafka and counted as acknowledged without an answer: where it stands, if it does, nobody knows.
+    pub(super) unconfirmed: bool,
+    /// When a log of Corgi's lost it before it was due.
+    pub(super) lost_undue_at: Option<Time>,
 }
 
 impl Stored {
@@ -129,6 +142,7 @@ pub(super) struct Whereabouts {
     corgi_stopped: bool,
     reverse_mirror_runs: bool,
     plan_completed: bool,
+    ended_at: Time,
     /// The groups that ever had a partition of Kafka's, or a record of it: the others read from Corgi.
     joined_kafka: BTreeSet<GroupId>,
 }
@@ -145,6 +159,7 @@ impl Whereabouts {
             corgi_stopped: false,
             reverse_mirror_runs: false,
             plan_completed: false,
+            ended_at: Time::ZERO,
             joined_kafka: BTreeSet::new(),
         }
     }
@@ -187,6 +202,7 @@ impl Whereabouts {
                 self.joined_kafka.insert(*group);
             }
             Event::PlanCompleted => self.plan_completed = true,
+            Event::Ended { .. } => self.ended_at = entry.at,
             Event::LeadershipTaken { .. }
             | Event::MastershipTaken { .. }
             | Event::DiskLost { .. }
@@ -221,6 +237,13 @@ impl Whereabouts {
     fn first_leader(&self, queue: Queue, partition: TopicPartition) -> Option<NodeId> {
         let set = self.subject.corgi_set(partition).filter(|_| queue == Queue::Corgi)?;
         self.subject.corgi_sets.get(set)?.first().copied()
+    }
+
+    /// Whether a broker leads that partition in Corgi, as far as the history tells.
+    pub(super) fn leads_corgi(&self, node: NodeId, partition: TopicPartition) -> bool {
+        let taken = self.corgi.get(partition).and_then(|log| log.cuts.last_leadership(Time::NEVER));
+        let leader = taken.map(|taken| taken.node).or(self.first_leader(Queue::Corgi, partition));
+        leader.is_none_or(|leader| leader == node)
     }
 
     /// By which cut the log of that queue lost a record that is known to have stood there.
@@ -320,7 +343,7 @@ impl Whereabouts {
         if self.reading.get(usize::from(group.0)).copied().unwrap_or_default() == Queue::Corgi {
             // A group that still reads Corgi may come to it there, whatever became of the copy.
             let gone = in_corgi.is_some_and(|(standing, _)| standing.is_gone());
-            passed.for_good &= gone || self.corgi_stopped;
+            passed.for_good &= gone || self.corgi_stopped || passed.loss == Loss::BeforeItWasDue;
         }
         passed
     }
@@ -387,6 +410,9 @@ impl Whereabouts {
                 Passed { loss: Loss::BehindTheReaderInKafka, at, for_good }
             }
             (Some((InLog::Left, at)), _) => Passed { loss: Loss::LeftInKafka, at, for_good: false },
+            (None, None) if stored.unconfirmed => {
+                Passed { loss: Loss::Unconfirmed, at: None, for_good: false }
+            }
             (None, in_corgi) => self.passed_in_corgi(source, stored, in_corgi),
         }
     }
@@ -417,9 +443,15 @@ impl Whereabouts {
             }
             _ => {
                 let for_good = self.mirror_stopped || self.corgi_stopped;
-                let kept_back = stored.delayed && stored.corgi.is_none();
-                let loss = if kept_back { Loss::NeverDue } else { Loss::LeftInCorgi };
-                Passed { loss, at: None, for_good }
+                let kept_back = stored.delay > Span::ZERO && stored.corgi.is_none();
+                let loss = match stored.lost_undue_at {
+                    Some(_) if kept_back => Loss::BeforeItWasDue,
+                    _ if kept_back => Loss::NeverDue,
+                    _ => Loss::LeftInCorgi,
+                };
+                let overdue = || stored.due_at.is_some_and(|due_at| due_at + OVERDUE <= self.ended_at);
+                let for_good = for_good || loss == Loss::BeforeItWasDue && overdue();
+                Passed { loss, at: stored.lost_undue_at.filter(|_| kept_back), for_good }
             }
         }
     }

@@ -41,6 +41,7 @@ pub(super) fn known(event: &Event) {
         Event::Widened { .. } | Event::Narrowed { .. } => {}
         Event::Listening { .. } | Event::RewindRefused { .. } => {}
         Event::TransactionsRefused { .. } | Event::WorkerFenced { .. } => {}
+        Event::DelayedLost { .. } => {}
     }
 }
 
@@ -105,6 +106,7 @@ fn of_systems() -> Vec<Event> {
         Event::Listening { host: 1, port: 9_000, before: Some(NodeId(1)) },
         Event::TransactionsRefused { error: ErrorCode::InvalidTransactionTimeout },
         Event::WorkerFenced { partitions: vec![partition] },
+        Event::DelayedLost { records: vec![RecordId::default()] },
         Event::Due { record: RecordId::default(), partition, offset: 4 },
         Event::PutBack { partition, records: vec![RecordId::default()], because: Setback::NoAnswer },
         Event::FaultBegun {

@@ -211,10 +211,9 @@ impl Teller<'_> {
             }
             Event::Acknowledged { queue: Queue::Kafka, .. } => alone(self.subject.producer.acks).to_owned(),
             Event::Copied { .. } => alone(self.subject.mirror.acks).to_owned(),
+            Event::DelayedLost { records } => self.unnamed(records),
             Event::PutBack { records, .. } => {
-                // The sentence names the first of them.
-                let unnamed = records.iter().skip(RECORDS_NAMED).find(|record| self.records.contains(record));
-                let unnamed = unnamed.map_or_else(String::new, |record| format!(" ({record} is among them)"));
+                let unnamed = self.unnamed(records);
                 let of_producer = self.subject.producers.contains(&entry.node);
                 let sender = if of_producer { &self.subject.producer } else { &self.subject.mirror };
                 let numbered =
@@ -223,6 +222,12 @@ impl Teller<'_> {
             }
             _ => String::new(),
         }
+    }
+
+    /// A followed record among those that a sentence does not name: it names the first.
+    fn unnamed(&self, records: &[RecordId]) -> String {
+        let unnamed = records.iter().skip(RECORDS_NAMED).find(|record| self.records.contains(record));
+        unnamed.map_or_else(String::new, |record| format!(" ({record} is among them)"))
     }
 
     /// The followed records that stand at those offsets: offset, and since when that is known.

@@ -5,7 +5,7 @@
 
 use crate::corgi::protocol::Epoch;
 use crate::partition_map::PartitionMap;
-use crate::record::{Offset, Record, TopicPartition};
+use crate::record::{Offset, Record, RecordId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -214,6 +214,18 @@ impl Log {
         }
     }
 
+    /// The records from a position on that wait, and were not stored in their partitions since.
+    pub fn undue(&self, position: u64) -> Vec<RecordId> {
+        if !self.knows_delays() {
+            return Vec::new();
+        }
+        let cut = &self.entries[self.place(position)..];
+        let stored: BTreeSet<RecordId> =
+            cut.iter().filter(|entry| entry.due.is_none()).map(|entry| entry.record.id).collect();
+        let waits = cut.iter().filter(|entry| entry.due.is_some()).map(|entry| entry.record.id);
+        waits.filter(|record| !stored.contains(record)).collect()
+    }
+
     /// Cuts the log at a position. Returns each partition that lost records, with its end before and after.
     pub fn truncate(&mut self, position: u64) -> Vec<Stretch> {
         if position >= self.end() {
@@ -320,13 +332,17 @@ mod tests {
         let mut log = log(&[1, 1]);
         let partition = TopicPartition::new(0, 0);
         let waits = |secs| Some(Time::ZERO + crate::units::Span::secs(secs));
-        let entry = |due| Entry { epoch: 1, partition, record: Record::default(), due };
+        let id = RecordId { producer: 1, sequence: 0 };
+        let entry = |due| Entry { epoch: 1, partition, record: Record { id, ..Record::default() }, due };
         assert_eq!((log.append(entry(waits(9))), log.append(entry(waits(5)))), (0, 1));
         assert_eq!((log.end(), log.partition_end(partition)), (4, 1));
         let places: Vec<u64> = log.waiting_after(Waiting::default()).map(|(_, at)| at).collect();
         assert_eq!(places, [3, 2], "in the order in which they are due");
+        assert_eq!([0, 3, 4].map(|position| log.undue(position).len()), [2, 1, 0]);
         log.truncate(3);
         assert_eq!(log.waiting_after(Waiting::default()).count(), 1);
+        log.append(entry(None));
+        assert!(log.undue(0).is_empty(), "it is stored in its partition now");
     }
 
     #[test]

@@ -34,6 +34,14 @@ impl Whereabouts {
                 format!("it is in Kafka only ({kafka}), while the group reads from Corgi{back}")
             }
             Loss::NeverDue => "Corgi kept it back until it was due, and nobody was there any more".to_owned(),
+            Loss::Unconfirmed => {
+                "it was sent to Kafka with acks = none: no broker confirmed it, and it is in no log that anybody read"
+                    .to_owned()
+            }
+            Loss::BeforeItWasDue => {
+                let at = stored.lost_undue_at.unwrap_or_default();
+                format!("Corgi kept it back until it was due, and lost it at {at}, before that")
+            }
             Loss::DeletedFromCorgi => {
                 format!(
                     "Corgi deleted {corgi} before it was copied or read, and its reader went on behind it"

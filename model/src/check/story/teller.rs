@@ -134,7 +134,9 @@ impl<'a> Teller<'a> {
             Event::Delivered { group, record, .. } | Event::Processed { group, record, .. } => {
                 self.records.contains(record) && self.finding.group.is_none_or(|wronged| wronged == *group)
             }
-            Event::PutBack { records, .. } => records.iter().any(|record| self.records.contains(record)),
+            Event::PutBack { records, .. } | Event::DelayedLost { records } => {
+                records.iter().any(|record| self.records.contains(record))
+            }
             _ => false,
         }
     }

@@ -8,7 +8,7 @@ use super::{Broker, Effects, Event, Role, Time};
 use crate::corgi::log::{Log, Stretch, Waiting};
 use crate::corgi::settings::AfterDiskLoss;
 use crate::incident::DiskLoss;
-use crate::record::Queue;
+use crate::record::{Queue, RecordId};
 use crate::units::Span;
 use litemap::LiteMap;
 use serde::Serialize;
@@ -22,6 +22,8 @@ pub(super) struct Disk {
     sync_due: Time,
     /// What was lost and not told yet: each partition's end before and after.
     lost: Vec<Stretch>,
+    /// Likewise the records that were not due yet.
+    lost_delayed: Vec<RecordId>,
 }
 
 impl Disk {
@@ -72,11 +74,13 @@ impl Broker {
 
     fn lose_tail(&mut self) {
         let synced = self.durable.disk.synced;
+        let undue = self.durable.log.undue(synced);
         let cut = self.durable.log.truncate(synced);
-        if cut.is_empty() {
+        if cut.is_empty() && undue.is_empty() {
             return;
         }
         self.durable.disk.lost.extend(cut);
+        self.durable.disk.lost_delayed.extend(undue);
         self.durable.epoch_start = self.durable.epoch_start.min(synced);
         // What it has of an epoch it has from that epoch's beginning.
         let last = self.durable.log.history().last().map_or(0, |(epoch, _)| *epoch);
@@ -86,6 +90,7 @@ impl Broker {
     fn lose_everything(&mut self) {
         let ends = self.durable.log.partition_ends().filter(|(_, end)| *end > 0);
         self.durable.disk.lost.extend(ends.map(|(partition, end)| (partition, end, 0)));
+        self.durable.disk.lost_delayed.extend(self.durable.log.undue(0));
         self.durable.files = Files::default();
         self.durable.delays_stored = Waiting::default();
         let first = self.wiring.brokers(self.set).first().copied();
@@ -109,9 +114,13 @@ impl Broker {
     /// Tells the history what the disk lost. Returns whether it lost anything.
     pub(super) fn report_loss(&mut self, effects: &mut Effects) -> bool {
         let partitions = std::mem::take(&mut self.durable.disk.lost);
-        let lost = !partitions.is_empty();
-        if lost {
+        let records = std::mem::take(&mut self.durable.disk.lost_delayed);
+        let lost = !partitions.is_empty() || !records.is_empty();
+        if !partitions.is_empty() {
             effects.record(Event::DiskLost { queue: Queue::Corgi, partitions });
+        }
+        if !records.is_empty() {
+            effects.record(Event::DelayedLost { records });
         }
         lost
     }

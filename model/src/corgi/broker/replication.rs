@@ -232,6 +232,10 @@ impl Broker {
                 self.durable.log = Log::default();
                 return self.ask_to_follow(now, effects);
             }
+            let records = self.durable.log.undue(position);
+            if !records.is_empty() {
+                effects.record(Event::DelayedLost { records });
+            }
             for (partition, from, to) in self.durable.log.truncate(position) {
                 effects.record(Event::Truncated { queue: Queue::Corgi, partition, from, to });
             }
