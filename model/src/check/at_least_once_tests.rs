@@ -339,6 +339,12 @@ fn what_nothing_brings_back_to_a_group_on_corgi_is_lost_when_the_plan_is_through
     scene.event(A, Event::Granted { group, queue, partitions });
     scene.event(A, Event::PlanCompleted).quiet().end(EndReason::TimeBudget);
     assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+    // It is a member of the group there, and has nothing to begin with.
+    let mut scene = one_in_each_queue();
+    let group = scene.group;
+    scene.event(C, Event::Rebalanced { group, generation: 1, members: 1 });
+    scene.event(A, Event::PlanCompleted).quiet().end(EndReason::TimeBudget);
+    assert_eq!(judged(&scene).verdict, Verdict::Unknown);
 }
 
 #[test]

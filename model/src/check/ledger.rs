@@ -143,7 +143,7 @@ pub(super) struct Whereabouts {
     reverse_mirror_runs: bool,
     plan_completed: bool,
     ended_at: Time,
-    /// The groups that ever had a partition of Kafka's, or a record of it: the others read from Corgi.
+    /// The groups that ever had a member in Kafka, a partition or a record of it: the others read from Corgi.
     joined_kafka: BTreeSet<GroupId>,
 }
 
@@ -199,6 +199,10 @@ impl Whereabouts {
                 self.kafka.at(*source).copied_back_from.get_or_insert(*source_offset);
             }
             Event::Granted { group, queue: Queue::Kafka, .. } => {
+                self.joined_kafka.insert(*group);
+            }
+            // Its members may have nothing to begin with, and wait there.
+            Event::Rebalanced { group, members, .. } if *members > 0 => {
                 self.joined_kafka.insert(*group);
             }
             Event::PlanCompleted => self.plan_completed = true,
