@@ -2,8 +2,8 @@
 //!
 //! Holes are judged for ordered groups (a pool reorders by design), by two rules:
 //! - *Along a log*: once a group was delivered a position again, its next delivery from that log must not pass over a
-//!   position that it was delivered before. A reader that goes on from its own last position passes over nothing,
-//!   even if another instance replays at the same time: that is exclusive's finding, here it is counted as interleaved.
+//!   position that it was delivered before, whichever of its instances is delivered what: one that was evicted and works
+//!   on leaves the effects as old as what it delivers.
 //! - *Across the queues*: what a group reads again from the other queue it reads without a hole: a record that the group
 //!   had from one queue, that is known to be in the other, and that lies between two that it read there, is read there
 //!   too, sooner or later.
@@ -16,13 +16,13 @@
 //! every group, by the hop that made them.
 
 use super::cuts::cuts_of;
-use super::replay_log::{Passage, ReadLog};
+use super::replay_log::ReadLog;
 use super::tables::{ByPartition, ByRecord, Hop, Place, Places};
 use super::tally::{Gathered, Kind, Tally, figure, judgement};
 use super::{Checker, Course, Figure, Ground, Guarantee, Judgement, Subject};
 use crate::history::{Entry, Event};
 use crate::plan::Act;
-use crate::record::{GroupId, NodeId, Offset, Queue, RecordId, TopicPartition};
+use crate::record::{GroupId, Offset, Queue, RecordId, TopicPartition};
 use crate::units::Time;
 use serde::Serialize;
 use std::sync::Arc;
@@ -37,7 +37,6 @@ pub struct BoundedReplay {
     /// Where each record is known to be.
     stored: ByRecord<Standing>,
     tally: Tally,
-    interleaved: u64,
     last_hop: Option<Hop>,
 }
 
@@ -115,7 +114,6 @@ impl BoundedReplay {
             course: Course::default(),
             stored: ByRecord::default(),
             tally: Tally::default(),
-            interleaved: 0,
             last_hop: None,
         }
     }
@@ -129,7 +127,6 @@ impl BoundedReplay {
     fn delivered(
         &mut self,
         at: Time,
-        node: NodeId,
         group: GroupId,
         record: RecordId,
         source: TopicPartition,
@@ -155,22 +152,14 @@ impl BoundedReplay {
         }
         replays.rank(at, phase, record, source, place, hop.is_none());
         let log = replays.logs[place.queue as usize].at(place.partition);
-        match log.read(node, place.offset, record) {
-            Passage::Unbroken => {}
-            Passage::Interleaved => self.interleaved += 1,
-            Passage::Over(passed) => {
-                let kind = skipped(phase, group, source);
-                for passed in &passed {
-                    self.tally.add(kind, at, &[*passed, record]);
-                }
-            }
+        for passed in log.read(place.offset, record) {
+            self.tally.add(skipped(phase, group, source), at, &[passed, record]);
         }
     }
 
     /// A consumer went back as it was told to.
     fn sought(
         &mut self,
-        node: NodeId,
         (rewind, group): (u64, GroupId),
         partition: TopicPartition,
         from: Offset,
@@ -178,28 +167,12 @@ impl BoundedReplay {
     ) {
         let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
         replays.ask_for(rewind, partition, from, to);
-        replays.logs[Queue::Kafka as usize].at(partition).go_back(node, to);
+        replays.logs[Queue::Kafka as usize].at(partition).go_back(to);
     }
 
     /// The hop that made the last delivery a duplicate, if one did.
     pub(super) fn last_hop(&self) -> Option<Hop> {
         self.last_hop
-    }
-
-    /// What an instance reads from now on it reads anew: it does not go on from its own last position.
-    fn begun_anew(&mut self, node: NodeId, group: Option<(GroupId, Queue, &[TopicPartition])>) {
-        match group {
-            Some((group, queue, partitions)) => {
-                let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
-                for partition in partitions {
-                    replays.logs[queue as usize].at(*partition).forget_reader(node);
-                }
-            }
-            None => {
-                let logs = self.groups.iter_mut().flat_map(|replays| replays.logs.iter_mut());
-                logs.flat_map(ByPartition::values_mut).for_each(|log| log.forget_reader(node));
-            }
-        }
     }
 
     /// The operator has set where a group begins in a queue: what lies before that it had from the other one.
@@ -288,7 +261,6 @@ impl BoundedReplay {
             let (count, place) = most(&|replays| replays.duplicates[hop as usize]);
             figures.push(figure(format!("duplicates_by_{hop}_records"), count, place));
         }
-        figures.push(figure("interleaved_deliveries", self.interleaved, ""));
         let (again, place) = most(&|replays| replays.again);
         if self.subject.rewinds {
             figures.push(figure("asked_for_by_rewinds_records", again, place));
@@ -396,14 +368,10 @@ impl Checker for BoundedReplay {
             Event::Delivered { group, record, source, queue, partition, offset, copied_from } => {
                 let (queue, partition, offset) = (*queue, *partition, *offset);
                 let place = Place { queue, partition, offset, copied_from: *copied_from };
-                self.delivered(entry.at, entry.node, *group, *record, *source, place);
+                self.delivered(entry.at, *group, *record, *source, place);
             }
-            Event::Granted { group, queue, partitions } => {
-                self.begun_anew(entry.node, Some((*group, *queue, partitions)));
-            }
-            Event::Started { .. } => self.begun_anew(entry.node, None),
             Event::Sought { rewind, group, partition, from, to, .. } => {
-                self.sought(entry.node, (*rewind, *group), *partition, *from, *to);
+                self.sought((*rewind, *group), *partition, *from, *to);
             }
             Event::StepDone { act: Act::PrepareOffsets { group, .. }, .. } => {
                 self.begins_anew_in(Queue::Kafka, group);
