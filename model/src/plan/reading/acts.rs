@@ -1,6 +1,6 @@
 //! An act as it stands in a file, and what its word needs of the keys.
 
-use super::values::{Partitions, To};
+use super::values::{POSITIONS, Partitions, To};
 use super::{needed, present, superfluous, unknown};
 use crate::deployment::RollOrder;
 use crate::plan::{Act, Confirm, PreparedFrom, Purpose, RewindTo, Site, Tell};
@@ -89,21 +89,12 @@ impl ActLine {
 
     fn rewind(&mut self, word: &str) -> Result<Act, String> {
         let group = self.group(word)?;
-        let to = match needed(
-            word,
-            "to",
-            self.to.take(),
-            "`to = { ago = \"60s\" }` or `to = { offset = 12 }`",
-        )? {
+        let to = match needed(word, "to", self.to.take(), &format!("`to` with {POSITIONS}"))? {
             To::Position(RewindTo::Offset(..0)) => {
                 return Err("offsets begin at 0: write `to = { offset = 0 }` for the start".to_owned());
             }
             To::Position(to) => to,
-            To::Queue(_) => {
-                return Err(format!(
-                    "`{word}` goes back to a position: write `to = {{ ago = \"60s\" }}` or `to = {{ offset = 12 }}`"
-                ));
-            }
+            To::Queue(_) => return Err(format!("`{word}` goes back to a position: write {POSITIONS}")),
         };
         let (topics, partitions) = (self.topics.take(), self.listed(word)?);
         let instance = self.instance.take();

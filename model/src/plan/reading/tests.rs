@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::Site;
-use crate::plan::{Plan, Purpose, Tell};
+use crate::plan::{Plan, Purpose, RewindTo, Tell};
 
 fn read(step: &str) -> Result<Step, String> {
     let text = format!("[[phases]]\nname = \"only\"\nsteps = [{step}]");
@@ -62,7 +62,7 @@ fn a_wrong_value_is_told() {
     let told = refusal("{ do = \"switch-read\", group = \"billing\", to = \"both\" }");
     assert_eq!(told, "`switch-read` goes to one queue: write `to = \"corgi\"` or `to = \"kafka\"`");
     let told = refusal("{ do = \"switch-write\", to = \"kafak\" }");
-    assert_eq!(told, "unknown variant `kafak`, expected one of `corgi`, `kafka`, `both`");
+    assert!(told.starts_with("`kafak` is no queue: write \"corgi\", \"kafka\" or \"both\""), "{told}");
     let told = refusal("{ wait = { for = \"elapsed\", span = \"90\" } }");
     assert!(told.starts_with("`90` is not a duration: write a number with a unit"));
     assert!(refusal("{ wait = { for = \"mirror-lag\", at-most = -1 } }").contains("-1"));
@@ -112,6 +112,35 @@ fn where_a_rewind_goes_to_is_a_position_and_a_switch_goes_to_a_queue() {
     assert!(told.contains("goes by partitions or by an instance"), "{told}");
     let told = refusal("{ do = \"pause\", group = \"billing\", confirm = \"instances\" }");
     assert_eq!(told, "the act `pause` takes no `confirm`: leave it out");
+}
+
+#[test]
+fn a_rewind_goes_to_one_position_and_every_key_of_it_is_read() {
+    let rewind = |to: &str| refusal(&format!("{{ do = \"rewind\", group = \"billing\", to = {to} }}"));
+    for junk in ["{ ago = \"1m\", junk = 3 }", "{ junk = 3, ago = \"1m\" }", "{ junk = 3 }"] {
+        assert_eq!(rewind(junk), "unknown field `junk`, expected one of `offset`, `at`, `ago`");
+    }
+    let one =
+        "a table with one key is needed in `to`: write { ago = \"60s\" }, { at = \"7m\" } or { offset = 12 }";
+    for several in ["{ ago = \"1m\", offset = 4 }", "{ at = \"1m\", ago = \"1m\" }", "{}"] {
+        assert_eq!(rewind(several), one, "{several}");
+    }
+    for word in ["earliest", "latest"] {
+        let told = rewind(&format!("\"{word}\""));
+        assert!(told.starts_with(&format!("`{word}` is no queue: write \"corgi\"")), "{told}");
+        assert!(
+            told.ends_with("in a `rewind` { ago = \"60s\" }, { at = \"7m\" } or { offset = 12 }"),
+            "{told}"
+        );
+    }
+    for (to, position) in [
+        ("{ ago = \"1m\" }", RewindTo::Ago(Span::secs(60))),
+        ("{ at = \"1m\" }", RewindTo::At(Span::secs(60))),
+        ("{ offset = 0 }", RewindTo::Offset(0)),
+    ] {
+        let step = read(&format!("{{ do = \"rewind\", group = \"billing\", to = {to} }}"));
+        assert!(matches!(step, Ok(Step::Act(Act::Rewind { to, .. })) if to == position), "{step:?}");
+    }
 }
 
 #[test]

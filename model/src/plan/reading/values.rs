@@ -1,7 +1,9 @@
 //! Values of a step that may be written in two ways, each told by its own shape.
 
 use crate::plan::RewindTo;
+use crate::record::Offset;
 use crate::switch::WriteTo;
+use crate::units::Span;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer, StrDeserializer};
 use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -29,11 +31,43 @@ impl<'de> Visitor<'de> for ToVisitor {
     }
 
     fn visit_str<E: Error>(self, word: &str) -> Result<To, E> {
-        WriteTo::deserialize(StrDeserializer::new(word)).map(To::Queue)
+        // Which act this belongs to is not known here, so that the answer says what each of them takes.
+        WriteTo::deserialize(StrDeserializer::new(word)).map(To::Queue).map_err(|_: E| {
+            E::custom(format!(
+                "`{word}` is no queue: write \"corgi\", \"kafka\" or \"both\", and in a `rewind` {POSITIONS}"
+            ))
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<To, A::Error> {
-        RewindTo::deserialize(MapAccessDeserializer::new(map)).map(To::Position)
+        let line = PositionLine::deserialize(MapAccessDeserializer::new(map))?;
+        RewindTo::try_from(line).map(To::Position).map_err(A::Error::custom)
+    }
+}
+
+/// What a rewind goes back to, as people write it.
+pub(super) const POSITIONS: &str = "{ ago = \"60s\" }, { at = \"7m\" } or { offset = 12 }";
+
+/// A position as it stands in a file: every key is optional, and one is needed. Read as a word with its value, the keys behind
+/// the first would go unread.
+#[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct PositionLine {
+    offset: Option<Offset>,
+    at: Option<Span>,
+    ago: Option<Span>,
+}
+
+impl TryFrom<PositionLine> for RewindTo {
+    type Error = String;
+
+    fn try_from(line: PositionLine) -> Result<RewindTo, String> {
+        match (line.offset, line.at, line.ago) {
+            (Some(offset), None, None) => Ok(RewindTo::Offset(offset)),
+            (None, Some(at), None) => Ok(RewindTo::At(at)),
+            (None, None, Some(ago)) => Ok(RewindTo::Ago(ago)),
+            _ => Err(format!("a table with one key is needed in `to`: write {POSITIONS}")),
+        }
     }
 }
 
