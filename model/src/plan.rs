@@ -195,10 +195,10 @@ pub enum Act {
     /// Have producers hold their sends back.
     Hold {
         /// The topics' names; every topic where none is named.
-        #[serde(default)]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         topics: Vec<String>,
         /// The source partitions' numbers within those topics; every partition where none is named.
-        #[serde(default)]
+        #[serde(skip_serializing_if = "Vec::is_empty")]
         partitions: Vec<u16>,
     },
     /// Let producers send what they held back, and go on.

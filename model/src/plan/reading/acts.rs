@@ -57,7 +57,7 @@ impl TryFrom<ActLine> for Act {
             "resume" => Act::Resume { group: line.group(&word)? },
             "switch-write" => Act::SwitchWrite { to: line.write_to(&word)? },
             "hold" => Act::Hold {
-                topics: line.topics.take().unwrap_or_default(),
+                topics: line.topics(&word)?.unwrap_or_default(),
                 partitions: line.listed(&word)?.unwrap_or_default(),
             },
             "release" => Act::Release,
@@ -96,7 +96,7 @@ impl ActLine {
             To::Position(to) => to,
             To::Queue(_) => return Err(format!("`{word}` goes back to a position: write {POSITIONS}")),
         };
-        let (topics, partitions) = (self.topics.take(), self.listed(word)?);
+        let (topics, partitions) = (self.topics(word)?, self.listed(word)?);
         let instance = self.instance.take();
         if instance.is_some() && (topics.is_some() || partitions.is_some()) {
             return Err(format!(
@@ -159,10 +159,21 @@ impl ActLine {
         Ok(Act::Narrow { topic, partitions, purpose })
     }
 
-    /// The numbers of partitions.
+    /// The names of topics. None at all would be taken for every one, which nobody who writes an empty list means.
+    fn topics(&mut self, word: &str) -> Result<Option<Vec<String>>, String> {
+        match self.topics.take() {
+            Some(topics) if topics.is_empty() => Err(names_none(word, "topics", "topics = [\"payments\"]")),
+            topics => Ok(topics),
+        }
+    }
+
+    /// The numbers of partitions. None at all would be taken for every one, too.
     fn listed(&mut self, word: &str) -> Result<Option<Vec<u16>>, String> {
         match self.partitions.take() {
             None => Ok(None),
+            Some(Partitions::Numbers(numbers)) if numbers.is_empty() => {
+                Err(names_none(word, "partitions", "partitions = [0, 1]"))
+            }
             Some(Partitions::Numbers(numbers)) => Ok(Some(numbers)),
             Some(Partitions::Count(number)) => {
                 Err(format!("`{word}` takes the partitions' numbers: write `partitions = [{number}]`"))
@@ -207,4 +218,10 @@ impl ActLine {
     fn nothing_left(&self, word: &str) -> Result<(), String> {
         superfluous("act", word, &self.keys())
     }
+}
+
+fn names_none(word: &str, key: &str, example: &str) -> String {
+    format!(
+        "the `{key}` of `{word}` name none: leave `{key}` out for all of them, or write some, such as `{example}`"
+    )
 }

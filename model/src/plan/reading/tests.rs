@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::Site;
-use crate::plan::{Plan, Purpose, RewindTo, Tell};
+use crate::plan::{Phase, Plan, Purpose, RewindTo, Tell};
 
 fn read(step: &str) -> Result<Step, String> {
     let text = format!("[[phases]]\nname = \"only\"\nsteps = [{step}]");
@@ -140,6 +140,37 @@ fn a_rewind_goes_to_one_position_and_every_key_of_it_is_read() {
     ] {
         let step = read(&format!("{{ do = \"rewind\", group = \"billing\", to = {to} }}"));
         assert!(matches!(step, Ok(Step::Act(Act::Rewind { to, .. })) if to == position), "{step:?}");
+    }
+}
+
+#[test]
+fn a_list_of_none_is_not_taken_for_all() {
+    let rewind = "do = \"rewind\", group = \"billing\", to = { ago = \"1m\" }";
+    for (act, word) in [("do = \"hold\"", "hold"), (rewind, "rewind")] {
+        let told = refusal(&format!("{{ {act}, topics = [] }}"));
+        let said =
+            "name none: leave `topics` out for all of them, or write some, such as `topics = [\"payments\"]`";
+        assert_eq!(told, format!("the `topics` of `{word}` {said}"));
+        let told = refusal(&format!("{{ {act}, partitions = [] }}"));
+        assert!(told.starts_with(&format!("the `partitions` of `{word}` name none: leave")), "{told}");
+        assert!(read(&format!("{{ {act} }}")).is_ok());
+    }
+}
+
+/// What is saved is read again: a list of none is not written either.
+#[test]
+fn an_act_is_written_as_it_is_read() {
+    let rewind = "{ do = \"rewind\", group = \"billing\", to = { ago = \"1m\" } }";
+    for step in ["{ do = \"hold\" }", "{ do = \"hold\", partitions = [1] }", rewind] {
+        let plan = Plan {
+            phases: vec![Phase {
+                name: "only".to_owned(),
+                not_before: Span::ZERO,
+                steps: vec![read(step).unwrap()],
+            }],
+        };
+        let written = toml::to_string(&plan).unwrap();
+        assert_eq!(toml::from_str::<Plan>(&written).unwrap(), plan, "{written}");
     }
 }
 
