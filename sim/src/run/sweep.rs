@@ -29,8 +29,10 @@ pub fn sweep(
     std::thread::scope(|scope| {
         for _ in 0..jobs.max(1) {
             let (sender, next, run, end) = (sender.clone(), &next, &run, seeds.end);
-            // A number and no lock: what guards the next seed must not be held while a seed is run.
-            let take = move || Some(next.fetch_add(1, Relaxed)).filter(|seed| *seed < end);
+            // A number and no lock: what guards the next seed must not be held while a seed is run. It stops at the end: beyond
+            // the greatest number it would begin anew at 0.
+            let behind = move |seed: u64| (seed < end).then(|| seed + 1);
+            let take = move || next.fetch_update(Relaxed, Relaxed, behind).ok();
             scope.spawn(move || {
                 while let Some(seed) = take() {
                     if sender.send(run(seed)).is_err() {
@@ -274,6 +276,16 @@ mod tests {
             (Figure { name: "reordered_records".into(), value: 6, place: String::new() }, 13)
         );
         assert_eq!((result.conditions["reached-on-even"], &result.listed_struck[..]), (25, &[25][..]));
+    }
+
+    #[test]
+    fn a_sweep_up_to_the_greatest_seed_comes_to_its_end() {
+        for jobs in [1, 3] {
+            let mut order = Vec::new();
+            let told = |run: &RunResult, _: &Folded| order.push(run.seed);
+            assert_eq!(sweep(u64::MAX - 2..u64::MAX, jobs, result, told, "case").seeds, 2);
+            assert_eq!(order, [u64::MAX - 2, u64::MAX - 1]);
+        }
     }
 
     #[test]
