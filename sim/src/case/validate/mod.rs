@@ -41,6 +41,7 @@ pub(crate) fn validate(case: &Case, tree: &Node) -> Result<(), Problem> {
     groups(case, tree)?;
     systems::check(case, tree)?;
     settings::check(case, tree)?;
+    systems::sessions(case, tree)?;
     counts(case, tree)?;
     network(case, tree)?;
     workload::check(case, tree)?;
