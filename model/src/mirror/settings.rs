@@ -177,7 +177,7 @@ impl Settings {
     }
 
     /// What Kafka's producer or its broker would refuse of the atomic mode's settings, given the broker's
-    /// `transaction.max.timeout.ms`.
+    /// `transaction.max.timeout.ms`, and what Kafka Streams refuses: a transaction that times out before its time to be committed.
     ///
     /// # Errors
     /// One sentence that names the settings in conflict.
@@ -186,6 +186,13 @@ impl Settings {
             return Err(format!(
                 "transaction-timeout is {}, and Kafka's transaction-max-timeout of {transaction_max_timeout} refuses more",
                 self.transaction_timeout
+            ));
+        }
+        if self.commit == Commit::Atomic && self.transaction_interval >= self.transaction_timeout {
+            return Err(format!(
+                "transaction-interval is {}, and must be below the transaction-timeout of {}, after which Kafka aborts what is \
+                 not committed",
+                self.transaction_interval, self.transaction_timeout
             ));
         }
         Ok(())
@@ -210,6 +217,18 @@ impl Settings {
         }
         Ok(())
     }
+
+    /// The keys that only the atomic mode goes by, each with what to do about it.
+    pub const ATOMIC_ALONE: [(&'static str, &'static str); 8] = [
+        ("transactional-id", "write commit = \"atomic\" under [mirror], or remove it"),
+        ("takeover", "write commit = \"atomic\" under [mirror], or remove it"),
+        ("transaction-interval", "write commit = \"atomic\" under [mirror], or remove it"),
+        ("transaction-timeout", "write commit = \"atomic\" under [mirror], or remove it"),
+        ("transaction-records", "write commit = \"atomic\" under [mirror], or remove it"),
+        ("batch-size", "write batch-size under [mirror.kafka]"),
+        ("request-timeout", "write request-timeout under [mirror.kafka]"),
+        ("retry-backoff", "write retry-backoff under [mirror.kafka]"),
+    ];
 
     /// The keys of the producer that the atomic mode does not go by, each with what it goes by instead, if by anything.
     pub const NOT_ATOMIC: [(&'static str, &'static str); 9] = [

@@ -5,6 +5,7 @@ mod faults;
 mod plan;
 mod settings;
 mod systems;
+mod unheard;
 mod workload;
 
 use super::Case;
@@ -42,6 +43,7 @@ pub(crate) fn validate(case: &Case, tree: &Node) -> Result<(), Problem> {
     systems::check(case, tree)?;
     settings::check(case, tree)?;
     systems::sessions(case, tree)?;
+    unheard::check(case, tree)?;
     counts(case, tree)?;
     network(case, tree)?;
     workload::check(case, tree)?;

@@ -7,9 +7,6 @@ use crate::case::Case;
 use crate::case::deserialize::read;
 use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Value, Way, parse};
-use cutover_model::client::kafka_producer_settings;
-use cutover_model::mirror::Settings;
-use cutover_model::mirror::settings::Commit;
 use cutover_model::units::{Bytes, Span};
 
 /// The real systems count their durations in milliseconds.
@@ -197,7 +194,6 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     together(tree, way!["kafka", "quota"], case.kafka.quota.validate())?;
     together(tree, way!["mirror"], case.mirror.validate(case.kafka.transaction_max_timeout))?;
     together(tree, way!["mirror", "kafka"], case.mirror.validate_kafka())?;
-    heard(case, tree)?;
     together(tree, way!["producers", "kafka"], case.producers.kafka.validate())?;
     let reverse = case.reverse_mirror.as_ref().map_or(Ok(()), |reverse| reverse.kafka.validate());
     together(tree, way!["reverse-mirror", "kafka"], reverse)?;
@@ -265,27 +261,6 @@ fn defaults() -> Option<Node> {
                 instances = 1\n[redis]\n[hosts]\n[reverse-mirror]";
     let case: Case = read(&parse(0, text).ok()?).ok()?;
     parse(0, &toml::to_string(&case).ok()?).ok()
-}
-
-/// A key that nobody goes by is written in vain: the atomic mirror has a producer of its own. One that has its default says
-/// nothing, and is written wherever a case is shown or saved with all its settings.
-fn heard(case: &Case, tree: &Node) -> Result<(), Problem> {
-    let written =
-        tree.at(way!["mirror", "kafka"]).and_then(Node::table).map_or(&[][..], |table| &table.entries);
-    let table = |settings: &kafka_producer_settings::Settings| toml::Table::try_from(settings).ok();
-    let (set, default) = (table(&case.mirror.kafka), table(&Default::default()));
-    let value = |table: &Option<toml::Table>, key: &str| table.as_ref().and_then(|it| it.get(key).cloned());
-    let unheard = |entry: &&Entry| {
-        Settings::NOT_ATOMIC.iter().any(|(key, _)| *key == entry.key)
-            && value(&set, &entry.key) != value(&default, &entry.key)
-    };
-    let Some(entry) = written.iter().find(unheard).filter(|_| case.mirror.commit == Commit::Atomic) else {
-        return Ok(());
-    };
-    let advice =
-        Settings::NOT_ATOMIC.iter().find(|(key, _)| *key == entry.key).map_or("", |(_, advice)| advice);
-    let message = format!("a mirror with commit = \"atomic\" does not go by `{}` of its producer", entry.key);
-    Err(Problem::new(entry.place, message, advice))
 }
 
 /// What a system says of its settings together. It stands where the first key stands that the sentence names, and else

@@ -134,9 +134,19 @@ fn each_is_told_with_its_default() {
     }
     for (title, keys) in MAY_BE_ZERO {
         for key in keys.iter().filter(|key| **key != "buffer-memory") {
-            let text = ["'0s'", "'0B'", "0"].map(|value| format!("{standard}[{title}]\n{key} = {value}"));
+            let text = ["'0s'", "'0B'", "0"]
+                .map(|value| format!("{standard}[{title}]\n{}{key} = {value}", heard_with(title)));
             assert!(text.iter().any(|text| Case::from_text("a.toml", text).is_ok()), "[{title}] {key}");
         }
+    }
+}
+
+/// Without which some keys of that table have no effect, and would be refused for it.
+fn heard_with(title: &str) -> &'static str {
+    match title {
+        "mirror" => "commit = 'atomic'\n",
+        "redis" => "persistence = 'append-only'\n",
+        _ => "",
     }
 }
 
@@ -149,6 +159,10 @@ fn an_atomic_mirror_refuses_what_kafka_refuses_and_what_it_would_not_go_by() {
     };
     let wrong = [
         ("transaction-timeout = '20m'", "transaction-max-timeout of 15m"),
+        (
+            "transaction-interval = '1m'",
+            "transaction-interval is 1m, and must be below the transaction-timeout of 1m",
+        ),
         ("[mirror.kafka]\nacks = 'leader'", "acks must be \"all\""),
         ("[mirror.kafka]\nidempotence = false", "idempotence must not be off"),
         ("[mirror.kafka]\ndelivery-timeout = '10s'", "delivery-timeout must be at least"),
@@ -166,6 +180,7 @@ fn an_atomic_mirror_refuses_what_kafka_refuses_and_what_it_would_not_go_by() {
     }
     let right = "request-timeout = '5s'\n[mirror.kafka]\ndelivery-timeout = '10s'\nmax-request-size = '1KB'";
     assert!(read("atomic", right).is_ok());
-    let plain = "transaction-timeout = '20m'\n[mirror.kafka]\nacks = 'leader'\nmax-in-flight = 1";
+    assert!(read("atomic", "transaction-interval = '59s'").is_ok());
+    let plain = "[mirror.kafka]\nacks = 'leader'\nmax-in-flight = 1";
     assert!(read("after-acknowledgement", plain).is_ok());
 }
