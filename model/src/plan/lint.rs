@@ -2,6 +2,7 @@
 //! mean nothing. A plan that passes can be executed; whether it is safe is another question, which this leaves out.
 
 mod bookkeeping;
+mod cut_off;
 mod ended;
 mod widening;
 

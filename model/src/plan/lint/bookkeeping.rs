@@ -23,7 +23,7 @@ pub(super) struct Bookkeeping {
     pub(super) place: Place,
     mirror_started: bool,
     pub(super) mirror_runs: bool,
-    reverse_mirror_runs: bool,
+    pub(super) reverse_mirror_runs: bool,
     corgi_stopped: bool,
     /// Groups that run the NewClient.
     rolled_out: BTreeSet<String>,
@@ -34,7 +34,9 @@ pub(super) struct Bookkeeping {
     pub(super) writes: WriteTo,
     held: Option<Place>,
     /// Whether the hold covers every partition.
-    all_held: bool,
+    pub(super) all_held: bool,
+    /// Whether it was changed under that hold where producers write, or who copies what they write.
+    pub(super) changed_under_hold: bool,
     /// The topics that were widened, and in which queue: to how many partitions.
     pub(super) widened: BTreeMap<(String, Queue), u16>,
     /// The broker sets that were added to Corgi.
@@ -52,7 +54,7 @@ impl Bookkeeping {
         if self.rolled_out.contains(group) { switched } else { Queue::Corgi }
     }
 
-    fn readers(&self, queue: Queue, names: &Names) -> Vec<String> {
+    pub(super) fn readers(&self, queue: Queue, names: &Names) -> Vec<String> {
         names.groups.iter().filter(|group| self.reads_from(group) == queue).cloned().collect()
     }
 
@@ -61,9 +63,15 @@ impl Bookkeeping {
         self.note_the_end(act);
         match act {
             Act::StartMirror => (self.mirror_started, self.mirror_runs) = (true, true),
-            Act::StopMirror => self.mirror_runs = false,
+            Act::StopMirror => {
+                self.mirror_runs = false;
+                self.changed_under_hold |= self.all_held;
+            }
             Act::StartReverseMirror => self.reverse_mirror_runs = true,
-            Act::StopReverseMirror => self.reverse_mirror_runs = false,
+            Act::StopReverseMirror => {
+                self.reverse_mirror_runs = false;
+                self.changed_under_hold |= self.all_held;
+            }
             Act::RollOut { group, .. } => {
                 self.rolled_out.insert(group.clone());
                 self.switched_early.remove(group);
@@ -84,12 +92,17 @@ impl Bookkeeping {
             Act::Resume { group } => {
                 self.paused.remove(group);
             }
-            Act::SwitchWrite { to } => self.writes = *to,
+            Act::SwitchWrite { to } => {
+                self.changed_under_hold |= self.all_held && self.writes != *to;
+                self.writes = *to;
+            }
             Act::Hold { topics, partitions } => {
                 self.held = self.held.or(Some(self.place));
                 self.all_held |= topics.is_empty() && partitions.is_empty();
             }
-            Act::Release => (self.held, self.all_held) = (None, false),
+            Act::Release => {
+                (self.held, self.all_held, self.changed_under_hold) = (None, false, false);
+            }
             Act::StopCorgi => self.corgi_stopped = true,
             Act::Narrow { topic, partitions, purpose } => {
                 self.narrowed.insert((topic.clone(), *purpose), *partitions);
@@ -187,6 +200,7 @@ impl Bookkeeping {
                 "nothing is held here: to release changes nothing".to_owned(),
                 &self.ended.or_leave_out(&State::Held, "hold"),
             ),
+            Act::Release if self.changed_under_hold => self.writes_past(self.writes, names),
             Act::Rewind { group, .. } => self.cannot_rewind(group),
             Act::StopCorgi => self.corgi_in_use(names),
             Act::Widen { topic, partitions, site } if site.queue == Queue::Kafka || !self.corgi_stopped => {
@@ -204,6 +218,8 @@ impl Bookkeeping {
                 "Corgi was stopped for good before this step".to_owned(),
                 self.ended.or(&State::Corgi, "Do this", "Do this before `stop-corgi`"),
             )),
+            // Who holds everything back writes nothing until it is released.
+            Act::SwitchWrite { to } if self.writes != *to && !self.all_held => self.writes_past(*to, names),
             _ => None,
         }
     }
@@ -284,32 +300,6 @@ impl Bookkeeping {
         } else {
             None
         }
-    }
-
-    /// A mirror that stops while what is written in its source has readers on the other side: nobody brings it to them.
-    fn cuts_off(&self, source: Queue, names: &Names) -> Option<Objection> {
-        let (written, other, gate) = match source {
-            Queue::Corgi => (WriteTo::Corgi, Queue::Kafka, "mirror-drained"),
-            Queue::Kafka => (WriteTo::Kafka, Queue::Corgi, "reverse-mirror-drained"),
-        };
-        let readers = self.readers(other, names);
-        // Who holds everything back writes nothing until then, and may be switched meanwhile.
-        if self.writes != written || self.all_held || readers.is_empty() {
-            return None;
-        }
-        let mirror = if source == Queue::Corgi { "the mirror" } else { "the reverse mirror" };
-        Some((
-            Severity::Warning,
-            format!(
-                "{mirror} stops while producers write to {} and {} read from {}: what is written from then on comes to none of them",
-                source.name(),
-                readers.join(", "),
-                other.name()
-            ),
-            format!(
-                "Write {{ do = \"switch-write\", to = \"{other}\" }} and {{ wait = {{ for = \"{gate}\" }} }} before it"
-            ),
-        ))
     }
 
     /// A rewind that nobody can carry out is never confirmed.
