@@ -5,9 +5,11 @@ use crate::plan::Gate;
 use crate::record::Queue;
 use crate::switch::WriteTo;
 use crate::units::Span;
+use serde::de::IgnoredAny;
 use strum::VariantNames;
 
-/// A gate as it stands in a file.
+/// A gate as it stands in a file. The keys of a wait are known here so that who writes one in the gate's table is told where it
+/// belongs.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(in crate::plan) struct GateLine {
@@ -17,6 +19,12 @@ pub(in crate::plan) struct GateLine {
     group: Option<String>,
     from: Option<Queue>,
     to: Option<WriteTo>,
+    max_age: Option<IgnoredAny>,
+    fresh: Option<IgnoredAny>,
+    timeout: Option<IgnoredAny>,
+    otherwise: Option<IgnoredAny>,
+    retry_after: Option<IgnoredAny>,
+    back: Option<IgnoredAny>,
 }
 
 impl TryFrom<GateLine> for Gate {
@@ -26,6 +34,7 @@ impl TryFrom<GateLine> for Gate {
         let word = line.r#for.take().ok_or_else(|| {
             "a gate needs `for = \"..\"`, such as `wait = { for = \"mirror-ready\" }`".to_owned()
         })?;
+        line.nothing_of_the_wait(&word)?;
         let gate = match word.as_str() {
             "elapsed" => Gate::Elapsed { span: needed(&word, "span", line.span.take(), "`span = \"5m\"`")? },
             "mirror-ready" => Gate::MirrorReady,
@@ -60,6 +69,24 @@ impl GateLine {
 
     fn at_most(&mut self, word: &str) -> Result<u64, String> {
         needed(word, "at-most", self.at_most.take(), "`at-most = 100`")
+    }
+
+    fn nothing_of_the_wait(&self, word: &str) -> Result<(), String> {
+        let left = present(&[
+            ("max-age", self.max_age.is_some()),
+            ("fresh", self.fresh.is_some()),
+            ("timeout", self.timeout.is_some()),
+            ("otherwise", self.otherwise.is_some()),
+            ("retry-after", self.retry_after.is_some()),
+            ("back", self.back.is_some()),
+        ]);
+        match left.first() {
+            Some(key) => Err(format!(
+                "`{key}` belongs beside `wait`, and not into its table: write \
+                 {{ wait = {{ for = \"{word}\" }}, {key} = .. }}"
+            )),
+            None => Ok(()),
+        }
     }
 
     fn nothing_left(&self, word: &str) -> Result<(), String> {

@@ -58,6 +58,25 @@ fn a_key_too_many_is_told() {
 }
 
 #[test]
+fn a_key_of_the_wait_in_the_gates_table_is_told_where_it_belongs() {
+    for (key, value) in [
+        ("max-age", "\"10s\""),
+        ("fresh", "true"),
+        ("timeout", "\"1m\""),
+        ("otherwise", "[{ do = \"release\" }]"),
+        ("retry-after", "\"1m\""),
+        ("back", "1"),
+    ] {
+        assert_eq!(
+            refusal(&format!("{{ wait = {{ for = \"held\", {key} = {value} }} }}")),
+            format!(
+                "`{key}` belongs beside `wait`, and not into its table: write {{ wait = {{ for = \"held\" }}, {key} = .. }}"
+            )
+        );
+    }
+}
+
+#[test]
 fn a_wrong_value_is_told() {
     let told = refusal("{ do = \"switch-read\", group = \"billing\", to = \"both\" }");
     assert_eq!(told, "`switch-read` goes to one queue: write `to = \"corgi\"` or `to = \"kafka\"`");
