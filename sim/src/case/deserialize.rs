@@ -65,6 +65,11 @@ impl de::Error for Problem {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Problem {
+        // A word that is the key of a table stands alone, such as `from = "ago"`.
+        if found == Unexpected::UnitVariant {
+            let help = "write a table of the word and its value, such as { ago = \"60s\" }";
+            return Problem::unplaced("this word needs a value".to_owned(), Some(help.to_owned()));
+        }
         let expected = plain(&expected.to_string());
         let help = match bare(found) {
             Some(bare) if expected == TEXT => format!(
@@ -73,6 +78,12 @@ impl de::Error for Problem {
             _ => instead(&expected),
         };
         Problem::unplaced(format!("{} stands where {expected} is needed", shown(found)), Some(help))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Problem {
+        let expected = plain(&expected.to_string());
+        let found = if length == 1 { "a list of one".to_owned() } else { format!("a list of {length}") };
+        Problem::unplaced(format!("{found} stands where {expected} is needed"), Some(instead(&expected)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Problem {
@@ -148,6 +159,8 @@ fn plain(expected: &str) -> String {
         "a string" => TEXT,
         "a sequence" => "a list",
         "a map" => "a table",
+        // No other list of a fixed length is in a case file.
+        "an array of length 2" => "a range such as [\"1ms\", \"5ms\"]",
         other if other.starts_with("struct ") => "a table",
         other if other.contains("enum ") => "a word in quotes",
         other => other,
@@ -347,5 +360,37 @@ impl<'de> VariantAccess<'de> for Content<'de> {
         visitor: V,
     ) -> Result<V::Value, Problem> {
         de::Deserializer::deserialize_any(self.node, visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::case::Case;
+
+    fn told(rest: &str) -> (String, String) {
+        let standard = "name = 'a'\n[[topics]]\nname = 'a'\npartitions = 1\n[[groups]]\nname = 'b'\ntopics = ['a']\n\
+                        instances = 1\n";
+        let error = Case::from_text("a.toml", &format!("{standard}{rest}")).expect_err(rest);
+        (error.message.clone(), error.help.clone().unwrap_or_default())
+    }
+
+    #[test]
+    fn a_range_is_told_by_its_example() {
+        let range = "a range such as [\"1ms\", \"5ms\"]";
+        for (value, found) in
+            [("'5ms'", "the text `5ms`"), ("[]", "a list of 0"), ("['5ms']", "a list of one")]
+        {
+            let message = format!("{found} stands where {range} is needed");
+            let rest = format!("application = {{ processing = {value} }}");
+            assert_eq!(told(&rest), (message, format!("write {range}")));
+        }
+    }
+
+    #[test]
+    fn a_word_without_its_value_is_told_where_that_goes() {
+        let step = "{ do = 'prepare-offsets', group = 'b', from = 'ago' }";
+        let (message, help) = told(&format!("[[plan.phases]]\nname = 'one'\nsteps = [{step}]"));
+        assert_eq!(message, "this word needs a value");
+        assert!(help.ends_with("such as { ago = \"60s\" }"), "{help}");
     }
 }
