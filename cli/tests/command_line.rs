@@ -522,6 +522,16 @@ fn what_cannot_be_written_is_told_once_and_ends_with_64() {
     }
 }
 
+#[test]
+fn of_a_file_in_one_long_line_a_stretch_is_shown() {
+    let cases = Cases::new();
+    let long = cases.path("long.toml");
+    std::fs::write(&long, format!("name = '{}' elephant {}", "a".repeat(30_000), "b".repeat(30_000)))
+        .unwrap();
+    let message = err(&cutover(&["lint", &long]));
+    assert!(message.contains("elephant") && message.len() < 5_000, "{} bytes: {message}", message.len());
+}
+
 /// The first line of a broken case says where it is broken: `# line 7: ...`, `# orders.csv, line 3: ...`; line 0 is a
 /// file that cannot be read at all.
 #[test]

@@ -1,7 +1,8 @@
 //! What is wrong with a case, where, and what to write instead.
 
+use super::excerpt::{Excerpts, end_of_mark};
 use super::tree::{Files, Place};
-use miette::{Diagnostic, LabeledSpan, NamedSource, SourceSpan};
+use miette::{Diagnostic, LabeledSpan, SourceSpan};
 use std::fmt;
 
 /// A case that cannot be used: one clear message with its place.
@@ -48,7 +49,7 @@ pub struct Details {
     pub message: String,
     /// The next thing to try.
     pub help: Option<String>,
-    source_text: Option<NamedSource<String>>,
+    source_text: Option<Excerpts>,
     span: Option<SourceSpan>,
 }
 
@@ -101,12 +102,13 @@ impl CaseError {
         let end = bytes.end.clamp(start, text.len());
         // A label over many lines hides what it should show: its first line is enough.
         let end = text[start..end].find('\n').map_or(end, |length| start + length);
+        let end = end_of_mark(text, start, end);
         CaseError(Box::new(Details {
             file: file.to_owned(),
             line: text[..start].matches('\n').count() + 1,
             message: problem.message,
             help: problem.help,
-            source_text: Some(NamedSource::new(file, text.to_owned())),
+            source_text: Some(Excerpts::of(file, text)),
             span: Some((start..end).into()),
         }))
     }

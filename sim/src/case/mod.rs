@@ -5,6 +5,7 @@
 
 mod deserialize;
 mod error;
+mod excerpt;
 mod expect;
 mod load;
 mod merge;
