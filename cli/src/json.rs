@@ -2,8 +2,7 @@
 
 use crate::measured::{Buckets, Measured, measured};
 use cutover_model::check::{Finding, Guarantee, Subject, Verdict};
-use cutover_model::plan::PlanProblem;
-use cutover_sim::case::{Case, CaseError};
+use cutover_sim::case::{Case, CaseError, Loaded, Warning};
 use cutover_sim::monitor::Cell;
 use cutover_sim::results::{RunResult, SweepResult};
 use serde::Serialize;
@@ -97,7 +96,9 @@ pub struct Linted<'a> {
 #[derive(Debug, Serialize)]
 struct LintedProblem {
     severity: &'static str,
-    /// Of the file, from 1; 0 where it could not be read.
+    /// The file in which it stands: the one that was linted, or one that it extends.
+    file: String,
+    /// Of that file, from 1; none where it could not be read.
     line: Option<usize>,
     /// Of the plan, from 1.
     phase: Option<usize>,
@@ -220,7 +221,7 @@ fn listed_faults(result: &SweepResult, case: &Case) -> Vec<ListedFault> {
 }
 
 /// What `lint` prints of a file.
-pub fn linted<'a>(path: &Path, read: Result<(&'a Case, Vec<PlanProblem>), &'a CaseError>) -> Linted<'a> {
+pub fn linted<'a>(path: &Path, read: Result<&'a Loaded, &'a CaseError>) -> Linted<'a> {
     let file = path.display().to_string();
     match read {
         Err(error) => Linted {
@@ -230,7 +231,8 @@ pub fn linted<'a>(path: &Path, read: Result<(&'a Case, Vec<PlanProblem>), &'a Ca
             steps: 0,
             problems: vec![LintedProblem {
                 severity: "error",
-                line: Some(error.line),
+                file: error.file.clone(),
+                line: Some(error.line).filter(|line| *line > 0),
                 phase: None,
                 step: None,
                 message: error.message.clone(),
@@ -238,21 +240,23 @@ pub fn linted<'a>(path: &Path, read: Result<(&'a Case, Vec<PlanProblem>), &'a Ca
             }],
             case: None,
         },
-        Ok((case, warnings)) => Linted {
+        Ok(loaded) => Linted {
             file,
             well_formed: true,
-            phases: case.plan.phases.len(),
-            steps: case.plan.steps(),
-            problems: warnings.into_iter().map(warned).collect(),
-            case: Some(&case.name),
+            phases: loaded.case.plan.phases.len(),
+            steps: loaded.case.plan.steps(),
+            problems: loaded.warnings().into_iter().map(warned).collect(),
+            case: Some(&loaded.case.name),
         },
     }
 }
 
-fn warned(problem: PlanProblem) -> LintedProblem {
+fn warned(warning: Warning) -> LintedProblem {
+    let problem = warning.problem;
     LintedProblem {
         severity: "warning",
-        line: None,
+        file: warning.file,
+        line: Some(warning.line),
         phase: Some(problem.phase),
         step: problem.step,
         message: problem.message,

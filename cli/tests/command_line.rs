@@ -449,6 +449,30 @@ fn lint_tells_machines_an_object_a_file() {
     assert!(problem["line"].as_u64() > Some(0) && problem["help"].is_string(), "{told}");
     assert_eq!((&accepted["case"], &accepted["well_formed"]), (&"article-guarded".into(), &true.into()));
     assert!(accepted["steps"].as_u64() > Some(20), "{told}");
+    let missing = cutover(&["lint", "scenarios/missing.toml", "--format", "json"]);
+    let problem = &json(&out(&missing))["problems"][0];
+    assert_eq!((&problem["line"], &problem["file"]), (&Value::Null, &"scenarios/missing.toml".into()));
+}
+
+#[test]
+fn lint_says_on_which_line_it_warns_of_something() {
+    let cases = Cases::new();
+    let base =
+        cases.write("base.toml", "[[plan.phases]]\nname = 'one'\nsteps = [\n    { do = 'release' },\n]\n");
+    let own = cases.path("own.toml");
+    std::fs::write(&own, "extends = 'base.toml'\n[plan.after.one]\nname = 'two'\nsteps = []\n").unwrap();
+    let output = cutover(&["lint", &own]);
+    let told = out(&output);
+    assert_eq!((status(&output), err(&output).as_str()), (HELD, ""), "{told}");
+    assert!(
+        told.contains(&format!("{base}, line 6: warning: phase 1, step 1: nothing is held here")),
+        "{told}"
+    );
+    assert!(told.contains(&format!("{own}, line 2: warning: phase 2: the phase has no step")), "{told}");
+    let object = json(&out(&cutover(&["lint", &own, "--format", "json"])));
+    let places: Vec<_> =
+        object["problems"].as_array().unwrap().iter().map(|it| (&it["file"], &it["line"])).collect();
+    assert_eq!(places, [(&base.into(), &6.into()), (&own.into(), &2.into())], "{object}");
 }
 
 /// One message, which says the words, and nothing on the other stream.

@@ -1,7 +1,7 @@
 //! What is wrong with a case, where, and what to write instead.
 
 use super::excerpt::{Excerpts, end_of_mark};
-use super::tree::{Files, Place};
+use super::tree::{Files, Place, line_of};
 use miette::{Diagnostic, LabeledSpan, SourceSpan};
 use std::fmt;
 
@@ -105,7 +105,7 @@ impl CaseError {
         let end = end_of_mark(text, start, end);
         CaseError(Box::new(Details {
             file: file.to_owned(),
-            line: text[..start].matches('\n').count() + 1,
+            line: line_of(text, start),
             message: problem.message,
             help: problem.help,
             source_text: Some(Excerpts::of(file, text)),

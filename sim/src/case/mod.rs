@@ -16,6 +16,7 @@ mod validate;
 pub(crate) use error::Problem;
 pub use error::{CaseError, Details};
 pub use expect::Expect;
+pub use load::{Loaded, Warning};
 pub(crate) use merge::text_of;
 pub use network::{Clocks, Latency, Network};
 pub(crate) use validate::MOST_BYTES;

@@ -50,6 +50,21 @@ impl Files {
     pub fn text(&self, file: usize) -> &str {
         self.files.get(file).map_or("", |(_, text)| text.as_str())
     }
+
+    /// All files' names: the case itself, and what it extends.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.files.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The line on which a place begins, from 1.
+    pub fn line(&self, place: Place) -> usize {
+        line_of(self.text(place.file), place.start)
+    }
+}
+
+/// The line of a text in which a byte stands, from 1.
+pub(crate) fn line_of(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|byte| *byte == b'\n').count() + 1
 }
 
 /// A value and where it stands.

@@ -15,6 +15,7 @@ use crate::build::SET_BROKERS;
 use cutover_model::check::{Guarantee, Verdict};
 use cutover_model::units::Span;
 
+pub(crate) use plan::place_of;
 pub(crate) use workload::MOST_BYTES;
 
 /// The most partitions that a topic may have.

@@ -5,7 +5,7 @@ use crate::case::error::Problem;
 use crate::case::tree::{Entry, Node, Place, Value};
 use crate::case::{Case, Topic};
 use cutover_model::check::{AFTER_THE_PLAN, BEFORE_THE_PLAN};
-use cutover_model::plan::{Act, Gate, Phase, Severity, Step, Wait};
+use cutover_model::plan::{Act, Gate, Phase, PlanProblem, Severity, Step, Wait};
 use cutover_model::record::Queue;
 use cutover_model::units::Span;
 
@@ -153,12 +153,17 @@ fn lint(case: &Case, tree: &Node) -> Result<(), Problem> {
     let Some(found) = problems.into_iter().find(|found| found.severity == Severity::Error) else {
         return Ok(());
     };
+    let there = place_of(&found, tree);
+    Err(Problem::new(there, found.message, found.help))
+}
+
+/// Where the phase or the step stands that the plan's lint speaks of.
+pub(crate) fn place_of(found: &PlanProblem, tree: &Node) -> Place {
     let phase = found.phase.saturating_sub(1);
-    let there = match found.step {
+    match found.step {
         Some(step) => place(tree, way!["plan", "phases", phase, "steps", step.saturating_sub(1)]),
         None => place(tree, way!["plan", "phases", phase]),
-    };
-    Err(Problem::new(there, found.message, found.help))
+    }
 }
 
 /// Every group, topic and partition that a step names, wherever in it.
