@@ -43,7 +43,7 @@ pub struct Check {
     #[arg(long, value_name = "N|A..B")]
     pub seeds: Option<Seeds>,
     /// How many runs at a time; the result does not depend on it. [default: as many as there are processors]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = jobs)]
     pub jobs: Option<u16>,
     /// Also write the result as JSON into this file.
     #[arg(long, value_name = "FILE")]
@@ -120,6 +120,19 @@ pub enum Format {
     Json,
 }
 
+/// How many runs may go on at a time.
+const MOST_JOBS: u16 = 1_024;
+
+fn jobs(text: &str) -> Result<u16, String> {
+    match text.parse() {
+        Ok(jobs @ 1..=MOST_JOBS) => Ok(jobs),
+        _ => Err(format!(
+            "a whole number of at least 1 is needed: write one from 1 to {MOST_JOBS}, or leave --jobs out for as many as \
+             there are processors"
+        )),
+    }
+}
+
 /// A seed, or how many there are.
 fn number(text: &str) -> Result<u64, String> {
     text.replace('_', "").parse().map_err(|error: std::num::ParseIntError| match error.kind() {
@@ -164,6 +177,17 @@ mod tests {
         assert_eq!("1_000".parse(), Ok(Seeds(0..1000)));
         for wrong in ["0", "9..5", "5..5", "-3", "many", "1...4", ""] {
             assert!(wrong.parse::<Seeds>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn jobs_are_at_least_one_and_not_without_end() {
+        assert_eq!((jobs("1"), jobs("1024")), (Ok(1), Ok(1_024)));
+        for wrong in ["0", "1025", "-1", "x", "1.5", "", "99999999"] {
+            assert!(
+                jobs(wrong).is_err_and(|told| told.starts_with("a whole number of at least 1")),
+                "{wrong}"
+            );
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::arguments::{Check, Format};
 use crate::measured::Buckets;
+use crate::output::counted;
 use crate::{
     EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, coverage_table, json, measures_table, metrics, output, progress,
     table,
@@ -97,15 +98,8 @@ fn worse(one: u8, other: u8) -> u8 {
 /// What people read.
 fn told(case: &Case, path: &Path, result: &SweepResult, expected: bool, verbose: bool) -> String {
     let mut text = String::new();
-    let plural = if result.seeds == 1 { "seed" } else { "seeds" };
-    let _ = writeln!(
-        text,
-        "{}: {}\n{} {plural} from {}",
-        case.name.bold(),
-        case.about,
-        result.seeds,
-        result.first
-    );
+    let seeds = counted(result.seeds, "seed");
+    let _ = writeln!(text, "{}: {}\n{seeds} from {}", case.name.bold(), case.about, result.first);
     let _ = writeln!(text, "{}", table::of_sweep(result));
     text += &measures_table::of_parts(&result.measures);
     if verbose {
@@ -155,11 +149,6 @@ fn why_unknown(line: &GuaranteeResult, result: &SweepResult) -> String {
     }
 }
 
-/// "1 seed", "2 seeds".
-fn counted(number: u64, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 /// The last words: the verdict, and how much it is worth.
 fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
     let mut text = format!("{}: {}", case.name.bold(), table::verdict(result.verdict));
@@ -172,7 +161,7 @@ fn conclusion(case: &Case, result: &SweepResult, expected: bool) -> String {
         Verdict::Violated | Verdict::Unknown => {}
     }
     if case.is_beyond_tolerance() {
-        text += output::BEYOND;
+        text += output::beyond(result.verdict);
     } else if !expected {
         let _ = write!(text, "; the case expects {}", case.expect);
         let unexpected: Vec<String> =

@@ -1,5 +1,6 @@
 //! What a sweep did not try: the faults that struck in each phase, zeroes first, and the conditions that it reached.
 
+use crate::output::counted;
 use crate::table::{dense, lines};
 use cutover_sim::case::Case;
 use cutover_sim::faults::settings::Listed;
@@ -58,14 +59,15 @@ fn never_struck(coverage: &Coverage) -> String {
     }
     let never: Vec<&str> =
         times.iter().filter(|(_, times)| **times == 0).map(|(name, _)| name.as_str()).collect();
-    let cells = coverage.cells().filter(|cell| cell.possible > 0).count();
+    let cells = counted(coverage.cells().filter(|cell| cell.possible > 0).count() as u64, "cell");
     let zeroes = coverage.cells().filter(Cell::is_missed).count();
+    let are = if zeroes == 1 { "is" } else { "are" };
     let mut listed = String::new();
     if !never.is_empty() {
         listed = format!("never struck ({}): {}; ", never.len(), never.join(", "));
     }
     wrapped(&format!(
-        "{listed}of {cells} cells that a run could have seen, phase by fault by kind of node, {zeroes} are zero (--verbose \
+        "{listed}of {cells} that a run could have seen, phase by fault by kind of node, {zeroes} {are} zero (--verbose \
          shows them; - is what no run could have seen; most zeroes first)"
     ))
 }

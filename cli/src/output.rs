@@ -1,6 +1,7 @@
 //! Writing to standard output: a closed pipe ends the output quietly, anything else is told. And the one command that
 //! is printed to be pasted.
 
+use cutover_model::check::Verdict;
 use miette::{IntoDiagnostic, WrapErr};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -29,8 +30,19 @@ pub fn create(path: &Path) -> miette::Result<File> {
 }
 
 /// What a verdict beyond the tolerance is worth.
-pub const BEYOND: &str =
-    "; these faults go beyond what the systems tolerate: what broke is not held against the plan";
+pub fn beyond(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Violated => {
+            "; these faults go beyond what the systems tolerate: what broke is not held against the plan"
+        }
+        Verdict::Held | Verdict::Unknown => "; these faults go beyond what the systems tolerate",
+    }
+}
+
+/// "1 seed", "2 seeds".
+pub fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
 
 /// The command that replays a seed, ready to be pasted.
 pub fn replay_command(path: &Path, seed: u64, beyond: bool) -> String {

@@ -112,7 +112,7 @@ fn told(case: &Case, arguments: &Replay, result: &RunResult) -> String {
         result.simulated_ms / 1000,
         result.simulated_ms % 1000,
         result.digest,
-        if case.is_beyond_tolerance() { output::BEYOND } else { "" }
+        if case.is_beyond_tolerance() { output::beyond(result.verdict) } else { "" }
     );
     text
 }

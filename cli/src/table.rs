@@ -1,5 +1,6 @@
 //! The table of guarantees, the verdicts' colours, and the stories of findings.
 
+use crate::output::counted;
 use comfy_table::{ContentArrangement, LineStyle, Table};
 use cutover_model::check::{Figure, Guarantee, StoryLine, Verdict};
 use cutover_sim::results::{GuaranteeResult, RunResult, SweepResult};
@@ -51,7 +52,7 @@ pub fn of_sweep(result: &SweepResult) -> String {
             line.name.to_string(),
             line.verdict.to_string(),
             format!("{} of {}", line.exercised, result.seeds),
-            format!("{} seeds", line.violated),
+            counted(line.violated, "seed"),
             line.first_seed.map_or_else(|| "-".to_owned(), |seed| seed.to_string()),
             worst_figures(line),
         ]);

@@ -131,6 +131,16 @@ fn what_breaks_beyond_the_tolerance_is_told_and_blames_nobody() {
     let output = cutover(&["check", &bare, "--seeds", "2", "--beyond", "--format", "json"]);
     assert_eq!(json(&out(&output))["beyond"], true);
     assert_eq!(status(&cutover(&["replay", &bare, "--seed", "1", "--beyond"])), HELD);
+    // Nothing was sent, and nothing broke.
+    let held =
+        cases.write("held.toml", "[workload]\nrecords = 1\n[faults]\nlist = []\n[faults.draw]\ncount = 1\n");
+    for words in
+        [&["check", &held, "--seeds", "1", "--beyond"][..], &["replay", &held, "--seed", "0", "--beyond"]]
+    {
+        let told = out(&cutover(words));
+        assert!(told.contains("go beyond what the systems tolerate"), "{told}");
+        assert!(told.contains("violated") || !told.contains("what broke"), "{told}");
+    }
 }
 
 #[test]
@@ -501,7 +511,10 @@ fn wrong_usage_is_told_once_and_ends_with_64() {
     for seeds in ["0", "9..5", "5..5", "many", "1.5", ""] {
         refuses(&["check", baseline, "--seeds", seeds], &["--seeds"]);
     }
-    refuses(&["check", baseline, "--seeds", "1", "--jobs", "0"], &["--jobs"]);
+    for jobs in ["0", "x", "1025"] {
+        let words = ["check", baseline, "--seeds", "1", "--jobs", jobs];
+        refuses(&words, &["--jobs", "a whole number of at least 1 is needed"]);
+    }
     refuses(&["check", baseline, "--seeds", "1", "--format", "xml"], &["xml", "json"]);
     refuses(&["replay", baseline, "--seed", "-1"], &["-1"]);
     refuses(&["replay", baseline, "--seed", "99999999999999999999999"], &["--seed"]);
