@@ -8,32 +8,36 @@ use crate::{
     table,
 };
 use cutover_model::check::{Finding, Subject, Verdict};
-use cutover_sim::case::Case;
+use cutover_sim::case::{Case, Loaded};
 use cutover_sim::results::{GuaranteeResult, SweepResult};
 use cutover_sim::run;
 use miette::{IntoDiagnostic, WrapErr};
 use owo_colors::OwoColorize;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread::available_parallelism;
 
 /// Check each case; the exit status is the worst.
 pub fn run(arguments: &Check) -> miette::Result<u8> {
     // Every file is read before the first run: a typo in the last one should not cost the sweep of the first.
-    let cases: Vec<Case> = arguments
+    let loaded: Vec<Loaded> = arguments
         .cases
         .iter()
-        .map(|path| {
-            Case::load(path).map(|case| if arguments.beyond { case.beyond_tolerance() } else { case })
-        })
+        .map(|path| Loaded::load(path))
         .collect::<Result<_, _>>()
         .map_err(miette::Report::new)?;
-    let mut out = arguments.out.as_deref().map(output::create).transpose()?;
-    let mut metrics_file = arguments.metrics.as_deref().map(output::create).transpose()?;
+    let read: Vec<PathBuf> = loaded.iter().flat_map(Loaded::files).collect();
+    let named = [("--out", arguments.out.as_deref()), ("--metrics", arguments.metrics.as_deref())];
+    let [mut out, mut metrics_file] = output::create(named, &read)?;
+    let cases = loaded.into_iter().map(|loaded| match arguments.beyond {
+        true => loaded.case.beyond_tolerance(),
+        false => loaded.case,
+    });
     let mut swept = Vec::new();
     let mut status = EXIT_HELD;
-    for (case, path) in cases.iter().zip(&arguments.cases) {
+    for (case, path) in cases.zip(&arguments.cases) {
+        let case = &case;
         let result = sweep(case, arguments);
         let expected = case.expect.is_met_by(&result);
         let buckets = if arguments.verbose { Buckets::Told } else { Buckets::Left };

@@ -1,11 +1,11 @@
-//! Writing to standard output: a closed pipe ends the output quietly, anything else is told. And the one command that
-//! is printed to be pasted.
+//! Writing to standard output: a closed pipe ends the output quietly, anything else is told. Files for results, which are
+//! never made of what was read. And the one command that is printed to be pasted.
 
 use cutover_model::check::Verdict;
-use miette::{IntoDiagnostic, WrapErr};
+use miette::{IntoDiagnostic, WrapErr, miette};
 use std::fs::File;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Print a text as it is.
 ///
@@ -19,14 +19,66 @@ pub fn print(text: &str) -> miette::Result<()> {
     }
 }
 
-/// A file for a result, made before the first run: a sweep should not end with a folder that is missing.
+/// The files that an invocation writes, each by the option that names it, made before the first run: a sweep should not end
+/// with a folder that is missing. None is made if one of them is among those that were `read`, or named by two options: a
+/// result would take the place of the case, or of the other result.
 ///
 /// # Errors
-/// If it cannot be made.
-pub fn create(path: &Path) -> miette::Result<File> {
+/// If one of them cannot be made.
+pub fn create<const COUNT: usize>(
+    named: [(&str, Option<&Path>); COUNT],
+    read: &[PathBuf],
+) -> miette::Result<[Option<File>; COUNT]> {
+    let read: Vec<PathBuf> = read.iter().map(|path| resolved(path)).collect();
+    let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+    for (option, path) in named {
+        // What is no file, as a terminal or a pipe, keeps what others have written to it.
+        let Some(path) = path.filter(|path| path.is_file() || !path.exists()) else { continue };
+        let place = resolved(path);
+        if read.contains(&place) {
+            return Err(miette!(
+                help = "name another file for the result",
+                "{option} would overwrite {}, which the case is read from",
+                path.display()
+            ));
+        }
+        if let Some((other, _)) = seen.iter().find(|(_, taken)| *taken == place) {
+            return Err(miette!(
+                help = "name two files",
+                "{other} and {option} both name {}: one result would overwrite the other",
+                path.display()
+            ));
+        }
+        seen.push((option, place));
+    }
+    let mut made = [const { None }; COUNT];
+    for ((_, path), file) in named.into_iter().zip(&mut made) {
+        *file = path.map(create_one).transpose()?;
+    }
+    Ok(made)
+}
+
+fn create_one(path: &Path) -> miette::Result<File> {
+    let could_not = || format!("could not create {}", path.display());
+    if path.is_dir() {
+        return Err(miette!(
+            help = format!("name a file in it, such as {}", path.join("result.json").display()),
+            "{}: it is a folder",
+            could_not()
+        ));
+    }
     File::create(path)
         .into_diagnostic()
-        .wrap_err_with(|| format!("could not create {}: name a file in a folder that exists", path.display()))
+        .wrap_err_with(|| format!("{}: name a file in a folder that exists", could_not()))
+}
+
+/// The one path of a file that has several, also where it is not there yet.
+fn resolved(path: &Path) -> PathBuf {
+    let in_folder = || {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        Some(folder.canonicalize().ok()?.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(in_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// What a verdict beyond the tolerance is worth.

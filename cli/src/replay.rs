@@ -4,7 +4,7 @@ use crate::arguments::{Format, Replay};
 use crate::{EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, json, measures_table, metrics, output, table};
 use cutover_model::check::Verdict;
 use cutover_model::history::Entry;
-use cutover_sim::case::Case;
+use cutover_sim::case::{Case, Loaded};
 use cutover_sim::results::RunResult;
 use cutover_sim::run::{self, Keep};
 use miette::{IntoDiagnostic, WrapErr, miette};
@@ -12,7 +12,6 @@ use owo_colors::OwoColorize;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::Path;
 
 /// Replay one seed.
 pub fn run(arguments: &Replay) -> miette::Result<u8> {
@@ -22,15 +21,14 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
             "--trace tells the run to people"
         ));
     }
-    let mut case = Case::load(&arguments.case).map_err(miette::Report::new)?;
-    if arguments.beyond {
-        case = case.beyond_tolerance();
-    }
-    let metrics_file = arguments.metrics.as_deref().map(output::create).transpose()?;
+    let loaded = Loaded::load(&arguments.case).map_err(miette::Report::new)?;
+    let named = [("--history", arguments.history.as_deref()), ("--metrics", arguments.metrics.as_deref())];
+    let [history_file, metrics_file] = output::create(named, &loaded.files())?;
+    let case = if arguments.beyond { loaded.case.beyond_tolerance() } else { loaded.case };
     let keep = Keep { history: true, messages: arguments.messages };
     let result = run::replay(&case, arguments.seed, keep);
-    if let Some(path) = &arguments.history {
-        write_history(path, &result.history)?;
+    if let Some(file) = history_file {
+        write_history(file, &result.history).into_diagnostic().wrap_err("could not write the history")?;
     }
     if let Some(mut file) = metrics_file {
         let text = metrics_of(&result, &case);
@@ -56,18 +54,13 @@ pub fn run(arguments: &Replay) -> miette::Result<u8> {
     })
 }
 
-fn write_history(path: &Path, history: &[Entry]) -> miette::Result<()> {
-    let write = || -> std::io::Result<()> {
-        let mut file = BufWriter::new(File::create(path)?);
-        for entry in history {
-            serde_json::to_writer(&mut file, entry)?;
-            file.write_all(b"\n")?;
-        }
-        file.flush()
-    };
-    write()
-        .into_diagnostic()
-        .wrap_err_with(|| format!("could not write {}: name a file in a folder that exists", path.display()))
+fn write_history(file: File, history: &[Entry]) -> std::io::Result<()> {
+    let mut file = BufWriter::new(file);
+    for entry in history {
+        serde_json::to_writer(&mut file, entry)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
 }
 
 fn metrics_of(result: &RunResult, case: &Case) -> String {

@@ -557,6 +557,41 @@ fn what_cannot_be_written_is_told_once_and_ends_with_64() {
         let replay = ["replay", "scenarios/baseline.toml", "--seed", "1", file, &nowhere];
         refuses(&replay, &["no-such-folder", "name a file in a folder that exists"]);
     }
+    let folder = cases.path("");
+    refuses(&["check", GUARDED, "--seeds", "1000000", "--out", &folder], &["it is a folder", "result.json"]);
+    refuses(&["replay", GUARDED, "--seed", "1", "--history", &folder], &["it is a folder", "help:"]);
+}
+
+#[test]
+fn a_result_takes_the_place_of_no_case_and_of_no_other_result() {
+    let cases = Cases::new();
+    let base = cases.nobody_reads_kafka("base.toml", "");
+    let (own, result) = (cases.path("own.toml"), cases.path("result"));
+    std::fs::write(&own, "extends = 'base.toml'\nname = 'own'\n[workload]\ntrace = 'trace.csv'\n").unwrap();
+    let trace = cases.path("trace.csv");
+    std::fs::write(&trace, "at,key,bytes\n1,k,100\n").unwrap();
+    let other = cases.path("./own.toml");
+    let before = || [&base, &own, &trace].map(|path| std::fs::read_to_string(path).unwrap());
+    let kept = before();
+    let check = ["check", GUARDED, &own, "--seeds", "1000000"];
+    let replay = ["replay", &own, "--seed", "1"];
+    for path in [&base, &own, &trace, &other] {
+        for (words, option) in
+            [(&check[..], "--out"), (&check, "--metrics"), (&replay, "--history"), (&replay, "--metrics")]
+        {
+            refuses(
+                &[words, &[option, path]].concat(),
+                &[&format!("{option} would overwrite"), path, "help:"],
+            );
+        }
+    }
+    let same = cases.path("./result");
+    for (words, option) in [(&check[..], "--out"), (&replay, "--history")] {
+        let both = [words, &[option, &result, "--metrics", &same]].concat();
+        refuses(&both, &[&format!("{option} and --metrics both name"), "help: name two files"]);
+    }
+    assert_eq!(before(), kept);
+    assert!(!Path::new(&result).exists(), "nothing is made where something is refused");
 }
 
 #[test]
