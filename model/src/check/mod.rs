@@ -198,6 +198,10 @@ pub struct Judgement {
     pub findings: Vec<Finding>,
     /// How many anomalies there were in all.
     pub findings_total: u64,
+    /// The longest write gap and the greatest record age, whether they are over an objective or not: what the plan added to
+    /// them is known only beside the run without the migration. Of zero downtime alone.
+    #[serde(skip)]
+    pub longest: Vec<Finding>,
 }
 
 /// A checker of one guarantee.

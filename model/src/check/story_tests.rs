@@ -407,6 +407,33 @@ fn a_disk_that_dies_after_the_record_was_stored_is_told() {
 }
 
 #[test]
+fn what_the_plan_added_is_told_by_the_record_that_waited_and_by_nothing_before_it() {
+    let waits = |seconds| {
+        let mut scene = Scene::new();
+        scene.send((0, 0), 0).reads(A, &[0]).phase(1).act(Act::StartMirror).wait(Span::secs(200)).phase(3);
+        let hold = Act::Hold { topics: Vec::new(), partitions: Vec::new() };
+        scene.act(hold).invoke((0, 1)).wait(Span::secs(seconds)).act(Act::Release);
+        scene.acknowledge((0, 1), Queue::Corgi, 1).reads(A, &[1]).wait(Span::secs(100)).act(Act::StopMirror);
+        scene.drained();
+        scene
+    };
+    let (with, without) = (waits(100).judged(ZeroDowntime::new), waits(30).judged(ZeroDowntime::new));
+    let compared = crate::check::compare(&with, &without, &subject().objectives);
+    let lines = told(&waits(100), &compared, 20);
+    let texts = texts(&lines);
+    for expected in [
+        "the operator begins cut-write",
+        "the operator has the producers hold their sends back (every topic)",
+        "producer-0 sends p0#1 (key 0) to orders/0",
+        "the operator lets the producers send again",
+        "Corgi acknowledges p0#1 to producer-0: orders/0 offset 1",
+    ] {
+        assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
+    }
+    assert!(!texts.iter().any(|text| text.contains("mirror") || text.contains("dual-write")), "{texts:#?}");
+}
+
+#[test]
 fn a_wrong_clock_is_told_with_by_how_much() {
     let event = |kind: &str| Event::FaultBegun {
         fault: 0,

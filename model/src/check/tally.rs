@@ -150,6 +150,7 @@ pub(super) fn judgement(
         conditions: Vec::new(),
         findings,
         findings_total,
+        longest: Vec::new(),
     }
 }
 

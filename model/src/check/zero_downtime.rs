@@ -32,7 +32,7 @@ pub struct ZeroDowntime {
     writes: ByPartition<Writes>,
     reads: Vec<Reads>,
     /// The longest write gap that began in each phase, and its partition.
-    gap_of_phase: Vec<(Span, TopicPartition, Time)>,
+    gap_of_phase: Vec<(Gap, TopicPartition)>,
 }
 
 /// What is known of a send.
@@ -46,12 +46,13 @@ struct Send {
 }
 
 /// The sends of one source partition.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 struct Writes {
-    outstanding: u32,
+    /// The outstanding sends, the oldest first.
+    outstanding: Vec<RecordId>,
     /// Since when there are outstanding sends and no acknowledgement.
     since: Time,
-    /// The send that began the stretch.
+    /// The send that was outstanding the longest when the stretch began.
     record: RecordId,
     longest: Gap,
 }
@@ -99,10 +100,10 @@ impl ZeroDowntime {
         }
         send.outstanding = true;
         let writes = self.writes.at(source);
-        if writes.outstanding == 0 {
+        if writes.outstanding.is_empty() {
             (writes.since, writes.record) = (at, record);
         }
-        writes.outstanding += 1;
+        writes.outstanding.push(record);
     }
 
     /// A producer was told the fate of a record.
@@ -115,15 +116,17 @@ impl ZeroDowntime {
             return;
         };
         let writes = self.writes.at(source);
-        writes.outstanding -= 1;
-        if acknowledged || writes.outstanding == 0 {
+        if let Some(place) = writes.outstanding.iter().position(|outstanding| *outstanding == record) {
+            writes.outstanding.remove(place);
+        }
+        if acknowledged || writes.outstanding.is_empty() {
             let gap = writes.gap(at);
             writes.longest = writes.longest.longer(gap);
-            (writes.since, writes.record) = (at, record);
+            (writes.since, writes.record) = (at, writes.outstanding.first().copied().unwrap_or(record));
             let phase = self.course.phase_at(gap.from);
             let of_phase = grown(&mut self.gap_of_phase, phase as usize);
-            if gap.length > of_phase.0 {
-                *of_phase = (gap.length, source, gap.from);
+            if gap.length > of_phase.0.length {
+                *of_phase = (gap, source);
             }
         }
     }
@@ -213,23 +216,48 @@ impl ZeroDowntime {
         }
     }
 
-    fn figures(&self) -> Vec<Figure> {
-        let (gap, partition, from) =
-            self.gap_of_phase.iter().max_by_key(|gap| gap.0).copied().unwrap_or_default();
-        let ages = self.reads.iter().zip(0..).filter_map(|(reads, group)| Some((reads.longest?, group)));
-        let age = ages.max_by_key(|((gap, _), _)| gap.length);
-        let age_place = age.map_or_else(String::new, |((gap, _), group)| {
-            format!(
-                "{}, {} acknowledged at {}",
-                self.subject.group_name(GroupId(group)),
-                gap.record,
-                gap.from
-            )
+    /// The longest write gap, and its partition.
+    fn longest_gap(&self) -> (Gap, TopicPartition) {
+        self.gap_of_phase.iter().max_by_key(|(gap, _)| gap.length).copied().unwrap_or_default()
+    }
+
+    /// The greatest age, the partition of its record, and the group that left it.
+    fn greatest_age(&self) -> Option<(Gap, TopicPartition, GroupId)> {
+        let ages = self.reads.iter().zip(0..).filter_map(|(reads, group)| {
+            let (gap, partition) = reads.longest?;
+            Some((gap, partition, GroupId(group)))
         });
-        let gap_place = format!("{} from {from}", self.subject.partition_name(partition));
+        ages.max_by_key(|(gap, ..)| gap.length)
+    }
+
+    /// Both, as what the plan may have added to: what is said of them is said by [`compare`].
+    fn longest(&self) -> Vec<Finding> {
+        let finding = |gap: Gap, partition, group| Finding {
+            guarantee: Guarantee::ZeroDowntime,
+            ground: Ground::PlanAdded,
+            phase: self.course.phase_at(gap.from),
+            at: gap.from,
+            group,
+            partition: Some(partition),
+            records: vec![gap.record],
+            weight: gap.length.as_millis(),
+            summary: String::new(),
+        };
+        let (gap, partition) = self.longest_gap();
+        let age = self.greatest_age().map(|(gap, partition, group)| finding(gap, partition, Some(group)));
+        std::iter::once(finding(gap, partition, None)).chain(age).collect()
+    }
+
+    fn figures(&self) -> Vec<Figure> {
+        let (gap, partition) = self.longest_gap();
+        let age = self.greatest_age();
+        let age_place = age.map_or_else(String::new, |(gap, _, group)| {
+            format!("{}, {} acknowledged at {}", self.subject.group_name(group), gap.record, gap.from)
+        });
+        let gap_place = format!("{} from {}", self.subject.partition_name(partition), gap.from);
         let mut figures = vec![
-            figure(WRITE_GAP, gap.as_millis(), gap_place),
-            figure(RECORD_AGE, age.map_or(0, |((gap, _), _)| gap.length.as_millis()), age_place),
+            figure(WRITE_GAP, gap.length.as_millis(), gap_place),
+            figure(RECORD_AGE, age.map_or(0, |(gap, ..)| gap.length.as_millis()), age_place),
         ];
         // Without a plan all of the run is before it.
         let last = if self.subject.phases.is_empty() { 0 } else { self.subject.after_the_plan() };
@@ -240,7 +268,7 @@ impl ZeroDowntime {
             let age = age.copied().unwrap_or_default();
             figures.push(figure(
                 format!("{name}/{WRITE_GAP}"),
-                gap.0.as_millis(),
+                gap.0.length.as_millis(),
                 self.subject.partition_name(gap.1),
             ));
             figures.push(figure(format!("{name}/{RECORD_AGE}"), age.as_millis(), ""));
@@ -311,7 +339,9 @@ impl Checker for ZeroDowntime {
         let acknowledged = self.sends.iter().any(|(_, send)| send.acknowledged_at.is_some());
         let processed = self.reads.iter().any(|reads| reads.first_processings > 0);
         let exercised = acknowledged && processed;
-        judgement(Guarantee::ZeroDowntime, &self.course, exercised, end.figures(), (findings, tally.total))
+        let found = (findings, tally.total);
+        let judgement = judgement(Guarantee::ZeroDowntime, &self.course, exercised, end.figures(), found);
+        Judgement { longest: end.longest(), ..judgement }
     }
 }
 
@@ -335,7 +365,7 @@ pub fn compare(with: &Judgement, without: &Judgement, objectives: &Objectives) -
             format!("{together} ms with the plan, {alone} ms without"),
         ));
         if added > promised.as_millis() {
-            both.findings.push(plan_added(what, added, promised, with, name));
+            both.findings.extend(plan_added(what, added, promised, with, name));
             both.findings_total += 1;
         }
     }
@@ -349,22 +379,13 @@ pub fn compare(with: &Judgement, without: &Judgement, objectives: &Objectives) -
     both
 }
 
-fn plan_added(what: &str, added: u64, promised: Span, with: &Judgement, name: &str) -> Finding {
+/// The finding of a gap or an age to which the plan added too much: of a write gap, if it is no group's.
+fn plan_added(what: &str, added: u64, promised: Span, with: &Judgement, name: &str) -> Option<Finding> {
     let place = with.figures.iter().find(|figure| figure.name == name).map_or("", |figure| &figure.place);
-    Finding {
-        guarantee: Guarantee::ZeroDowntime,
-        ground: Ground::PlanAdded,
-        phase: 0,
-        at: Time::ZERO,
-        group: None,
-        partition: None,
-        records: Vec::new(),
-        weight: added,
-        summary: format!(
-            "the plan added {} to the {what}, and {promised} are allowed ({place})",
-            Span::millis(added)
-        ),
-    }
+    let longest = with.longest.iter().find(|longest| longest.group.is_none() == (name == WRITE_GAP))?;
+    let summary =
+        format!("the plan added {} to the {what}, and {promised} are allowed ({place})", Span::millis(added));
+    Some(Finding { weight: added, summary, ..longest.clone() })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use crate::check::scene::{A, B, BILLING, Scene, grounds, id, subject, value};
 use crate::check::{Ground, Judgement, Objectives, Verdict};
 use crate::history::Event;
 use crate::plan::Act;
-use crate::record::Queue;
+use crate::record::{Queue, TopicPartition};
 use crate::units::Span;
 
 fn judged(scene: &Scene) -> Judgement {
@@ -152,6 +152,35 @@ fn the_plans_own_share_is_the_difference() {
     assert_eq!(over.findings[0].weight, 70_000);
     let better = compare(&judged(&slow(20)), &judged(&slow(90)), &objectives);
     assert_eq!((better.verdict, value(&better, "plan_added_write_gap_ms")), (Verdict::Held, 0));
+}
+
+/// A record that a group has only after that time.
+fn late(seconds: u64) -> Scene {
+    let mut scene = Scene::new();
+    scene.send((0, 0), 0).reads(A, &[0]).phase(2).send((0, 1), 1).wait(Span::secs(seconds));
+    scene.phase(3).reads(A, &[1]).drained();
+    scene
+}
+
+#[test]
+fn what_the_plan_added_is_found_where_and_when_it_was() {
+    let objectives = Objectives::default();
+    let gap = compare(&judged(&slow(90)), &judged(&slow(20)), &objectives).findings.remove(0);
+    assert_eq!((gap.phase, gap.at.as_millis(), gap.group), (3, 6, None));
+    assert_eq!((gap.partition, &gap.records[..]), (Some(TopicPartition::new(0, 0)), &[id((0, 1))][..]));
+    let age = compare(&judged(&late(150)), &judged(&late(1)), &objectives).findings.remove(0);
+    assert_eq!((age.phase, age.at.as_millis(), age.group), (2, 7, Some(BILLING)));
+    assert_eq!((age.partition, &age.records[..]), (Some(TopicPartition::new(0, 0)), &[id((0, 1))][..]));
+    assert!(age.summary.contains("billing, p0#1 acknowledged at"), "{}", age.summary);
+    assert!(compare(&judged(&late(20)), &judged(&late(1)), &objectives).findings.is_empty());
+}
+
+#[test]
+fn a_stretch_that_begins_with_anothers_acknowledgement_is_of_the_record_that_waits() {
+    let mut scene = Scene::new();
+    scene.invoke((0, 0)).wait(Span::secs(1)).send((1, 0), 0).wait(Span::secs(121));
+    scene.acknowledge((0, 0), Queue::Corgi, 1).drained();
+    assert_eq!(grounds(&judged(&scene)), [(Ground::WriteUnavailable, id((0, 0)))]);
 }
 
 #[test]

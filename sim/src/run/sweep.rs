@@ -239,6 +239,7 @@ mod tests {
             }],
             findings: Vec::new(),
             findings_total: u64::from(violated),
+            longest: Vec::new(),
         };
         RunResult {
             case: "case".into(),

@@ -211,7 +211,7 @@ impl Teller<'_> {
     fn note_kafka(&mut self, history: &[Entry], cut_off: bool) {
         self.kafka_from = match self.finding.ground {
             Ground::Lost if cut_off && self.is_lost_in_corgi() => Time::NEVER,
-            Ground::WriteUnavailable => self.written_to_kafka_from(history),
+            _ if self.is_of_writing() => self.written_to_kafka_from(history),
             _ => return,
         };
         for entry in history {

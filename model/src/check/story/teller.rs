@@ -47,7 +47,7 @@ impl<'a> Teller<'a> {
         for entry in history {
             if teller.follows(&entry.event) {
                 teller.from = teller.from.min(entry.at);
-                if matches!(finding.ground, Ground::Lost) {
+                if finding.ground == Ground::Lost {
                     teller.to = teller.to.max(entry.at);
                 }
                 teller.nodes.insert(entry.node);
@@ -58,6 +58,7 @@ impl<'a> Teller<'a> {
                 teller.last_wait = Some(entry.at);
             }
         }
+        teller.to = teller.to.max(teller.over_at(history).unwrap_or_default());
         teller.note_cuts(history);
         teller.note_tenures(history);
         let gone_at = teller.gone_at(history);
@@ -94,6 +95,40 @@ impl<'a> Teller<'a> {
                 self.nodes.insert(entry.node);
             }
         }
+    }
+
+    /// Whether the story is of a stretch in which nobody could write.
+    pub(super) fn is_of_writing(&self) -> bool {
+        match self.finding.ground {
+            Ground::WriteUnavailable => true,
+            Ground::PlanAdded => self.finding.group.is_none(),
+            _ => false,
+        }
+    }
+
+    /// Whether the story is of a record that waited for a group.
+    pub(super) fn is_of_reading(&self) -> bool {
+        match self.finding.ground {
+            Ground::ReadUnavailable => true,
+            Ground::PlanAdded => self.finding.group.is_some(),
+            _ => false,
+        }
+    }
+
+    /// When a stretch is over whose weight does not say it: what the plan added to it is less than how long it was, and an age is
+    /// without the planned pause. It was over at the latest with the first word of its record.
+    fn over_at(&self, history: &[Entry]) -> Option<Time> {
+        if self.finding.ground != Ground::PlanAdded && !self.is_of_reading() {
+            return None;
+        }
+        let is_over = |entry: &&Entry| match &entry.event {
+            Event::Acknowledged { .. } | Event::Refused { .. } | Event::Indeterminate { .. } => {
+                self.is_of_writing() && self.follows(&entry.event)
+            }
+            Event::Processed { .. } => self.is_of_reading() && self.follows(&entry.event),
+            _ => false,
+        };
+        history.iter().find(is_over).map(|entry| entry.at)
     }
 
     /// Whether the story is of a loss before anything came to Kafka.
@@ -259,8 +294,10 @@ impl<'a> Teller<'a> {
 /// When the story of a finding is over.
 fn teller_end(history: &[Entry], finding: &Finding) -> Time {
     match finding.ground {
-        Ground::WriteUnavailable | Ground::ReadUnavailable => finding.at + Span::millis(finding.weight),
-        Ground::Stuck | Ground::PlanAdded => history.last().map_or(finding.at, |entry| entry.at),
+        Ground::WriteUnavailable | Ground::ReadUnavailable | Ground::PlanAdded => {
+            finding.at + Span::millis(finding.weight)
+        }
+        Ground::Stuck => history.last().map_or(finding.at, |entry| entry.at),
         _ => finding.at,
     }
 }

@@ -32,8 +32,7 @@ impl Teller<'_> {
             }
             // What a topic's widening does is seen long after it.
             Event::Widened { topic, .. } | Event::Narrowed { topic, .. }
-                if (self.is_of_records() || self.finding.ground == Ground::WriteUnavailable)
-                    && self.is_of_topic(*topic) =>
+                if (self.is_of_records() || self.is_of_writing()) && self.is_of_topic(*topic) =>
             {
                 return if self.told_before.contains_key(&place) { 97 } else { 88 };
             }
