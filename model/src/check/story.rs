@@ -6,6 +6,7 @@
 
 mod causes;
 mod losses;
+mod obeyed;
 mod teller;
 mod weights;
 

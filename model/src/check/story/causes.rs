@@ -29,6 +29,7 @@ impl Teller<'_> {
         self.note_reader_beyond(history);
         self.note_replaced(history);
         self.note_late_way_back(history);
+        self.note_what_was_told(history);
         let cut_off = history.iter().any(|entry| self.is_cut_off(entry));
         if self.is_lost_in_corgi() || cut_off {
             self.note_last_leadership(history);

@@ -66,6 +66,8 @@ impl Teller<'_> {
             {
                 return 102;
             }
+            // A record waits in a pause that is one of its causes, or in none.
+            Act::Pause { .. } | Act::Resume { .. } if self.is_of_reading() => return 0,
             Act::RollOut { group, .. }
             | Act::RollBack { group, .. }
             | Act::PrepareOffsets { group, .. }
