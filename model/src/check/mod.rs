@@ -235,6 +235,8 @@ pub struct Subject {
     pub producer: Sending,
     /// How the mirror does.
     pub mirror: Sending,
+    /// Who tells the switches.
+    pub switch_centre: Option<NodeId>,
     /// What the case promises.
     pub objectives: Objectives,
     /// Whether the plan has a rewind.

@@ -149,6 +149,7 @@ impl Case {
             placed: self.placed(),
             producer: sending(&self.producers.kafka),
             mirror: sending(&self.mirror.kafka),
+            switch_centre: Some(layout.switch_centre),
             objectives: self.objectives.clone(),
             rewinds: self.plan.rewinds(),
             widens: self.plan.widens(),

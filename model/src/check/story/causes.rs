@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SHORTLY: Span = Span::secs(60);
 
 /// A fault of a history.
-struct Past<'a> {
+pub(super) struct Past<'a> {
     begun: usize,
     ended: Option<usize>,
     struck: &'a [NodeId],
@@ -118,7 +118,12 @@ impl Teller<'_> {
     }
 
     /// The faults that struck one of those nodes and led to what is at that place.
-    fn note_faults<'h>(&mut self, history: &'h [Entry], place: usize, nodes: &[NodeId]) -> Vec<Past<'h>> {
+    pub(super) fn note_faults<'h>(
+        &mut self,
+        history: &'h [Entry],
+        place: usize,
+        nodes: &[NodeId],
+    ) -> Vec<Past<'h>> {
         let at = history[place].at;
         let lasted = |past: &Past| {
             past.ended.is_none_or(|ended| history[ended].at + SHORTLY >= at) && past.begun < place

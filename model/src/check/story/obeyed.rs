@@ -1,12 +1,16 @@
-//! What the operator had told whom long before, where a story is about who obeyed it: a pause in which a record waited.
+//! What the operator had told whom long before, where a story is about who obeyed it: a pause in which a record waited, a switch
+//! that not everybody had heard of.
 
 use super::Teller;
+use crate::check::Ground;
 use crate::history::{Entry, Event};
 use crate::plan::Act;
+use crate::record::RecordId;
 
 impl Teller<'_> {
     pub(super) fn note_what_was_told(&mut self, history: &[Entry]) {
         self.note_pauses(history);
+        self.note_deafness(history);
     }
 
     /// The pauses of the wronged group in which a record waited for it, and their ends.
@@ -34,6 +38,38 @@ impl Teller<'_> {
             if let Some(ended) = ended {
                 self.note_cause(ended, 102);
             }
+        }
+    }
+
+    /// Where the two followed records were worked at or sent to different queues, somebody may not have heard of a switch: which it was,
+    /// and what struck the switch centre until then.
+    fn note_deafness(&mut self, history: &[Entry]) {
+        let until = history.partition_point(|entry| entry.at <= self.finding.at);
+        let queue_of = |followed: RecordId| {
+            history[..until].iter().rev().find_map(|entry| match (self.finding.ground, &entry.event) {
+                (Ground::Overlapped, Event::Delivered { record, group, queue, .. }) => {
+                    (*record == followed && self.finding.group == Some(*group)).then_some(*queue)
+                }
+                (Ground::RealTime, Event::Acknowledged { record, queue, .. }) => {
+                    (*record == followed).then_some(*queue)
+                }
+                _ => None,
+            })
+        };
+        let &[one, other] = &self.records[..] else { return };
+        let (Some(one), Some(other)) = (queue_of(one), queue_of(other)) else { return };
+        let Some(centre) = self.subject.switch_centre.filter(|_| one != other) else { return };
+        let name = self.finding.group.map(|group| self.subject.group_name(group)).unwrap_or_default();
+        let switches = |entry: &Entry| match act(entry) {
+            Some(Act::SwitchRead { group, .. }) => {
+                self.finding.ground == Ground::Overlapped && *group == name
+            }
+            Some(Act::SwitchWrite { .. }) => self.finding.ground == Ground::RealTime,
+            _ => false,
+        };
+        let struck = !self.note_faults(history, until.saturating_sub(1), &[centre]).is_empty();
+        if let Some(switched) = history[..until].iter().rposition(switches).filter(|_| struck) {
+            self.note_cause(switched, 102);
         }
     }
 }

@@ -1,10 +1,15 @@
-use crate::check::scene::{A, Scene, subject};
-use crate::check::{Ground, Judgement, Subject, ZeroDowntime, story};
+use crate::check::scene::{A, B, Scene, subject};
+use crate::check::{Exclusive, Ground, Judgement, Subject, ZeroDowntime, story};
+use crate::history::Event;
 use crate::plan::Act;
+use crate::record::{NodeId, Queue};
 use crate::units::Span;
 
+/// The switch centre of these histories.
+const CENTRE: NodeId = NodeId(3);
+
 fn subject_with_centre() -> Subject {
-    subject()
+    Subject { switch_centre: Some(CENTRE), ..subject() }
 }
 
 fn told(scene: &Scene, judgement: &Judgement) -> Vec<String> {
@@ -37,4 +42,31 @@ fn a_record_that_waits_is_told_with_the_pause_in_which_it_did_and_with_no_other(
     assert_eq!(count(&texts, "pauses billing"), 1, "{texts:#?}");
     assert_eq!(count(&texts, "lets billing go on"), 1, "{texts:#?}");
     assert_eq!(count(&texts, "pauses search"), 0, "{texts:#?}");
+}
+
+/// Two instances at work, the second on a record from that queue, while the switch centre was down just before.
+fn overlapped(queue: Queue) -> Vec<String> {
+    let mut scene = Scene::new();
+    let kind = || ("crash".to_owned(), "switch-centre".to_owned());
+    let ((begun, target), (ended, of)) = (kind(), kind());
+    let (struck, figure) = (vec![CENTRE], String::new());
+    scene.phase(1).send((0, 0), 0).send((0, 1), 1).wait(Span::secs(60));
+    scene.act(Act::SwitchRead { group: "billing".to_owned(), to: Queue::Kafka });
+    scene.event(CENTRE, Event::FaultBegun { fault: 0, kind: begun, target, struck, figure });
+    scene.wait(Span::secs(40)).event(CENTRE, Event::FaultEnded { fault: 0, kind: ended, target: of });
+    scene.deliver_copy(A, (0, 0), Queue::Kafka, 0, 0).deliver(B, (0, 1), queue, 1);
+    scene.process(A, (0, 0)).process(B, (0, 1)).drained();
+    let judgement = scene.judged(Exclusive::new);
+    assert_eq!(judgement.findings[0].ground, Ground::Overlapped);
+    told(&scene, &judgement)
+}
+
+#[test]
+fn two_who_read_from_two_queues_are_told_with_what_struck_the_switch_centre() {
+    let texts = overlapped(Queue::Corgi);
+    for part in ["fault 0 begins", "fault 0 ends", "switches billing to read from Kafka"] {
+        assert_eq!(count(&texts, part), 1, "{part}: {texts:#?}");
+    }
+    let texts = overlapped(Queue::Kafka);
+    assert_eq!(count(&texts, "fault 0"), 0, "who reads the same queue obeyed the same switch: {texts:#?}");
 }
