@@ -1,16 +1,17 @@
 //! What the operator had told whom long before, where a story is about who obeyed it: a pause in which a record waited, a switch
-//! that not everybody had heard of.
+//! that not everybody had heard of, a mirror that was stopped under a record.
 
 use super::Teller;
 use crate::check::Ground;
 use crate::history::{Entry, Event};
 use crate::plan::Act;
-use crate::record::RecordId;
+use crate::record::{Queue, RecordId};
 
 impl Teller<'_> {
     pub(super) fn note_what_was_told(&mut self, history: &[Entry]) {
         self.note_pauses(history);
         self.note_deafness(history);
+        self.note_left_behind(history);
     }
 
     /// The pauses of the wronged group in which a record waited for it, and their ends.
@@ -70,6 +71,36 @@ impl Teller<'_> {
         let struck = !self.note_faults(history, until.saturating_sub(1), &[centre]).is_empty();
         if let Some(switched) = history[..until].iter().rposition(switches).filter(|_| struck) {
             self.note_cause(switched, 102);
+        }
+    }
+
+    /// A record that was left in Corgi: who was told to write there, that nobody copied it from there any more, and that the group
+    /// was told to read elsewhere.
+    fn note_left_behind(&mut self, history: &[Entry]) {
+        let skipped =
+            |entry: &Entry| matches!(entry.event, Event::Skipped { .. }) && self.follows(&entry.event);
+        let is_left = self.is_lost_in_corgi()
+            && self.gone_at(history).is_none()
+            && self.passed_over_at(history).is_none()
+            && !history.iter().any(skipped);
+        let stood = self.positions.iter().find(|((queue, ..), _)| *queue == Queue::Corgi);
+        let Some((_, (record, since))) = stood.filter(|_| is_left) else { return };
+        let sent = self.sent.get(record).unwrap_or(since);
+        let name = self.finding.group.map(|group| self.subject.group_name(group)).unwrap_or_default();
+        let (sent, since) = [*sent, *since].map(|at| history.partition_point(|entry| entry.at < at)).into();
+        let last = |before: usize, is_meant: &dyn Fn(&Act) -> bool| {
+            history[..before].iter().rposition(|entry| act(entry).is_some_and(is_meant))
+        };
+        let written = last(sent, &|act| matches!(act, Act::SwitchWrite { .. }));
+        let read = last(history.len(), &|act| matches!(act, Act::SwitchRead { group, .. } if *group == name));
+        let read = read
+            .filter(|place| matches!(act(&history[*place]), Some(Act::SwitchRead { to: Queue::Kafka, .. })));
+        let copies = last(since, &|act| matches!(act, Act::StartMirror | Act::StopMirror));
+        let stopped = copies.filter(|place| matches!(act(&history[*place]), Some(Act::StopMirror)));
+        let stops = |entry: &Entry| matches!(act(entry), Some(Act::StopMirror | Act::StopCorgi));
+        let stopped = stopped.or_else(|| Some(since + history[since..].iter().position(stops)?));
+        for place in [written, read, stopped].into_iter().flatten() {
+            self.note_cause(place, 93);
         }
     }
 }

@@ -1,8 +1,9 @@
-use crate::check::scene::{A, B, Scene, subject};
-use crate::check::{Exclusive, Ground, Judgement, Subject, ZeroDowntime, story};
-use crate::history::Event;
+use crate::check::scene::{A, B, MIRROR, OPERATOR, SEARCH, Scene, id, subject};
+use crate::check::{AtLeastOnce, Exclusive, Ground, Judgement, Subject, ZeroDowntime, story};
+use crate::history::{EndReason, Event};
 use crate::plan::Act;
-use crate::record::{NodeId, Queue};
+use crate::record::{NodeId, Queue, TopicPartition};
+use crate::switch::WriteTo;
 use crate::units::Span;
 
 /// The switch centre of these histories.
@@ -69,4 +70,60 @@ fn two_who_read_from_two_queues_are_told_with_what_struck_the_switch_centre() {
     }
     let texts = overlapped(Queue::Kafka);
     assert_eq!(count(&texts, "fault 0"), 0, "who reads the same queue obeyed the same switch: {texts:#?}");
+}
+
+/// A record that nobody copies from Corgi, sent after what the operator did last; the group reads from Kafka.
+fn left_behind(acts: &[Act]) -> Vec<String> {
+    let mut scene = Scene::new();
+    scene
+        .phase(1)
+        .act(Act::StartMirror)
+        .act(Act::SwitchRead { group: "billing".to_owned(), to: Queue::Kafka });
+    scene.event(OPERATOR, Event::PlanCompleted);
+    for act in acts {
+        scene.wait(Span::secs(60)).act(act.clone());
+    }
+    scene.wait(Span::secs(60)).send((0, 0), 0).act(pause("search"));
+    scene.invoke((0, 1)).acknowledge((0, 1), Queue::Kafka, 0).read_copy(A, (0, 1), 0, -1);
+    scene.quiet().wait(Span::secs(400)).end(EndReason::TimeBudget);
+    let judgement = scene.judged(AtLeastOnce::new);
+    assert_eq!(
+        (judgement.findings[0].ground, &judgement.findings[0].records[..]),
+        (Ground::Lost, &[id((0, 0))][..])
+    );
+    told(&scene, &judgement)
+}
+
+#[test]
+fn a_record_left_in_corgi_is_told_with_the_stop_of_the_mirror_and_with_who_was_told_to_write_there() {
+    let back = Act::SwitchWrite { to: WriteTo::Corgi };
+    let forth = Act::SwitchWrite { to: WriteTo::Kafka };
+    let texts = left_behind(&[forth, Act::StopMirror, pause("search"), back]);
+    for part in ["stops the mirror", "to write to Corgi", "switches billing to read from Kafka"] {
+        assert_eq!(count(&texts, part), 1, "{part}: {texts:#?}");
+    }
+    for part in ["to write to Kafka", "starts the mirror", "search"] {
+        assert_eq!(count(&texts, part), 0, "{part}: {texts:#?}");
+    }
+}
+
+#[test]
+fn a_record_that_the_mirror_passed_is_not_told_with_what_the_mirror_was_told_before() {
+    let mut scene = Scene::new();
+    scene.phase(1).act(Act::StopMirror).act(Act::StartMirror).wait(Span::secs(60)).send((0, 0), 0);
+    let source = scene.partition;
+    scene.event(MIRROR, Event::MirrorCommitted { source, offset: 1 }).wait(Span::secs(60));
+    scene.act(Act::StopMirror).drained();
+    let judgement = scene.judged(AtLeastOnce::new);
+    let texts = told(&scene, &judgement);
+    assert_eq!(count(&texts, "the mirror") - count(&texts, "for the mirror"), 0, "{texts:#?}");
+}
+
+#[test]
+fn another_groups_steps_are_none_of_a_single_records() {
+    let mut scene = Scene::new();
+    scene.with(SEARCH, TopicPartition::new(1, 0)).phase(1).act(pause("billing")).act(pause("search"));
+    scene.send((0, 0), 0).act(resume("billing")).drained();
+    let texts = told(&scene, &scene.judged(AtLeastOnce::new));
+    assert_eq!((count(&texts, "billing"), count(&texts, "pauses search")), (0, 1), "{texts:#?}");
 }

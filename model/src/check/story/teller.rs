@@ -138,7 +138,7 @@ impl<'a> Teller<'a> {
     }
 
     /// When the mirror first went beyond a lost record that it never copied: until then it could have come.
-    fn passed_over_at(&self, history: &[Entry]) -> Option<Time> {
+    pub(super) fn passed_over_at(&self, history: &[Entry]) -> Option<Time> {
         if !self.is_lost_in_corgi() {
             return None;
         }

@@ -79,7 +79,13 @@ impl Teller<'_> {
                 let concerned = wronged.as_deref() == Some(group.as_str());
                 // A group's own steps tell of it whenever they were done, but of a single record only if it was there.
                 let matters = near || !self.is_of_records();
-                return if concerned && matters { 62 + 14 * u32::from(near) } else { 20 * u32::from(near) };
+                let told = match (concerned, self.is_of_records()) {
+                    (true, _) if matters => 62 + 14 * u32::from(near),
+                    // What another group did has nothing to do with a single record.
+                    (false, true) if wronged.is_some() => 0,
+                    _ => 20 * u32::from(near),
+                };
+                return told;
             }
             Act::SwitchWrite { .. } | Act::Hold { .. } | Act::Release => 72,
             Act::StartMirror
