@@ -2,7 +2,7 @@
 //! without it nobody would understand why. And what is noise until then.
 
 use super::{MARGIN, Teller};
-use crate::check::Ground;
+use crate::check::{Ground, Guarantee};
 use crate::history::{Entry, Event};
 use crate::plan::Act;
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
@@ -30,6 +30,7 @@ impl Teller<'_> {
         self.note_replaced(history);
         self.note_late_way_back(history);
         self.note_what_was_told(history);
+        self.note_jump_back(history);
         let cut_off = history.iter().any(|entry| self.is_cut_off(entry));
         if self.is_lost_in_corgi() || cut_off {
             self.note_last_leadership(history);
@@ -168,6 +169,61 @@ impl Teller<'_> {
         self.note_faults(history, place, &[node]);
     }
 
+    /// The delivery with which a group jumped back before it passed a followed record over, and what struck whoever had it.
+    fn note_jump_back(&mut self, history: &[Entry]) {
+        let is_meant =
+            (self.finding.guarantee, self.finding.ground) == (Guarantee::BoundedReplay, Ground::Skipped);
+        let (true, Some(next)) = (is_meant, self.finding.records.get(1)) else { return };
+        let passing = |entry: &Entry| entry.at == self.finding.at && self.read(entry, Some(*next)).is_some();
+        let Some(passing) = history.iter().position(passing) else { return };
+        let Some((log, _)) = self.read(&history[passing], None) else { return };
+        let (mut last, mut jump) = (None, None);
+        for (place, entry) in history[..passing].iter().enumerate() {
+            let Some((_, offset)) = self.read(entry, None).filter(|(of, _)| *of == log) else { continue };
+            let before: Option<Offset> = last.replace(offset);
+            jump = before.filter(|before| offset < *before).map(|before| (place, before)).or(jump);
+        }
+        let Some((place, before)) = jump.filter(|(place, _)| {
+            // What it passed over it had had there before it jumped; where it had it from the other queue, no jump is to blame.
+            let had = |entry: &Entry| self.read(entry, self.records.first().copied());
+            history[..*place].iter().filter_map(had).any(|(of, _)| of == log)
+        }) else {
+            return;
+        };
+        let node = history[place].node;
+        self.nodes.insert(node);
+        self.note_cause(place, 96);
+        self.meanings.insert(place, format!(": back from offset {before}"));
+        self.note_faults(history, place, &[node]);
+        self.note_grants(history, place, log);
+    }
+
+    /// By which grants whoever jumped back came to have the log, and whoever had gone on in it meanwhile.
+    fn note_grants(&mut self, history: &[Entry], jump: usize, log: (Queue, TopicPartition)) {
+        let node = history[jump].node;
+        let grants = |entry: &Entry| match &entry.event {
+            Event::Granted { group, queue, partitions } => {
+                self.finding.group == Some(*group) && *queue == log.0 && partitions.contains(&log.1)
+            }
+            _ => false,
+        };
+        let last = |is_own: bool| {
+            history[..jump].iter().rposition(|entry| (entry.node == node) == is_own && grants(entry))
+        };
+        let (own, others) = (last(true), last(false));
+        own.into_iter().for_each(|place| self.note_cause(place, 80));
+        others.into_iter().for_each(|place| self.note_cause(place, 92));
+    }
+
+    /// Where the wronged group is delivered something, of that record if one is meant.
+    fn read(&self, entry: &Entry, meant: Option<RecordId>) -> Option<((Queue, TopicPartition), Offset)> {
+        let Event::Delivered { group, record, queue, partition, offset, .. } = &entry.event else {
+            return None;
+        };
+        let is_meant = self.finding.group == Some(*group) && meant.is_none_or(|meant| meant == *record);
+        is_meant.then_some(((*queue, *partition), *offset))
+    }
+
     /// A mirror that had committed beyond where a lost record came to stand: the last such commit, the death of the worker
     /// that knew better, and who then went on from that commit.
     fn note_early_commit(&mut self, history: &[Entry]) {
@@ -286,3 +342,7 @@ fn faults(history: &[Entry]) -> BTreeMap<u32, Past<'_>> {
     }
     faults
 }
+
+#[cfg(test)]
+#[path = "causes_tests.rs"]
+mod tests;

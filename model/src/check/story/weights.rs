@@ -1,7 +1,7 @@
 //! How much each entry tells of a finding: what is its own tells most, then who had to do with it, then what was done
 //! around it.
 
-use super::{TELLING, Teller};
+use super::{MARGIN, TELLING, Teller};
 use crate::check::Ground;
 use crate::history::{Entry, Event};
 use crate::plan::Act;
@@ -20,7 +20,10 @@ impl Teller<'_> {
 
     fn weight_by_itself(&mut self, place: usize, entry: &Entry) -> u32 {
         if self.follows(&entry.event) {
-            return self.weight_of_record(&entry.event);
+            let weight = self.weight_of_record(&entry.event);
+            // Once a record was passed over, what becomes of it elsewhere is no part of that.
+            let is_past = self.finding.ground == Ground::Skipped && entry.at > self.to + MARGIN;
+            return if is_past { weight.min(55) } else { weight };
         }
         let near = self.is_told(entry);
         let weight = match &entry.event {
