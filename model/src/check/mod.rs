@@ -40,6 +40,8 @@ pub use suite::Suite;
 pub use tables::Hop;
 pub use zero_downtime::{ZeroDowntime, compare};
 
+use crate::client::corgi_producer_settings::Accept;
+use crate::corgi::settings::Replication;
 use crate::history::Entry;
 use crate::kafka::protocol::Acks;
 use crate::record::{GroupId, NodeId, RecordId, TopicId, TopicPartition};
@@ -235,6 +237,8 @@ pub struct Subject {
     pub producer: Sending,
     /// How the mirror does.
     pub mirror: Sending,
+    /// What Corgi's acknowledgements are worth.
+    pub corgi: Storing,
     /// Who tells the switches.
     pub switch_centre: Option<NodeId>,
     /// What the case promises.
@@ -324,6 +328,17 @@ impl Default for Sending {
     fn default() -> Sending {
         Sending { acks: Acks::All, idempotent: true }
     }
+}
+
+/// How Corgi acknowledges, as far as a story tells it: no verdict rests on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Storing {
+    /// How many slaves have a record before Corgi says that all is well.
+    pub replication: Replication,
+    /// What the producers take for an acknowledgement.
+    pub accept: Accept,
+    /// And the reverse mirror.
+    pub accept_back: Accept,
 }
 
 /// A topic.

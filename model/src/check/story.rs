@@ -13,6 +13,8 @@ mod weights;
 use super::cuts::Cuts;
 use super::describe::{RECORDS_NAMED, describe, offsets};
 use super::{Finding, Ground, Subject};
+use crate::client::corgi_producer_settings::Accept;
+use crate::corgi::settings::Replication;
 use crate::history::{Entry, Event};
 use crate::kafka::protocol::Acks;
 use crate::record::{NodeId, Offset, Queue, RecordId, TopicPartition};
@@ -211,8 +213,14 @@ impl Teller<'_> {
                 named(self.taken_by(entry), ": without ", "was acknowledged")
             }
             Event::Acknowledged { queue: Queue::Kafka, .. } => alone(self.subject.producer.acks).to_owned(),
+            Event::Acknowledged { queue: Queue::Corgi, .. } => {
+                alone_in_corgi(self.subject.corgi.replication, self.subject.corgi.accept).to_owned()
+            }
             Event::Copied { .. } => alone(self.subject.mirror.acks).to_owned(),
             Event::DelayedLost { records } => self.unnamed(records),
+            Event::CopiedBack { .. } => {
+                alone_in_corgi(self.subject.corgi.replication, self.subject.corgi.accept_back).to_owned()
+            }
             Event::PutBack { records, .. } => {
                 let unnamed = self.unnamed(records);
                 let of_producer = self.subject.producers.contains(&entry.node);
@@ -264,6 +272,15 @@ fn alone(acks: Acks) -> &'static str {
         Acks::None => " (acks = none: nobody said so)",
         Acks::Leader => " (acks = leader: one broker's word alone)",
         Acks::All | Acks::Other(_) => "",
+    }
+}
+
+/// What an acknowledgement of Corgi's is worth, where not even one slave need have the record.
+fn alone_in_corgi(replication: Replication, accept: Accept) -> &'static str {
+    match (replication, accept) {
+        (Replication::None, _) => " (replication = none: the master's word alone)",
+        (_, Accept::AnyStatus) => " (accept = any-status: maybe the master's word alone)",
+        (Replication::One | Replication::Both, Accept::OkOnly) => "",
     }
 }
 

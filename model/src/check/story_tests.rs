@@ -1,8 +1,11 @@
 use super::{StoryLine, story};
 use crate::check::scene::{A, B, BILLING, C, MIRROR, OPERATOR, Scene, subject};
 use crate::check::{
-    AtLeastOnce, BoundedReplay, Ground, Judgement, Order, Progress, Subject, ZeroDowntime, describe, samples,
+    AtLeastOnce, BoundedReplay, Ground, Judgement, Order, Progress, Storing, Subject, ZeroDowntime, describe,
+    samples,
 };
+use crate::client::corgi_producer_settings::Accept;
+use crate::corgi::settings::Replication;
 use crate::history::{EndReason, Entry, Event};
 use crate::plan::Act;
 use crate::record::{NodeId, Queue, TopicPartition};
@@ -194,6 +197,24 @@ fn what_an_acknowledgement_is_worth_is_said_where_it_is_not_worth_the_most() {
     ] {
         assert!(texts(&lines).contains(&expected), "{expected}\n{:#?}", texts(&lines));
     }
+}
+
+#[test]
+fn what_corgis_acknowledgement_is_worth_is_said_where_no_slave_need_have_the_record() {
+    let mut scene = Scene::new();
+    scene.phase(1).send((0, 0), 5).drained();
+    let judgement = scene.judged(AtLeastOnce::new);
+    let sentence = |replication, accept| {
+        let corgi = Storing { replication, accept, accept_back: Accept::OkOnly };
+        let lines = story(&scene.entries, &Subject { corgi, ..subject() }, &judgement.findings[0], 20);
+        let said = lines.into_iter().find(|line| line.text.contains("acknowledges")).expect("it was sent");
+        said.text.split_once("offset 5").map(|(_, worth)| worth.to_owned()).unwrap_or_default()
+    };
+    let none = " (replication = none: the master's word alone)";
+    let any = " (accept = any-status: maybe the master's word alone)";
+    assert_eq!(sentence(Replication::None, Accept::AnyStatus), none);
+    assert_eq!(sentence(Replication::Both, Accept::AnyStatus), any);
+    assert_eq!(sentence(Replication::One, Accept::OkOnly), "");
 }
 
 #[test]

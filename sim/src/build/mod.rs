@@ -15,7 +15,7 @@ use crate::random::{Stream, Streams};
 use crate::run::ledger::Ledger;
 use crate::workload::Workload;
 use crate::world::{Latency, Moment, Network, Node, Rare, World};
-use cutover_model::check::{Outline, Sending, Subject, SubjectGroup, SubjectTopic};
+use cutover_model::check::{Outline, Sending, Storing, Subject, SubjectGroup, SubjectTopic};
 use cutover_model::client::kafka_producer_settings;
 use cutover_model::hosts::Hosts;
 use cutover_model::record::{NodeId, TopicId};
@@ -149,12 +149,21 @@ impl Case {
             placed: self.placed(),
             producer: sending(&self.producers.kafka),
             mirror: sending(&self.mirror.kafka),
+            corgi: self.storing(),
             switch_centre: Some(layout.switch_centre),
             objectives: self.objectives.clone(),
             rewinds: self.plan.rewinds(),
             widens: self.plan.widens(),
             waits_for_time: self.plan.waits_for_time(),
             outline: Some(Outline::of(&self.plan, self.mirror.commit)),
+        }
+    }
+
+    fn storing(&self) -> Storing {
+        Storing {
+            replication: self.corgi.replication,
+            accept: self.producers.corgi.accept,
+            accept_back: self.reverse_mirror().map(|it| it.corgi.accept).unwrap_or_default(),
         }
     }
 
