@@ -11,7 +11,7 @@ use crate::operator::preparation::Preparation;
 use crate::operator::wiring::Wiring;
 use crate::operator::{AGAIN, Operator, Volatile};
 use crate::plan::{Confirm, RewindTo};
-use crate::record::{NodeId, Offset, TopicPartition};
+use crate::record::{GroupId, NodeId, Offset, TopicPartition};
 use crate::redis;
 use crate::rewind::{self, Address, Command, InstanceId, Refusal, Registration};
 use crate::units::{Span, Time};
@@ -33,7 +33,11 @@ pub(super) struct Rewinding {
     confirmed: BTreeSet<TopicPartition>,
     /// How often whom Redis listed was told.
     attempts: u32,
-    /// Whom Redis listed last, and has not answered.
+    /// Whose partitions are meant.
+    of: (GroupId, Option<NodeId>),
+    /// Whom Redis listed last.
+    listed: Vec<InstanceId>,
+    /// Whom it listed last, and has not answered.
     silent: Vec<Registration>,
     /// The commands that might still be obeyed.
     under_way: Vec<UnderWay>,
@@ -43,8 +47,8 @@ pub(super) struct Rewinding {
     asked: Option<RequestId>,
     /// Whether Redis owed an answer when it was asked again.
     redis_is_silent: bool,
-    /// Why the last who refused did so.
-    refusal: Option<String>,
+    /// What whoever was told since Redis answered last said to it; who said nothing is not in it.
+    said: BTreeMap<InstanceId, String>,
 }
 
 /// A command that was sent.
@@ -57,8 +61,8 @@ struct UnderWay {
 }
 
 impl Rewinding {
-    fn new(number: u64, to: RewindTo, now: Now) -> Rewinding {
-        let (moment, meant) = match to {
+    fn new(number: u64, errand: &RewindErrand, now: Now) -> Rewinding {
+        let (moment, meant) = match errand.to {
             RewindTo::Offset(_) => (None, None),
             RewindTo::At(moment) => (Some(Time::ZERO + moment), Some(Time::ZERO + moment)),
             RewindTo::Ago(span) => (Some(now.wall - span), Some(now.elapsed - span)),
@@ -70,12 +74,14 @@ impl Rewinding {
             offsets: BTreeMap::new(),
             confirmed: BTreeSet::new(),
             attempts: 0,
+            of: (errand.group, errand.instance),
+            listed: Vec::new(),
             silent: Vec::new(),
             under_way: Vec::new(),
             heard: BTreeSet::new(),
             asked: None,
             redis_is_silent: false,
-            refusal: None,
+            said: BTreeMap::new(),
         }
     }
 
@@ -103,13 +109,46 @@ impl Rewinding {
             return "Redis does not answer".to_owned();
         }
         let open: Vec<String> = self.unconfirmed().map(|(partition, _)| wiring.say(partition)).collect();
-        let listed = match (self.silent.len(), &self.refusal) {
-            (0, Some(refusal)) => format!("the last answer was {refusal}"),
-            (0, None) if self.heard.is_empty() => "Redis lists nobody".to_owned(),
-            (0, None) => "nobody whom Redis lists has them".to_owned(),
-            (silent, _) => format!("{silent} of those whom Redis lists have not answered"),
+        let what = if open.is_empty() {
+            "a command may still be obeyed".to_owned()
+        } else {
+            format!("no instance has confirmed {}", open.join(", "))
         };
-        format!("no instance has confirmed {}: {listed}", open.join(", "))
+        format!("{what}: {}", self.who_said_what(wiring))
+    }
+
+    /// What each said whom Redis lists, and whom it does not list of those who should be there.
+    fn who_said_what(&self, wiring: &Wiring) -> String {
+        let (group, meant) = self.of;
+        let known = wiring.groups.get(usize::from(group.0)).map_or(&[][..], |group| &group.new_clients);
+        let number = |node: NodeId| match known.iter().position(|known| *known == node) {
+            Some(place) => place.to_string(),
+            None => format!("at node {}", node.0),
+        };
+        let name = |by: &InstanceId| {
+            let lives = self.listed.iter().filter(|listed| listed.node == by.node).count();
+            let life = if lives > 1 { format!(" (life {})", by.incarnation) } else { String::new() };
+            format!("instance {}{life}", number(by.node))
+        };
+        let mut parts: Vec<String> = Vec::new();
+        for by in &self.listed {
+            let said = match self.said.get(by) {
+                Some(said) => format!("last {said}"),
+                None if self.heard.contains(by) => "has answered before".to_owned(),
+                None => "has not answered".to_owned(),
+            };
+            parts.push(format!("{} {said}", name(by)));
+        }
+        let is_listed = |node: &NodeId| self.listed.iter().any(|listed| listed.node == *node);
+        let missing = known.iter().filter(|node| meant.is_none_or(|meant| meant == **node));
+        let missing: Vec<String> =
+            missing.filter(|node| !is_listed(node)).map(|node| number(*node)).collect();
+        if self.listed.is_empty() {
+            parts.push("Redis lists nobody".to_owned());
+        } else if !missing.is_empty() {
+            parts.push(format!("Redis does not list instance {}", missing.join(", ")));
+        }
+        parts.join(", ")
     }
 }
 
@@ -118,7 +157,7 @@ impl Operator {
     pub(super) fn rewind(&mut self, errand: &RewindErrand, now: Now, effects: &mut Effects) {
         if self.durable.rewinding.is_none() {
             self.durable.rewinds += 1;
-            self.durable.rewinding = Some(Rewinding::new(self.durable.rewinds, errand.to, now));
+            self.durable.rewinding = Some(Rewinding::new(self.durable.rewinds, errand, now));
         }
         let known = self.durable.rewinding.as_ref().is_some_and(Rewinding::knows_where_to);
         match (known, errand.to) {
@@ -216,6 +255,8 @@ impl Operator {
         rewinding.redis_is_silent = false;
         let meant = |listed: &Registration| errand.instance.is_none_or(|node| listed.instance.node == node);
         rewinding.silent = found.into_iter().filter(meant).collect();
+        rewinding.listed = rewinding.silent.iter().map(|listed| listed.instance).collect();
+        rewinding.said.clear();
         if errand.confirm == Confirm::Instances {
             rewinding.silent.retain(|listed| !rewinding.heard.contains(&listed.instance));
         }
@@ -257,10 +298,11 @@ impl Operator {
                         effects.record(Event::Rewound { rewind, group, partition, by });
                     }
                 }
+                rewinding.said.insert(by, "confirmed what it has of them".to_owned());
                 rewinding.answered(by, true);
             }
             Err(refusal) => {
-                rewinding.refusal = Some(refusal.to_string());
+                rewinding.said.insert(by, format!("answered {refusal}"));
                 // One that came too late, or was overtaken, says nothing of whom it was for. Whoever else refuses is not whom
                 // Redis had listed there, or has nothing: who counts instances misses nobody.
                 if !matches!(refusal, Refusal::Outdated | Refusal::Expired) {
@@ -281,14 +323,16 @@ impl Operator {
         let Some(rewinding) = &mut self.durable.rewinding else { return };
         let before = (rewinding.silent.len(), rewinding.under_way.len());
         let there = rewinding.silent.iter().filter(|listed| listed.address == gone);
+        let there: Vec<InstanceId> = there.map(|listed| listed.instance).collect();
+        for by in &there {
+            rewinding.said.insert(*by, "could not be reached".to_owned());
+        }
         if errand.confirm == Confirm::Instances {
-            let there: Vec<InstanceId> = there.map(|listed| listed.instance).collect();
             rewinding.heard.extend(there);
         }
         rewinding.silent.retain(|listed| listed.address != gone);
         rewinding.under_way.retain(|sent| sent.to.address != gone);
         if (rewinding.silent.len(), rewinding.under_way.len()) != before {
-            rewinding.refusal = Some("that its process is gone".to_owned());
             self.rewound_if_confirmed(&errand, now, effects);
         }
     }

@@ -160,6 +160,52 @@ fn stale_entries_refusals_and_an_empty_list_are_not_enough() {
     assert!(said, "{:?}", dialogue.events);
 }
 
+fn said_last(dialogue: &Dialogue) -> String {
+    let said = dialogue.events.iter().rev().find_map(|event| match event {
+        Event::GateWaiting { because, .. } => Some(because.clone()),
+        _ => None,
+    });
+    said.unwrap_or_default()
+}
+
+/// The same answers round by round, until he says why he waits.
+fn rounds(dialogue: &mut Dialogue, listed: &[Registration], refuses: &[(usize, Refusal)]) -> String {
+    for attempt in 1..30 {
+        list(dialogue, listed);
+        for (place, refusal) in refuses {
+            answer_to(dialogue, attempt, listed[*place], Err(*refusal));
+        }
+        dialogue.pass(Span::secs(3));
+    }
+    assert!(!is_done(dialogue));
+    said_last(dialogue)
+}
+
+#[test]
+fn he_says_what_each_said_last_whom_redis_lists_and_whom_it_does_not_list() {
+    let both = [registration(0, 1), registration(1, 1)];
+    let mut dialogue = rewinding("to = { offset = 7 }");
+    let said = rounds(&mut dialogue, &both, &[(1, Refusal::Expired)]);
+    assert!(said.ends_with(": instance 0 has not answered, instance 1 last answered expired"), "{said}");
+    // The owner of what is open is not listed: the other one's answer is not all that there is to say.
+    let mut dialogue = rewinding("to = { offset = 7 }");
+    let said = rounds(&mut dialogue, &both[..1], &[(0, Refusal::NothingAssigned)]);
+    let expected = ": instance 0 last answered nothing-assigned, Redis does not list instance 1";
+    assert!(said.ends_with(expected), "{said}");
+}
+
+#[test]
+fn a_refusal_is_forgotten_when_redis_answers_anew() {
+    let both = [registration(0, 1), registration(1, 1)];
+    let mut dialogue = rewinding("to = { offset = 7 }");
+    list(&mut dialogue, &both);
+    answer(&mut dialogue, both[0], Err(Refusal::NothingAssigned));
+    answer(&mut dialogue, both[1], Err(Refusal::Expired));
+    dialogue.pass(Span::secs(3));
+    let said = rounds(&mut dialogue, &[], &[]);
+    assert!(said.ends_with(": Redis lists nobody"), "{said}");
+}
+
 #[test]
 fn who_is_content_with_those_who_answer_misses_nobody() {
     let mut dialogue = rewinding("to = { offset = 7 }, confirm = \"instances\"");
