@@ -10,6 +10,9 @@ use crate::units::{Span, Time};
 use serde::Serialize;
 use std::sync::Arc;
 
+/// How long an operator waits before he first says why, if he has nothing to say at once.
+const FIRST_WORD: Span = Span::secs(60);
+
 /// The checker of progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Progress {
@@ -25,6 +28,8 @@ pub struct Progress {
     timed_out: Option<Gate>,
     /// The plan's line that was reached last.
     line: Option<(u32, u32)>,
+    /// When the operator was done with a line last, or began a rewind.
+    went_on_at: Option<Time>,
     longest_wait: Span,
     /// Records that are lost to a group.
     given_up: u64,
@@ -60,6 +65,7 @@ impl Progress {
             gate: None,
             timed_out: None,
             line: None,
+            went_on_at: None,
             longest_wait: Span::ZERO,
             given_up: 0,
         }
@@ -100,7 +106,8 @@ impl Progress {
         let (phase, step) = place;
         let since = match &self.gate {
             Some(waiting) if (waiting.phase, waiting.step) == place => waiting.at,
-            _ => at,
+            // He rests before a line, and then waits so long before he says why.
+            _ => self.went_on_at.map_or(at, |went_on_at| went_on_at.max(at - FIRST_WORD)),
         };
         let (gate, because) = (gate.to_owned(), because.to_owned());
         self.gate = Some(Gate { at: since, phase, step, gate, because });
@@ -244,6 +251,16 @@ impl Progress {
 impl Checker for Progress {
     fn observe(&mut self, entry: &Entry) {
         self.course.observe(entry);
+        if matches!(
+            entry.event,
+            Event::PhaseBegun { .. }
+                | Event::StepDone { .. }
+                | Event::GateOpened { .. }
+                | Event::GateTimedOut { .. }
+                | Event::RewindAsked { .. }
+        ) {
+            self.went_on_at = Some(entry.at);
+        }
         match &entry.event {
             Event::Invoked { record } => *self.sources.at(record.id) = Some(record.source_partition()),
             Event::Acknowledged { record, .. } => self.acknowledged(*record),

@@ -91,6 +91,26 @@ fn a_run_that_was_not_given_its_time_to_drain_is_unknown() {
 }
 
 #[test]
+fn a_plan_is_said_to_wait_since_its_line_was_reached_and_not_since_the_first_word_of_it() {
+    // He rests for five seconds, and says after a minute why he waits; or he is refused something, and says so at once.
+    for (seconds, since_its_phase) in [(65, 5), (2, 0)] {
+        let mut scene = Scene::new();
+        scene.sends(1).reads(A, &[0]).phase(2);
+        let begun = scene.now;
+        scene
+            .wait(Span::secs(seconds))
+            .event(OPERATOR, waiting())
+            .wait(Span::secs(60))
+            .event(OPERATOR, waiting());
+        scene.quiet().wait(Span::secs(301)).end(EndReason::TimeBudget);
+        let judgement = judged(&scene);
+        assert_eq!(judgement.findings[0].at.since(begun).as_millis() / 1_000, since_its_phase);
+        let waited = seconds - since_its_phase + 361;
+        assert_eq!(value(&judgement, "longest_gate_wait_ms") / 1_000, waited);
+    }
+}
+
+#[test]
 fn a_run_that_never_healed_or_broke_off_is_unknown() {
     let mut scene = Scene::new();
     scene.sends(1).wait(Span::secs(999)).end(EndReason::TimeBudget);
