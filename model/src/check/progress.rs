@@ -236,12 +236,20 @@ impl Progress {
         findings
     }
 
-    /// Whether the run was given what it was promised to drain in.
+    /// Whether all is done but for records that are lost for good: no time would bring them, so that the run never drains, and
+    /// ends before its time where the workload ended after the faults did.
+    fn nothing_but_the_lost_is_left(&self) -> bool {
+        let is_over = self.course.healed.is_some() && self.course.workload_ended.is_some();
+        is_over && !self.plan_is_open() && self.given_up > 0 && self.lags().is_empty()
+    }
+
+    /// Whether the run was given what it was promised to drain in, or needed no more of it.
     fn decided(&self) -> bool {
         match self.course.ended {
             Some(EndReason::Drained) => self.course.healed.is_some(),
             Some(EndReason::TimeBudget) => {
-                self.drained_for().is_some_and(|span| span >= self.subject.objectives.drain)
+                let drained = self.drained_for().is_some_and(|span| span >= self.subject.objectives.drain);
+                drained || self.nothing_but_the_lost_is_left()
             }
             Some(EndReason::StepBudget) | None => false,
         }

@@ -1,6 +1,6 @@
 use super::Progress;
 use crate::check::scene::{A, BILLING, OPERATOR, Scene, subject, value};
-use crate::check::{Ground, Judgement, Verdict};
+use crate::check::{Checker, Ground, Judgement, Verdict};
 use crate::history::{EndReason, Event};
 use crate::record::TopicPartition;
 use crate::units::Span;
@@ -88,6 +88,38 @@ fn a_run_that_was_not_given_its_time_to_drain_is_unknown() {
     let mut scene = Scene::new();
     scene.sends(1).quiet().wait(Span::secs(299)).end(EndReason::TimeBudget);
     assert_eq!(judged(&scene).verdict, Verdict::Unknown);
+}
+
+/// A run whose workload ended with the faults, and whose time was up before it was whole. The group read the first of two
+/// records, and the second is lost to it, or is not.
+fn cut_short(is_lost: bool, ends: impl Fn(&mut Scene)) -> Verdict {
+    let mut scene = Scene::new();
+    scene.sends(2).reads(A, &[0]);
+    ends(&mut scene);
+    scene.wait(Span::secs(100)).end(EndReason::TimeBudget);
+    let mut progress = Progress::new(std::sync::Arc::new(subject()));
+    scene.entries.iter().for_each(|entry| progress.observe(entry));
+    if is_lost {
+        progress.give_up(BILLING, crate::check::scene::id((0, 1)));
+    }
+    progress.judge().verdict
+}
+
+#[test]
+fn a_run_in_which_nothing_is_left_but_what_is_lost_is_held_before_its_time_is_up() {
+    let whole = |scene: &mut Scene| {
+        scene.quiet().event(OPERATOR, Event::PlanCompleted);
+    };
+    let open = |scene: &mut Scene| {
+        scene.quiet();
+    };
+    assert_eq!(cut_short(true, whole), Verdict::Held);
+    assert_eq!(cut_short(false, whole), Verdict::Unknown, "it may be on its way");
+    assert_eq!(cut_short(true, open), Verdict::Unknown, "the plan is open");
+    let sends = |scene: &mut Scene| {
+        scene.event(OPERATOR, Event::Healed).event(OPERATOR, Event::PlanCompleted);
+    };
+    assert_eq!(cut_short(true, sends), Verdict::Unknown, "producers still have records to send");
 }
 
 #[test]
