@@ -24,7 +24,7 @@ fn one_brokers_word_loses_what_a_frozen_leader_acknowledges() {
 #[test]
 fn an_unclean_election_loses_what_the_others_acknowledged() {
     let words = ["crashes", "in sync for", "an unclean election makes kafka-", ": without p"];
-    fails_by_one_setting("unclean-election", 0..12, Guarantee::AtLeastOnce, &words, |case| {
+    fails_by_one_setting("unclean-election", 48..58, Guarantee::AtLeastOnce, &words, |case| {
         case.kafka.unclean_leader_election = false;
     });
 }
@@ -247,7 +247,7 @@ fn a_rebalance_in_mid_batch_lets_later_copies_land_first() {
 /// Its twin sets them by the time.
 #[test]
 fn a_group_whose_offsets_are_not_translated_back_reads_everything_since_it_left_again() {
-    let words = ["to read from Corgi", "a copy of Kafka offset"];
+    let words = ["to read from Corgi", "back to the OldClient"];
     fails_by_one_setting("rolled-back-offsets", 0..8, Guarantee::BoundedReplay, &words, |case| {
         case.plan = shipped("rolled-back-whole").plan;
     });

@@ -83,6 +83,8 @@ impl Teller<'_> {
                 // A group's own steps tell of it whenever they were done, but of a single record only if it was there.
                 let matters = near || !self.is_of_records();
                 let told = match (concerned, self.is_of_records()) {
+                    // What comes again and again does so since somebody had the group read there.
+                    (true, _) if self.finding.ground == Ground::OverReplayed => 101,
                     (true, _) if matters => 62 + 14 * u32::from(near),
                     // What another group did has nothing to do with a single record.
                     (false, true) if wronged.is_some() => 0,

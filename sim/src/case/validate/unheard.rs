@@ -18,6 +18,8 @@ struct Vain<'a> {
     who: &'a str,
     /// Whose they are, where that is somebody else.
     of: &'a str,
+    /// The file that says so, if one does: what others wrote, it has made vain knowingly.
+    decided_in: Option<usize>,
 }
 
 /// Of `[corgi.retention]`: what says when files that are old are deleted.
@@ -38,7 +40,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     mirror(case, tree)?;
     let retention = &case.corgi.retention;
     let of_retention = |keys, who| {
-        Vain { way: way!["corgi", "retention"], keys, who, of: "" }.check(
+        Vain { way: way!["corgi", "retention"], keys, who, of: "", decided_in: None }.check(
             tree,
             retention,
             &Default::default(),
@@ -53,7 +55,7 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
     match &case.redis {
         Some(redis) if redis.persistence != Persistence::AppendOnly => {
             let who = "a Redis without persistence = \"append-only\"";
-            let vain = Vain { way: way!["redis"], keys: &NOT_APPEND_ONLY, who, of: "" };
+            let vain = Vain { way: way!["redis"], keys: &NOT_APPEND_ONLY, who, of: "", decided_in: None };
             vain.check(tree, redis, &Default::default())
         }
         _ => Ok(()),
@@ -62,14 +64,15 @@ pub(super) fn check(case: &Case, tree: &Node) -> Result<(), Problem> {
 
 /// The atomic mirror has a producer of its own, and no other has transactions.
 fn mirror(case: &Case, tree: &Node) -> Result<(), Problem> {
+    let (way, of) = (way!["mirror", "kafka"], " of its producer");
+    let decided_in = tree.at(way!["mirror", "commit"]).map(|commit| commit.place.file);
     if case.mirror.commit == Commit::Atomic {
         let who = "a mirror with commit = \"atomic\"";
-        let vain =
-            Vain { way: way!["mirror", "kafka"], keys: &Settings::NOT_ATOMIC, who, of: " of its producer" };
+        let vain = Vain { way, keys: &Settings::NOT_ATOMIC, who, of, decided_in: None };
         return vain.check(tree, &case.mirror.kafka, &Default::default());
     }
     let who = "a mirror without commit = \"atomic\"";
-    let vain = Vain { way: way!["mirror"], keys: &Settings::ATOMIC_ALONE, who, of: "" };
+    let vain = Vain { way: way!["mirror"], keys: &Settings::ATOMIC_ALONE, who, of: "", decided_in };
     vain.check(tree, &case.mirror, &Default::default())
 }
 
@@ -81,7 +84,10 @@ impl Vain<'_> {
         let (set, default) = (table(settings), table(default));
         let value =
             |table: &Option<toml::Table>, key: &str| table.as_ref().and_then(|it| it.get(key).cloned());
-        let is_vain = |entry: &&Entry| value(&set, &entry.key) != value(&default, &entry.key);
+        let is_vain = |entry: &&Entry| {
+            self.decided_in.is_none_or(|file| file == entry.place.file)
+                && value(&set, &entry.key) != value(&default, &entry.key)
+        };
         let advice = |key: &str| self.keys.iter().find(|(vain, _)| *vain == key).map(|(_, advice)| *advice);
         let found = written.iter().filter(is_vain).find_map(|entry| Some((entry, advice(&entry.key)?)));
         match found {
@@ -131,6 +137,16 @@ mod tests {
         }
         let full = "[corgi.retention]\nwhen-full = true\nhours = { start = '1m', end = '2m' }";
         assert!(read(full).expect_err(full).message.contains("keeps records of every age"));
+    }
+
+    /// Whoever extends a case and commits otherwise has nothing to set back.
+    #[test]
+    fn what_another_file_wrote_is_vain_knowingly() {
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/mirror-zombie-own-ids.toml");
+        let text = format!("extends = '{shipped}'\nname = 'a'\n[mirror]\ncommit = 'after-acknowledgement'");
+        Case::from_text("a.toml", &text).unwrap_or_else(|error| panic!("{error}"));
+        let text = format!("{text}\ntakeover = 'read-first'");
+        assert!(Case::from_text("a.toml", &text).expect_err(&text).message.contains("`takeover`"));
     }
 
     /// They are written wherever a case is shown.
