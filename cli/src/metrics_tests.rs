@@ -80,7 +80,12 @@ fn sample(line: &str) -> Sample {
 
 fn subject() -> Subject {
     let topic = |name: &str| SubjectTopic { name: name.to_owned(), partitions: 1 };
-    let group = SubjectGroup { name: "billing".to_owned(), ordered: true, topics: vec![TopicId(0)] };
+    let group = SubjectGroup {
+        name: "billing".to_owned(),
+        ordered: true,
+        topics: vec![TopicId(0)],
+        ..SubjectGroup::default()
+    };
     Subject { topics: vec![topic("a \"b\" \\ c\nd")], groups: vec![group], ..Subject::default() }
 }
 

@@ -22,8 +22,8 @@ pub struct Settings {
     /// How long after its last commit an instance commits the same offsets again: a commit that is not waited for may
     /// have been lost. (RocketMQ's clients and Kafka's auto commit do so at every interval.)
     pub commit_repeat: Span,
-    /// Whether the application declares that processing a record twice has the effect of once. It changes nothing
-    /// that happens; an unordered group's duplicates are harmless only with it.
+    /// Whether processing a record twice has the effect of once. It changes nothing that happens: a group whose application
+    /// is not idempotent is harmed by its first duplicate, whatever `duplicates-per-group` of `[objectives]` allows.
     pub idempotent: bool,
     /// Whether the NewClient's pause lasts over a reassignment. Without it the pause belongs to the partitions that
     /// were assigned when it was asked for, as in Kafka's own client, and what a later

@@ -52,7 +52,11 @@ fn every_group_of_the_topic_must_process() {
     let mut scene = Scene::new();
     scene.sends(2).reads(A, &[0, 1]).drained();
     let mut subject = subject();
-    subject.groups.push(SubjectGroup { name: "audit".to_owned(), ordered: false, topics: vec![TopicId(0)] });
+    subject.groups.push(SubjectGroup {
+        name: "audit".to_owned(),
+        topics: vec![TopicId(0)],
+        ..SubjectGroup::default()
+    });
     let judgement = scene.judged_of(AtLeastOnce::new, subject);
     assert_eq!(judgement.findings_total, 2);
     assert_eq!(value(&judgement, "lost_records"), 2);

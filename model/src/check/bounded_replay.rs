@@ -134,7 +134,7 @@ impl BoundedReplay {
     ) {
         self.last_hop = None;
         let phase = self.course.phase;
-        let bound = self.subject.objectives.duplicates_per_group;
+        let bound = self.subject.duplicates_allowed(group);
         let Some(replays) = self.groups.get_mut(usize::from(group.0)) else { return };
         let rounded = self.stored.get(record).is_some_and(|stored| stored.copied == [true; 2]);
         let hop = replays.deliveries.at(record).places.deliver(place, rounded);
@@ -231,12 +231,13 @@ impl BoundedReplay {
         let phase = self.subject.phase_name(kind.phase);
         let at = gathered.at;
         if kind.ground == Ground::OverReplayed {
-            let bound = self.subject.objectives.duplicates_per_group;
+            let bound = self.subject.duplicates_allowed(group);
             let total = self.groups.get(usize::from(group.0)).map_or(0, Replays::total);
             let record = gathered.first();
+            let why = if bound == 0 { "the first" } else { "one too many" };
             return format!(
                 "{name} was delivered {total} duplicates, and {bound} are allowed: \
-                 {record} was one too many, at {at} during {phase}"
+                 {record} was {why}, at {at} during {phase}"
             );
         }
         let partition = self.subject.partition_name(kind.partition.unwrap_or_default());

@@ -218,6 +218,21 @@ fn more_duplicates_than_declared_are_over_replayed() {
     assert_eq!((finding.weight, finding.phase, finding.group), (3, 2, Some(BILLING)));
 }
 
+#[test]
+fn an_application_that_is_not_idempotent_is_harmed_by_its_first_duplicate() {
+    let judged = |harmed_by_duplicates| {
+        let mut subject = subject();
+        subject.groups.iter_mut().for_each(|group| group.harmed_by_duplicates = harmed_by_duplicates);
+        let mut scene = Scene::new();
+        scene.sends(2).reads(A, &[0, 1, 1]).drained();
+        scene.judged_of(BoundedReplay::new, subject)
+    };
+    assert_eq!(judged(false).verdict, Verdict::Held);
+    let judgement = judged(true);
+    assert_eq!(grounds(&judgement), [(Ground::OverReplayed, id((0, 1)))]);
+    assert!(judgement.findings[0].summary.contains("1 duplicates, and 0 are allowed: p0#1 was the first"));
+}
+
 /// A goes back from offset 6 to 2 of Kafka, because it was told to.
 fn rewound(scene: &mut Scene) {
     let (group, partition) = (BILLING, scene.partition);

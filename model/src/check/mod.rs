@@ -254,6 +254,12 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// How many duplicates a group may be delivered.
+    pub(crate) fn duplicates_allowed(&self, group: GroupId) -> u64 {
+        let harmed = self.groups.get(usize::from(group.0)).is_some_and(|group| group.harmed_by_duplicates);
+        if harmed { 0 } else { self.objectives.duplicates_per_group }
+    }
+
     /// The place of the Corgi broker set that a partition lies on.
     pub(crate) fn corgi_set(&self, partition: TopicPartition) -> Option<usize> {
         let of_topic = self.placed.get(usize::from(partition.topic.0));
@@ -357,6 +363,8 @@ pub struct SubjectGroup {
     pub name: String,
     /// Whether it needs order.
     pub ordered: bool,
+    /// Whether its application is not idempotent: then no duplicate is allowed, whatever the objectives say.
+    pub harmed_by_duplicates: bool,
     /// Its topics.
     pub topics: Vec<TopicId>,
 }
@@ -380,7 +388,7 @@ pub struct Objectives {
     /// By how much the clocks of who stamps records and who asks for a moment may be wrong together: a rewind to a moment
     /// owes what was sent so long after it, whatever its stamp.
     pub rewind_clock_tolerance: Span,
-    /// How many redeliveries and copies a group may see in all.
+    /// How many redeliveries and copies a group may see in all, if its application is idempotent; else none.
     pub duplicates_per_group: u64,
     /// In what time after the end of the faults and of the workload everything is done.
     pub drain: Span,

@@ -28,6 +28,7 @@ pub(super) const PRODUCER: u32 = 6;
 pub(super) fn subject() -> Subject {
     let topic = |name: &str| SubjectTopic { name: name.to_owned(), partitions: 4 };
     let group = |name: &str, ordered, topic| SubjectGroup {
+        harmed_by_duplicates: false,
         name: name.to_owned(),
         ordered,
         topics: vec![TopicId(topic)],

@@ -137,6 +137,7 @@ impl Case {
         let group = |group: &crate::case::Group| SubjectGroup {
             name: group.name.clone(),
             ordered: group.ordered,
+            harmed_by_duplicates: !group.application.idempotent,
             topics: group.topics.iter().filter_map(|name| self.topic(name)).collect::<Vec<TopicId>>(),
         };
         Subject {
