@@ -466,6 +466,17 @@ pub enum Event {
         /// With which error.
         error: ErrorCode,
     },
+    /// A mirror worker could not copy a record, and will try again.
+    CopyFailed {
+        /// Which record.
+        record: RecordId,
+        /// The queue from which it is copied into the other one.
+        from: Queue,
+        /// The partition of that queue.
+        source: TopicPartition,
+        /// Its offset there.
+        source_offset: Offset,
+    },
     /// Kafka fenced a mirror worker: it has no say any more in the transactions of these partitions.
     WorkerFenced {
         /// The source partitions that it copied in them.

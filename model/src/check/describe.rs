@@ -94,6 +94,10 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let from = position(subject, Queue::Kafka, *source, *source_offset);
             format!("{node} gives {record} at {from} up and goes on without it")
         }
+        Event::CopyFailed { record, from, source, source_offset } => {
+            let from = position(subject, *from, *source, *source_offset);
+            format!("{node} cannot copy {record} at {from}, and will try again")
+        }
         Event::StoppedAt { record, source, source_offset } => {
             let from = position(subject, Queue::Corgi, *source, *source_offset);
             format!("{node} cannot copy {record} at {from} into Kafka, and exits")

@@ -24,7 +24,7 @@ pub(super) fn known(event: &Event) {
         Event::Indeterminate { .. } | Event::Delivered { .. } | Event::Processed { .. } => {}
         Event::Committed { .. } | Event::Granted { .. } | Event::Revoked { .. } | Event::Paused { .. } => {}
         Event::Copied { .. } | Event::Skipped { .. } | Event::MirrorCommitted { .. } => {}
-        Event::StoppedAt { .. } | Event::StoppedBackAt { .. } => {}
+        Event::StoppedAt { .. } | Event::StoppedBackAt { .. } | Event::CopyFailed { .. } => {}
         Event::CopiedBack { .. } | Event::SkippedBack { .. } | Event::CommittedBack { .. } => {}
         Event::RewindAsked { .. } | Event::Sought { .. } | Event::Rewound { .. } => {}
         Event::Writing { .. } | Event::LeaderChanged { .. } | Event::Truncated { .. } => {}
@@ -60,6 +60,7 @@ fn of_records() -> Vec<Event> {
         Event::Copied { record, source, source_offset: 4, target: partition, target_offset: 5 },
         Event::Skipped { record, source, source_offset: 4 },
         Event::StoppedAt { record, source, source_offset: 4 },
+        Event::CopyFailed { record, from: queue, source, source_offset: 4 },
         Event::MirrorCommitted { source, offset: 5 },
         Event::CopiedBack { record, source, source_offset: 5, target: partition, target_offset: 4 },
         Event::SkippedBack { record, source, source_offset: 5 },

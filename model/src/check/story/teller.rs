@@ -164,6 +164,7 @@ impl<'a> Teller<'a> {
             | Event::Due { record, .. }
             | Event::Skipped { record, .. }
             | Event::SkippedBack { record, .. }
+            | Event::CopyFailed { record, .. }
             | Event::StoppedAt { record, .. }
             | Event::StoppedBackAt { record, .. } => self.records.contains(record),
             Event::Delivered { group, record, .. } | Event::Processed { group, record, .. } => {

@@ -30,7 +30,10 @@ impl Teller<'_> {
             Event::StepDone { act, .. } => return self.weight_of_act(act, near),
             Event::PhaseBegun { phase, .. } if *phase == self.finding.phase => return 78,
             Event::GateWaiting { .. } => return self.weight_of_wait(entry.at),
-            Event::StoppedAt { .. } | Event::StoppedBackAt { .. } | Event::TransactionsRefused { .. } => {
+            Event::StoppedAt { .. }
+            | Event::StoppedBackAt { .. }
+            | Event::CopyFailed { .. }
+            | Event::TransactionsRefused { .. } => {
                 return self.weight_of_stop(near);
             }
             // What a topic's widening does is seen long after it.
@@ -51,6 +54,7 @@ impl Teller<'_> {
             Event::Processed { record, .. } => (2, *record),
             Event::Copied { record, .. } => (3, *record),
             Event::CopiedBack { record, .. } => (9, *record),
+            Event::CopyFailed { record, .. } => (10, *record),
             Event::PutBack { partition: _, records, .. } => (6, records.first().copied().unwrap_or_default()),
             _ => return 100,
         };

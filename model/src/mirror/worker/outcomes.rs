@@ -7,7 +7,7 @@ use crate::mirror::ledger::Transfer;
 use crate::mirror::settings::OnFailure;
 use crate::mirror::transaction::{Notice, Transactions};
 use crate::mirror::worker::Direction;
-use crate::record::{Offset, Record, TopicPartition};
+use crate::record::{Offset, Queue, Record, TopicPartition};
 
 impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
     pub(super) fn take_notices(&mut self) {
@@ -115,6 +115,11 @@ impl<C: Consumer + Clone, P: Producer> Turn<'_, C, P> {
                 }
             }
             OnFailure::Retry if counts => {
+                let from = match self.wiring.direction {
+                    Direction::IntoKafka => Queue::Corgi,
+                    Direction::BackIntoCorgi => Queue::Kafka,
+                };
+                self.effects.record(Event::CopyFailed { record, from, source, source_offset });
                 self.worker.ledger.failed(transfer);
                 self.set_retry_timer();
             }

@@ -241,6 +241,9 @@ fn a_record_that_is_sent_again_goes_before_its_later_ones_and_other_partitions_g
     bench.receive(P, 0..3);
     bench.settle(1, SendOutcome::Indeterminate);
     assert!(bench.sets(RETRY).is_some());
+    let failed =
+        |event: &Event| matches!(event, Event::CopyFailed { from: Queue::Corgi, source_offset: 1, .. });
+    assert!(bench.effects.events.iter().any(failed), "{:?}", bench.effects.events);
     bench.receive(P, 3..4);
     bench.receive(Q, 10..12);
     assert_eq!(bench.kafka().offsets(), vec![0, 2, 10, 11]);
