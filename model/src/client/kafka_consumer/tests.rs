@@ -25,10 +25,15 @@ fn cooperative() -> Settings {
 
 /// A consumer that knows its coordinator (node 3) and two partitions, led by nodes 1 and 2.
 fn started(settings: Settings) -> Dialogue<KafkaConsumer> {
+    started_on(settings, [1, 2])
+}
+
+/// The same with other leaders of the two partitions.
+fn started_on(settings: Settings, leaders: [u32; 2]) -> Dialogue<KafkaConsumer> {
     let consumer = KafkaConsumer::new(settings, GroupId(0), vec![TopicId(0)], vec![NodeId(1)], 4);
     let mut dialogue = Dialogue::new(consumer);
     dialogue.call(|consumer, now, effects| consumer.start(now, 1, effects));
-    dialogue.reply("metadata", metadata(&[(1, 0), (2, 0)]));
+    dialogue.reply("metadata", metadata(&leaders.map(|leader| (leader, 0))));
     dialogue.reply("find-coordinator", found(3));
     dialogue
 }

@@ -2,13 +2,9 @@
 
 use super::*;
 
-/// A member of three partitions, all led by node 1.
+/// A member of two partitions that one broker leads.
 fn of_one_leader(settings: Settings) -> Dialogue<KafkaConsumer> {
-    let consumer = KafkaConsumer::new(settings, GroupId(0), vec![TopicId(0)], vec![NodeId(1)], 4);
-    let mut dialogue = Dialogue::new(consumer);
-    dialogue.call(|consumer, now, effects| consumer.start(now, 1, effects));
-    dialogue.reply("metadata", metadata(&[(1, 0), (1, 0)]));
-    dialogue.reply("find-coordinator", found(3));
+    let mut dialogue = started_on(settings, [1, 1]);
     join(&mut dialogue, 5, &[(P0, 10), (P1, 20)]);
     dialogue.library.assigned();
     dialogue
