@@ -55,9 +55,9 @@ impl Buffers {
         self.poll_is_due &= self.any_uncollected();
     }
 
-    /// What no poll has collected of a partition is dropped.
-    pub(super) fn drop_uncollected(&mut self, partition: TopicPartition) {
-        for fetched in self.fetched.iter_mut().filter(|fetched| fetched.partition == partition) {
+    /// What no poll has collected of such partitions is dropped.
+    pub(super) fn drop_uncollected(&mut self, of: impl Fn(TopicPartition) -> bool) {
+        for fetched in self.fetched.iter_mut().filter(|fetched| of(fetched.partition)) {
             fetched.records.truncate(fetched.collected);
         }
         self.fetched.retain(|fetched| !fetched.records.is_empty());

@@ -179,6 +179,7 @@ impl KafkaConsumer {
         self.volatile.buffers.apart = false;
         if !self.volatile.buffers.in_poll() {
             let at_most = self.settings.max_poll_records as usize;
+            self.drop_unchecked();
             let Volatile { buffers, held, settled, .. } = &mut self.volatile;
             let polled = buffers.poll(at_most, |partition, position| read_on(held, partition, position));
             *settled &= polled == 0;
@@ -214,9 +215,18 @@ impl KafkaConsumer {
         received
     }
 
+    /// What was fetched of a partition whose position is in doubt is fetched again when it is not.
+    fn drop_unchecked(&mut self) {
+        let Volatile { buffers, held, .. } = &mut self.volatile;
+        if !buffers.are_empty() {
+            buffers.drop_uncollected(|partition| !held.get(partition).is_some_and(Held::is_known));
+        }
+    }
+
     /// Who reads each partition apart has a thread that collects whatever comes. Returns whether something came.
     fn collect_apart(&mut self) -> bool {
         let at_most = self.settings.max_poll_records as usize;
+        self.drop_unchecked();
         let Volatile { buffers, held, settled, .. } = &mut self.volatile;
         let mut collected = false;
         buffers.poll_apart(at_most, |partition, position| {

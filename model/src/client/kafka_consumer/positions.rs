@@ -105,6 +105,11 @@ impl Held {
         (self.standing == Standing::Known).then_some(self.position)
     }
 
+    /// Whether what was fetched of it may be handed out: Java throws away what came when its position is being checked.
+    pub(super) fn is_known(&self) -> bool {
+        self.standing == Standing::Known
+    }
+
     /// Whether it may be fetched now.
     pub(super) fn fetchable(&self) -> bool {
         self.standing == Standing::Known && self.granted && !self.awaits_metadata
@@ -258,7 +263,7 @@ impl KafkaConsumer {
         let own = &mut self.volatile;
         let Some(held) = own.held.get_mut(partition) else { return };
         // What a poll has collected is in its owner's hands.
-        own.buffers.drop_uncollected(partition);
+        own.buffers.drop_uncollected(|other| other == partition);
         held.standing = match self.settings.auto_offset_reset {
             AutoOffsetReset::Earliest => Standing::Reset(OffsetAt::Earliest),
             AutoOffsetReset::Latest => Standing::Reset(OffsetAt::Latest),
@@ -342,7 +347,7 @@ impl KafkaConsumer {
         if end >= held.position {
             return;
         }
-        own.buffers.drop_uncollected(partition);
+        own.buffers.drop_uncollected(|other| other == partition);
         if self.settings.auto_offset_reset == AutoOffsetReset::None {
             held.standing = Standing::Stuck;
             own.failure = own.failure.or(Some(Failure::Truncated(partition, end)));

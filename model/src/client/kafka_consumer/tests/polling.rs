@@ -90,3 +90,22 @@ fn records_that_a_poll_has_collected_outlive_a_log_that_diverges() {
     assert_eq!(receive(&mut dialogue), None);
     assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 12), (P1, 20)]);
 }
+
+/// KIP-320: what came from a leader that has a successor by now is thrown away, and read again when its successor was asked.
+#[test]
+fn what_was_fetched_before_an_election_is_not_collected_before_its_position_was_checked() {
+    let mut dialogue = of_one_leader(earliest());
+    let first = take_fetch(&mut dialogue, 1);
+    dialogue.answer(&first, fetch_answer(fetched(P0, 10..12)));
+    assert_eq!([receive(&mut dialogue), receive(&mut dialogue)], [Some(10), Some(11)]);
+    let second = take_fetch(&mut dialogue, 1);
+    dialogue.pass(Span::secs(1));
+    let wrong = FetchedPartition { error: ErrorCode::NotLeaderOrFollower, ..fetched(P1, 0..0) };
+    let partitions = vec![fetched(P0, 12..14), wrong];
+    dialogue.answer(&second, Response::Fetch { partitions, throttle: Span::ZERO });
+    dialogue.reply("metadata", metadata(&[(1, 1), (1, 0)]));
+    assert_eq!(receive(&mut dialogue), None);
+    let checked = Response::OffsetForLeaderEpoch { partitions: vec![(P0, ErrorCode::None, 0, 100)] };
+    dialogue.reply("offset-for-leader-epoch", checked);
+    assert_eq!(asked_offset(&take_fetch(&mut dialogue, 1)), [(P0, 12), (P1, 20)]);
+}
