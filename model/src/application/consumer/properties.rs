@@ -97,7 +97,7 @@ impl Surroundings {
         self.switch(Queue::Corgi, false);
     }
 
-    fn library(&mut self) -> Option<(Queue, &mut ScriptedConsumer)> {
+    fn opened(&mut self) -> Option<(Queue, &mut ScriptedConsumer)> {
         match self.application.volatile.opened.as_mut()? {
             Library::Corgi(library) => Some((Queue::Corgi, library)),
             Library::Kafka(library) => Some((Queue::Kafka, library)),
@@ -114,7 +114,7 @@ impl Surroundings {
     }
 
     fn tell(&mut self, change: Assigned) {
-        if let Some((_, library)) = self.library() {
+        if let Some((_, library)) = self.opened() {
             library.changes.push_back(change);
             self.step(Input::Disconnected(NodeId(99)));
         }
@@ -153,9 +153,9 @@ impl Surroundings {
     }
 
     fn grant(&mut self, partition: TopicPartition) {
-        let Some((queue, _)) = self.library() else { return };
+        let Some((queue, _)) = self.opened() else { return };
         let from = self.committed.get(&(queue, partition)).copied().unwrap_or(0);
-        let (_, library) = self.library().unwrap();
+        let (_, library) = self.opened().unwrap();
         for offset in from..LOG_END {
             let sequence = u32::try_from(offset).unwrap();
             let id = RecordId { producer: u32::from(partition.partition), sequence };

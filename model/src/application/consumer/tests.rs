@@ -90,14 +90,14 @@ impl Bench {
         self.step(Input::Message { from: CENTRE, message });
     }
 
-    fn library(&mut self) -> &mut ScriptedConsumer {
+    fn opened(&mut self) -> &mut ScriptedConsumer {
         match self.application.volatile.opened.as_mut().unwrap() {
             Library::Corgi(library) | Library::Kafka(library) => library,
         }
     }
 
     fn tell(&mut self, change: Assigned) {
-        self.library().changes.push_back(change);
+        self.opened().changes.push_back(change);
         self.poke();
     }
 
@@ -110,7 +110,7 @@ impl Bench {
             let sequence = u32::from(partition.partition) * 100 + u32::try_from(offset).unwrap();
             let id = RecordId { producer: 0, sequence };
             let record = Record { id, source: partition.partition, copied_from: -1, ..Record::default() };
-            self.library().buffered.push_back(Received { partition, offset, record });
+            self.opened().buffered.push_back(Received { partition, offset, record });
         }
         self.poke();
     }
@@ -128,7 +128,7 @@ impl Bench {
     }
 
     fn asked(&mut self, asked: &Asked) -> bool {
-        self.library().asked.contains(asked)
+        self.opened().asked.contains(asked)
     }
 
     fn report(&mut self) -> (Queue, bool, u32) {
@@ -168,7 +168,7 @@ fn a_pool_commits_below_the_first_record_that_is_not_processed() {
     bench.finish(1);
     assert_eq!(bench.delivered().last(), Some(&(0, 3)));
     bench.finish(2);
-    assert_eq!(bench.library().asked, vec![Asked::Start(1)]);
+    assert_eq!(bench.opened().asked, vec![Asked::Start(1)]);
     bench.finish(0);
     assert!(bench.asked(&Asked::Commit(vec![(FIRST, 3)])));
 }
@@ -191,7 +191,7 @@ fn what_is_revoked_is_finished_and_committed_before_it_is_released() {
     assert_eq!(bench.delivered(), vec![(0, 0), (1, 0), (1, 1)]);
     bench.finish(timer_index(FIRST));
     let expected = [Asked::Start(1), Asked::Commit(vec![(FIRST, 1)]), Asked::Release];
-    assert_eq!(bench.library().asked, expected);
+    assert_eq!(bench.opened().asked, expected);
     let revoked =
         Event::Revoked { group: GROUP, queue: Queue::Corgi, partitions: vec![FIRST], orderly: true };
     assert_eq!(bench.events.last(), Some(&revoked));
@@ -204,10 +204,10 @@ fn an_unordered_group_does_not_wait_before_it_releases() {
     bench.buffer(FIRST, 0..2);
     bench.finish(0);
     bench.tell(Assigned::Revoked(vec![FIRST]));
-    assert_eq!(bench.library().asked[1..], [Asked::Commit(vec![(FIRST, 1)]), Asked::Release]);
+    assert_eq!(bench.opened().asked[1..], [Asked::Commit(vec![(FIRST, 1)]), Asked::Release]);
     bench.finish(1);
     bench.step(Input::Timer(COMMIT));
-    assert_eq!(bench.library().asked.len(), 3);
+    assert_eq!(bench.opened().asked.len(), 3);
 }
 
 #[test]
@@ -218,7 +218,7 @@ fn a_record_of_a_lost_partition_is_processed_and_not_committed() {
     let processed = |event: &&Event| matches!(event, Event::Processed { .. });
     assert_eq!(bench.events.iter().filter(processed).count(), 1);
     bench.step(Input::Timer(COMMIT));
-    assert_eq!(bench.library().asked, vec![Asked::Start(1)]);
+    assert_eq!(bench.opened().asked, vec![Asked::Start(1)]);
     // It comes back while the record from before is still in process: its worker is busy.
     bench.grant(&[SECOND]);
     bench.buffer(SECOND, 0..1);
@@ -234,7 +234,7 @@ fn partitions_lost_before_their_release_are_not_released() {
     bench.tell(Assigned::Lost(vec![FIRST, SECOND]));
     bench.finish(timer_index(FIRST));
     bench.finish(timer_index(SECOND));
-    assert_eq!(bench.library().asked, vec![Asked::Start(1)]);
+    assert_eq!(bench.opened().asked, vec![Asked::Start(1)]);
 }
 
 #[test]
@@ -278,12 +278,12 @@ fn a_pause_that_belongs_to_the_assignment_is_lost_with_it() {
     bench.grant(&[FIRST]);
     bench.buffer(FIRST, 0..1);
     assert_eq!(bench.delivered(), vec![]);
-    bench.library().assignments += 1;
+    bench.opened().assignments += 1;
     bench.grant(&[SECOND]);
     bench.buffer(SECOND, 0..1);
     assert_eq!(bench.delivered(), vec![(1, 0)]);
     bench.tell(Assigned::Revoked(vec![FIRST]));
-    bench.library().assignments += 1;
+    bench.opened().assignments += 1;
     bench.grant(&[FIRST]);
     bench.buffer(FIRST, 0..1);
     assert_eq!(bench.delivered(), vec![(1, 0), (0, 0)]);
@@ -294,7 +294,7 @@ fn such_a_pause_lasts_over_an_assignment_that_comes_in_pieces() {
     let settings = Settings { pause_survives_reassignment: false, ..Settings::default() };
     let mut bench = Bench::new(settings, true, true);
     bench.push(Queue::Kafka, true);
-    bench.library().assignments = 1;
+    bench.opened().assignments = 1;
     for partition in [FIRST, SECOND] {
         bench.grant(&[partition]);
         bench.buffer(partition, 0..1);
@@ -309,16 +309,16 @@ fn a_read_switch_finishes_and_commits_the_old_queue_before_it_joins_the_new_one(
     bench.grant(&[FIRST]);
     bench.buffer(FIRST, 0..2);
     bench.push(Queue::Kafka, false);
-    bench.library().unanswered_commits = true;
+    bench.opened().unanswered_commits = true;
     bench.finish(timer_index(FIRST));
     assert_eq!(bench.delivered(), vec![(0, 0)]);
     assert!(bench.asked(&Asked::Commit(vec![(FIRST, 1)])));
     assert_eq!(bench.report(), (Queue::Corgi, false, 1));
-    bench.library().unanswered_commits = false;
+    bench.opened().unanswered_commits = false;
     bench.poke();
     assert_eq!(bench.report(), (Queue::Kafka, false, 0));
     // The second library of the process has a life of its own.
-    assert_eq!(bench.library().asked, vec![Asked::Start(1 << 20 | 1)]);
+    assert_eq!(bench.opened().asked, vec![Asked::Start(1 << 20 | 1)]);
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn asked_to_stop_it_finishes_commits_leaves_and_says_so() {
     bench.step(Input::Terminate);
     bench.finish(timer_index(FIRST));
     assert_eq!(bench.processes, vec![]);
-    bench.library().unanswered_commits = true;
+    bench.opened().unanswered_commits = true;
     bench.finish(timer_index(SECOND));
     assert_eq!(bench.delivered(), vec![(0, 0), (1, 0)]);
     assert!(bench.asked(&Asked::Commit(vec![(FIRST, 1), (SECOND, 1)])));
@@ -358,7 +358,7 @@ fn a_crash_forgets_what_was_in_process() {
     bench.application.crash();
     bench.step(Input::Start { incarnation: 2 });
     assert!(bench.application.volatile.tasks.is_empty());
-    assert_eq!(bench.library().asked, vec![Asked::Start(2)]);
+    assert_eq!(bench.opened().asked, vec![Asked::Start(2)]);
     bench.finish(timer_index(FIRST));
     assert!(!bench.events.iter().any(|event| matches!(event, Event::Processed { .. })));
 }
@@ -388,7 +388,7 @@ fn a_commit_that_may_be_lost_is_repeated() {
     assert!(bench.last.timers.contains(&TimerEffect::Set(COMMIT, After::Exactly(Span::secs(30)))));
     bench.step(Input::Timer(COMMIT));
     let commit = Asked::Commit(vec![(FIRST, 1)]);
-    assert_eq!(bench.library().asked, vec![Asked::Start(1), commit.clone(), commit]);
+    assert_eq!(bench.opened().asked, vec![Asked::Start(1), commit.clone(), commit]);
     assert!(bench.last.events.is_empty());
 }
 
@@ -401,7 +401,7 @@ fn what_is_revoked_meanwhile_is_released_together_with_what_is_finished_last() {
     assert!(!bench.asked(&Asked::Release));
     bench.finish(timer_index(SECOND));
     let expected = [Asked::Start(1), Asked::Commit(vec![(FIRST, 1), (SECOND, 1)]), Asked::Release];
-    assert_eq!(bench.library().asked, expected);
+    assert_eq!(bench.opened().asked, expected);
 }
 
 #[test]

@@ -139,10 +139,10 @@ fn it_goes_back_in_what_it_owns_and_confirms_when_the_commit_is_acknowledged() {
     assert!(bench.asked(&Asked::Seek(FIRST, 1)));
     assert!(bench.asked(&Asked::Commit(vec![(FIRST, 1)])));
     assert!(!bench.asked(&Asked::Seek(SECOND, 3)));
-    bench.library().acknowledged.push(FIRST);
+    bench.opened().acknowledged.push(FIRST);
     bench.poke();
     assert!(answers(&bench).is_empty());
-    bench.library().acknowledged.push(SECOND);
+    bench.opened().acknowledged.push(SECOND);
     bench.poke();
     let outcome = Ok(vec![FIRST, SECOND]);
     assert_eq!(
@@ -177,8 +177,8 @@ fn a_partition_that_is_lost_before_the_commit_is_acknowledged_is_not_confirmed()
     let outcome = Err(Refusal::NothingAssigned);
     assert_eq!(answers(&bench), [Answer { rewind: 1, attempt: 1, to: registration(1), outcome }]);
     // It goes back again when it is told again.
-    bench.library().acknowledged.clear();
-    bench.library().acknowledged.push(FIRST);
+    bench.opened().acknowledged.clear();
+    bench.opened().acknowledged.push(FIRST);
     command(&mut bench, 1, registration(1), &[(FIRST, 1)]);
     assert_eq!(sought(&bench).len(), 2);
 }
