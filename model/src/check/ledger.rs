@@ -259,11 +259,9 @@ impl Whereabouts {
 
     /// What the mirror found in Corgi, and where.
     pub(super) fn copied(&self) -> impl Iterator<Item = ((TopicPartition, Offset), RecordId)> {
-        let of = |(partition, log): (TopicPartition, &Log)| {
-            let copied = log.copied.clone();
-            copied.into_iter().map(move |(offset, record)| ((partition, offset), record))
-        };
-        self.corgi.iter().flat_map(of)
+        self.corgi.iter().flat_map(|(partition, log)| {
+            log.copied.iter().map(move |(offset, record)| ((partition, *offset), *record))
+        })
     }
 
     /// What stands in Corgi's other log at the place of a record that was passed over, or left there.

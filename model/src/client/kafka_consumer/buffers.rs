@@ -91,7 +91,8 @@ impl Buffers {
         self.fetched.iter().any(|fetched| fetched.partition == partition && !fetched.is_collected())
     }
 
-    fn any_uncollected(&self) -> bool {
+    /// Whether records wait for a poll at all.
+    pub(super) fn any_uncollected(&self) -> bool {
         self.fetched.iter().any(|fetched| !fetched.is_collected())
     }
 

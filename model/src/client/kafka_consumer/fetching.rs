@@ -218,13 +218,16 @@ impl KafkaConsumer {
     /// What was fetched of a partition whose position is in doubt is fetched again when it is not.
     fn drop_unchecked(&mut self) {
         let Volatile { buffers, held, .. } = &mut self.volatile;
-        if !buffers.are_empty() {
+        if buffers.any_uncollected() {
             buffers.drop_uncollected(|partition| !held.get(partition).is_some_and(Held::is_known));
         }
     }
 
     /// Who reads each partition apart has a thread that collects whatever comes. Returns whether something came.
     fn collect_apart(&mut self) -> bool {
+        if !self.volatile.buffers.any_uncollected() {
+            return false;
+        }
         let at_most = self.settings.max_poll_records as usize;
         self.drop_unchecked();
         let Volatile { buffers, held, settled, .. } = &mut self.volatile;
