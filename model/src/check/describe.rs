@@ -18,6 +18,7 @@ pub(super) const RECORDS_NAMED: usize = 3;
 pub fn describe(entry: &Entry, subject: &Subject) -> String {
     let node = subject.node_name(entry.node);
     of_record(&node, &entry.event, subject)
+        .or_else(|| of_copy(&node, &entry.event, subject))
         .or_else(|| of_reader(&node, &entry.event, subject))
         .or_else(|| of_plan(&entry.event, subject))
         .unwrap_or_else(|| of_system(&node, &entry.event, subject))
@@ -76,6 +77,13 @@ fn of_record(node: &str, event: &Event, subject: &Subject) -> Option<String> {
             let (group, source) = (subject.group_name(*group), subject.partition_name(*source));
             format!("{node} ({group}) has processed {record} of {source}")
         }
+        _ => return None,
+    })
+}
+
+/// What mirror workers do with a record, and with their transactions.
+fn of_copy(node: &str, event: &Event, subject: &Subject) -> Option<String> {
+    Some(match event {
         Event::Copied { record, source, source_offset, target, target_offset } => {
             let from = position(subject, Queue::Corgi, *source, *source_offset);
             let to = position(subject, Queue::Kafka, *target, *target_offset);

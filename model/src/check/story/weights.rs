@@ -231,6 +231,15 @@ impl Teller<'_> {
                     && partitions.iter().any(|partition| self.stands_in(*queue, *partition));
                 if concerned { 75 } else { 0 }
             }
+            Event::Paused { group, .. } if self.finding.group == Some(*group) => by(60, 15),
+            Event::Rebalanced { group, .. } if self.finding.group == Some(*group) => 50,
+            event => self.weight_of_rewind(own, event),
+        }
+    }
+
+    /// Who goes back, who was asked to, and who has whose address.
+    fn weight_of_rewind(&self, own: bool, event: &Event) -> u32 {
+        match event {
             Event::Sought { group, partition, .. } | Event::Rewound { group, partition, .. }
                 if self.finding.group == Some(*group) =>
             {
@@ -253,11 +262,7 @@ impl Teller<'_> {
             {
                 92
             }
-            Event::Listening { before: Some(before), .. } => {
-                by(88, 0).max(if self.nodes.contains(before) { 88 } else { 0 })
-            }
-            Event::Paused { group, .. } if self.finding.group == Some(*group) => by(60, 15),
-            Event::Rebalanced { group, .. } if self.finding.group == Some(*group) => 50,
+            Event::Listening { before: Some(before), .. } if own || self.nodes.contains(before) => 88,
             _ => 0,
         }
     }
